@@ -1,0 +1,101 @@
+"""The words in which the tables say *when*. A condition judges facts and answers True, False or None (not known).
+
+Three-valued throughout (Kleene): `a & b` is False as soon as one is False, `a | b` True as soon as one is True, and
+whatever hangs on something unknown is unknown. A table's row wins only on True, so ignorance never acts.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Verdict = bool | None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`text` is how the row reads to a person, `names` the facts it looks at."""
+
+    text: str
+    names: tuple[str, ...]
+    judge: Callable[[Mapping[str, Any]], Verdict]
+
+    def __call__(self, facts: Mapping[str, Any]) -> Verdict:
+        return self.judge(facts)
+
+    def __and__(self, other: "Condition") -> "Condition":
+        return Condition(f"{self} & {other}", _both(self, other), lambda f: _and(self(f), other(f)))
+
+    def __or__(self, other: "Condition") -> "Condition":
+        return Condition(f"({self} | {other})", _both(self, other), lambda f: _not(_and(_not(self(f)), _not(other(f)))))
+
+    def __invert__(self) -> "Condition":
+        return Condition(f"not {self}", self.names, lambda f: _not(self(f)))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _both(one: Condition, other: Condition) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*one.names, *other.names)))
+
+
+def _not(verdict: Verdict) -> Verdict:
+    return None if verdict is None else not verdict
+
+
+def _and(one: Verdict, other: Verdict) -> Verdict:
+    if one is False or other is False:
+        return False
+    return None if one is None or other is None else True
+
+
+def _of(text: str, name: str, test: Callable[[Any], bool]) -> Condition:
+    def judge(facts: Mapping[str, Any]) -> Verdict:
+        value = facts[name]
+        return None if value is None else test(value)
+
+    return Condition(text, (name,), judge)
+
+
+def yes(name: str) -> Condition:
+    return _of(f"yes({name})", name, lambda value: value is True)
+
+
+def no(name: str) -> Condition:
+    return _of(f"no({name})", name, lambda value: value is False)
+
+
+def over(name: str, limit: float) -> Condition:
+    return _of(f"{name} > {limit:g}", name, lambda value: value > limit)
+
+
+def under(name: str, limit: float) -> Condition:
+    return _of(f"{name} < {limit:g}", name, lambda value: value < limit)
+
+
+def is_(name: str, *words: str) -> Condition:
+    """The fact is one of the words."""
+    return _of(f"{name} is {' or '.join(words)}", name, lambda value: value in words)
+
+
+def reached(name: str, other: str) -> Condition:
+    """One measured fact has come up to another."""
+
+    def judge(facts: Mapping[str, Any]) -> Verdict:
+        one, limit = facts[name], facts[other]
+        return None if one is None or limit is None else one >= limit
+
+    return Condition(f"{name} >= {other}", (name, other), judge)
+
+
+def named(text: str, condition: Condition) -> Condition:
+    """The same condition under a name of its own, for the tables and for `explain`."""
+    return Condition(text, condition.names, condition.judge)
+
+
+def asked(verb: str) -> Condition:
+    """Somebody asked for it. Nobody having asked is known, and so it is False, not unknown."""
+    return Condition(f"asked({verb})", ("asked",), lambda facts: facts["asked"] == verb)
+
+
+always = Condition("always", (), lambda _facts: True)

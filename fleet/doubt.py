@@ -1,0 +1,42 @@
+"""Evidence: who looked, by which wire, and since when nobody has seen the thing well. Pure.
+
+The evidence lies on the row as JSON and is frozen into the Event of the decision. A good look ends the doubt and
+wipes it; a bad one adds its vantage. What nobody could look at adds nothing: silence of ours is not evidence.
+
+    {"since": epoch, "sql": {vantage: {"at": epoch, "why": text}}, "ssh": {…}}
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Evidence = dict[str, Any]
+
+# Which fact answers for which wire, and where its reason stands.
+WIRES = (("sql", "service_available", "service_why"), ("ssh", "ssh", "ssh_why"))
+# The wire whose good answer proves a thing of this kind well.
+PROOF = {"server": "ssh", "instance": "sql", "resource": "sql"}
+
+
+def weigh(kind: str, evidence: Evidence, look: Mapping[str, Any], vantage: str, now: float) -> Evidence:
+    """The evidence after one more look. `look` has facts by name (True, False or None), `now` is epoch seconds."""
+    proof = next(fact for wire, fact, _why in WIRES if wire == PROOF[kind])
+    if look.get(proof) is True:
+        return {}
+    fresh = dict(evidence)
+    if look.get(proof) is False:
+        fresh.setdefault("since", now)
+    for wire, fact, why in WIRES:
+        if look.get(fact) is False:
+            fresh[wire] = {**fresh.get(wire, {}), vantage: {"at": now, "why": str(look.get(why) or "")[:200]}}
+        elif look.get(fact) is True:
+            fresh.pop(wire, None)
+    return fresh
+
+
+def facts(evidence: Evidence, now: float) -> dict[str, Any]:
+    """What the tables may know of the doubt: how long, and how many workers on each wire got nothing."""
+    return {
+        "doubt_s": max(0.0, now - evidence["since"]) if "since" in evidence else 0.0,
+        "sql_vantages": len(evidence.get("sql", ())),
+        "ssh_vantages": len(evidence.get("ssh", ())),
+    }

@@ -1,0 +1,188 @@
+"""What is known of one thing at one beat: a frozen value that the tables judge.
+
+An attribute that nobody could find out is None: *not known*, which is never "no". Observations and rows keep
+attributes as text (hstore); the catalogue below gives each its type, and `read` turns text into facts.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+BOOL, INT, FLOAT, TEXT = "bool", "int", "float", "text"
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One name that tables, pages and observations share. `unit` is empty where the number is a count or a word."""
+
+    name: str
+    type: str
+    unit: str
+    meaning: str
+
+
+def _catalogue(*rows: tuple[str, str, str, str]) -> dict[str, Fact]:
+    return {row[0]: Fact(*row) for row in rows}
+
+
+FACTS: dict[str, Fact] = _catalogue(
+    # What the beat itself knows.
+    ("state_s", FLOAT, "s", "how long it has been in its state"),
+    ("tries", INT, "", "how often the step that it is at was begun"),
+    ("asked", TEXT, "", "the verb of the oldest open intent"),
+    ("problem", TEXT, "", "why the last action failed"),
+    # Doubt (fleet/doubt.py).
+    ("doubt_s", FLOAT, "s", "how long no look from anywhere has succeeded"),
+    ("doubt_window_s", FLOAT, "s", "how long silence must last before it is a verdict; the plan's"),
+    ("sql_vantages", INT, "", "workers whose SQL got no answer since the doubt began"),
+    ("ssh_vantages", INT, "", "workers whose SSH got no answer since the doubt began"),
+    ("vantage_sees", BOOL, "", "this worker reached something else lately, so it is not blind itself"),
+    # Neighbours.
+    ("server_state", TEXT, "", "state of the server beneath"),
+    ("instance_state", TEXT, "", "state of the instance beneath"),
+    ("members", INT, "", "things alive on it: instances of a server, resources of an instance"),
+    ("placed", BOOL, "", "it has an instance to live on"),
+    ("own_instance", BOOL, "", "the instance beneath serves this resource alone"),
+    ("members_answer", BOOL, "", "something on it answered since the doubt began"),
+    ("handed", TEXT, "", "what became of the asking once handed to the instance: none, open, done, refused"),
+    ("dropped", BOOL, "", "its database and role are gone from the shared instance"),
+    # The machine (provider) and its host (SSH).
+    ("machine", TEXT, "", "the provider's word on the machine: pending, running, stopped, paused, absent"),
+    ("scheduled_events", TEXT, "", "what the provider announced for the machine"),
+    ("ssh", BOOL, "", "the host let us in and ran a command"),
+    ("ssh_why", TEXT, "", "why it did not"),
+    ("host_key", BOOL, "", "the host's key is pinned"),
+    ("boot_id", TEXT, "", "names the host's present run; another one means that it rebooted"),
+    ("rebooted", BOOL, "", "the host rebooted since PostgreSQL was last seen on it"),
+    ("uptime_s", FLOAT, "s", "how long the host has been up"),
+    ("clock_epoch", FLOAT, "s", "the host's clock, since 1970"),
+    ("clock_skew_s", FLOAT, "s", "by how much its clock is ahead of ours"),
+    ("kernel", TEXT, "", "its kernel's release"),
+    ("os_release", TEXT, "", "its operating system"),
+    ("reboot_required", BOOL, "", "an update waits for a reboot"),
+    ("cpus", INT, "", "processors online"),
+    ("load1", FLOAT, "", "load average over 1 minute"),
+    ("load5", FLOAT, "", "load average over 5 minutes"),
+    ("load15", FLOAT, "", "load average over 15 minutes"),
+    ("mem_total_kb", INT, "kB", "memory"),
+    ("mem_available_kb", INT, "kB", "memory that could be had without swapping"),
+    ("mem_cached_kb", INT, "kB", "memory that caches files"),
+    ("mem_used_pct", FLOAT, "%", "memory that could not be had without swapping"),
+    ("swap_total_kb", INT, "kB", "swap space"),
+    ("swap_free_kb", INT, "kB", "swap space not used"),
+    ("disk_total_kb", INT, "kB", "size of the disk under our folder"),
+    ("disk_used_kb", INT, "kB", "what is used of it"),
+    ("disk_used_pct", FLOAT, "%", "what is used of what we may use"),
+    ("inodes_used_pct", FLOAT, "%", "inodes used on that disk"),
+    ("postmasters", TEXT, "", "data directories below our folder on which a postmaster runs, with commas between"),
+    # The instance's host side (SSH).
+    ("job", TEXT, "", "the detached job that the next step hangs on: none, running, done, failed, lost"),
+    ("job_why", TEXT, "", "the last that a failed job said"),
+    ("postmaster", BOOL, "", "a postmaster runs on the data directory"),
+    ("data_dir", BOOL, "", "the data directory holds a cluster"),
+    # PostgreSQL (SQL).
+    ("service_available", BOOL, "", "it let us in and answered"),
+    ("service_why", TEXT, "", "why it did not"),
+    ("in_recovery", BOOL, "", "it replays another's WAL: a standby, or restoring"),
+    ("read_only", BOOL, "", "a new transaction may not write"),
+    ("can_write", BOOL, "", "a write was committed"),
+    ("lsn", TEXT, "", "WAL position: written on a leader, replayed on a standby"),
+    ("timeline_id", INT, "", "PostgreSQL's number of the timeline it writes or follows"),
+    ("version", INT, "", "the server's version as one number, 170010 for 17.10"),
+    ("started", FLOAT, "s", "when the postmaster started, since 1970"),
+    ("connections", INT, "", "client connections"),
+    ("max_connections", INT, "", "connections that the instance can take"),
+    ("connection_limit", INT, "", "connections that the resource may have"),
+    # What clients do.
+    ("longest_transaction_s", FLOAT, "s", "age of the oldest open transaction"),
+    ("longest_query_s", FLOAT, "s", "age of the oldest running statement"),
+    ("xmin_age", INT, "", "transactions that began since the oldest snapshot in use"),
+    ("active", INT, "", "sessions that run a statement"),
+    ("waiting", INT, "", "running statements that wait for something"),
+    ("blocked", INT, "", "sessions that wait for another's lock"),
+    ("idle_in_transaction", INT, "", "sessions that sit in an open transaction"),
+    ("idle_in_transaction_s", FLOAT, "s", "how long the longest of them has sat"),
+    # Replication.
+    ("standbys", INT, "", "standbys that stream from it"),
+    ("sync_standbys", INT, "", "standbys whose word a commit waits for"),
+    ("standby_lag_bytes", INT, "B", "WAL that the slowest of its standbys has not replayed"),
+    ("receiver", TEXT, "", "a standby's WAL receiver: streaming, waiting, …; nothing when it has none"),
+    ("receiver_age_s", FLOAT, "s", "since a standby last heard from its leader"),
+    ("received_lsn", TEXT, "", "up to where a standby has received and flushed WAL"),
+    ("replay_lag_s", FLOAT, "s", "how far behind a standby's data is"),
+    ("slots", INT, "", "replication slots"),
+    ("inactive_slots", INT, "", "slots that nobody reads"),
+    ("lost_slots", INT, "", "slots whose WAL is gone"),
+    ("slot_retained_bytes", INT, "B", "WAL kept for the slot that is furthest behind"),
+    ("slot_inactive_s", FLOAT, "s", "how long the longest unread slot has not been read (17 and newer)"),
+    # The archive of WAL.
+    ("archived_count", INT, "", "segments archived since the statistics began"),
+    ("failed_count", INT, "", "failed attempts to archive"),
+    ("last_archived_wal", TEXT, "", "the segment archived last"),
+    ("last_archived_age_s", FLOAT, "s", "since that succeeded"),
+    ("last_failed_wal", TEXT, "", "the segment that failed last"),
+    ("last_failed_age_s", FLOAT, "s", "since that failed"),
+    ("archiver_failing", BOOL, "", "the last failure is younger than the last success"),
+    # Size and wear.
+    ("size_bytes", INT, "B", "all databases of the instance"),
+    ("databases", INT, "", "customers' databases in the instance"),
+    ("cache_hit_pct", FLOAT, "%", "blocks found in shared memory, since the statistics began"),
+    ("commits", INT, "", "transactions committed, since the statistics began"),
+    ("rollbacks", INT, "", "transactions rolled back, since the statistics began"),
+    ("deadlocks", INT, "", "deadlocks, since the statistics began"),
+    ("temp_bytes", INT, "B", "written to temporary files, since the statistics began"),
+    ("xid_age", INT, "", "transactions since the oldest unfrozen row; writes stop near 2^31"),
+    ("multixact_age", INT, "", "the same for shared row locks"),
+    ("db_size_bytes", INT, "B", "the resource's database"),
+    ("tables", INT, "", "its tables"),
+    ("estimated_rows", INT, "", "its rows, as the planner estimates them"),
+    ("table_hit_pct", FLOAT, "%", "table blocks found in shared memory, since the statistics began"),
+    ("index_hit_pct", FLOAT, "%", "index blocks found in shared memory, since the statistics began"),
+    ("transaction_id", INT, "", "the next transaction's number"),
+)
+
+
+@dataclass(frozen=True)
+class Facts(Mapping[str, Any]):
+    """Facts by name. A name that is not there reads as None; a name that is not in the catalogue is a KeyError."""
+
+    now: datetime
+    values_: Mapping[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in FACTS:
+            raise KeyError(f"{name!r} is not in the catalogue of facts")
+        return self.values_.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+_TYPES = {BOOL: lambda text: {"true": True, "false": False}[text], INT: int, FLOAT: float, TEXT: str}
+
+
+def typed(name: str, text: str) -> Any:
+    """One attribute's text as its type says. What does not read as its type is not known: None."""
+    try:
+        return _TYPES[FACTS[name].type](text)
+    except (KeyError, ValueError):
+        return None
+
+
+def text(value: Any) -> str | None:
+    """The reverse: how a value is kept in an attribute. None is kept as NULL."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def read(now: datetime, attrs: Mapping[str, str | None], **more: Any) -> Facts:
+    """Facts from an observation's attributes, and from what else is known. What is not in the catalogue is left out:
+    an attribute may be recorded long before any table asks for it."""
+    values = {name: typed(name, value) for name, value in attrs.items() if name in FACTS and value is not None}
+    return Facts(now, MappingProxyType(values | {name: value for name, value in more.items() if value is not None}))

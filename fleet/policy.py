@@ -1,0 +1,82 @@
+"""How often, how long, how many: every number that is policy and not mechanism, as pure functions.
+
+Nothing ever waits longer than LONGEST_S, whatever a plan says. Times in seconds.
+"""
+
+from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, RETIRING, UNCERTAIN
+
+FEEL, SUSPECT, WORK, SLOW = "feel", "suspect", "work", "slow"
+QUEUES = (FEEL, SUSPECT, WORK, SLOW)
+
+LONGEST_S = 60.0
+BUILDING_S = 0.1  # what is being built: its next step waits for a detached job
+PATIENT_S = 5.0  # building that has not got on for a minute: a person or the world has to do something first
+SUSPECT_S = 1.0
+DOWN_S = 2.0
+SERVER_S = 15.0
+SERVER_DOUBT_S = 20.0
+# Beats are spread by this share of their interval, always to the early side, so that a herd does not beat in step.
+JITTER = 0.1
+# How long a claim leaves a suspect to other workers than the one that looked last: a second pair of eyes comes first.
+SECOND_OPINION_S = 0.7
+
+# The longest that one beat's wires may take together: connect and statement, SSH connect and command, provider.
+SQL_TIMEOUT_S = 2.0
+SSH_CONNECT_S = 2.0
+SSH_TIMEOUT_S = 4.0
+PROVIDER_TIMEOUT_S = 5.0
+LEASE_MARGIN_S = 2.0
+# How long one action may take; what takes longer is started detached.
+ACT_TIMEOUT_S = 15.0
+
+_MOVING = (CREATING, DESTROYING, RETIRING)
+_IN_DOUBT = (UNCERTAIN, DOWN)
+
+
+def queue(state: str) -> str:
+    """Who takes its beats: builders, those who look at the doubtful, or those who feel the healthy."""
+    if state in _MOVING:
+        return WORK
+    return SUSPECT if state in _IN_DOUBT else FEEL
+
+
+def interval(kind: str, state: str, plan_beat_s: float | None, state_s: float, asked: bool) -> float | None:
+    """Seconds from one beat of a thing to its next, before jitter. None: it has come to its end and leaves the ring.
+
+    `plan_beat_s` is the plan's, or that of the most important resource on an instance; None for servers.
+    """
+    if state == DESTROYED:
+        return None
+    if asked or state in _MOVING:
+        return BUILDING_S if state_s < LONGEST_S else PATIENT_S
+    if state == UNCERTAIN:
+        return min(SUSPECT_S, plan_beat_s or SUSPECT_S)
+    if state == DOWN:
+        return DOWN_S
+    if state == AVAILABLE and plan_beat_s:
+        return min(plan_beat_s, LONGEST_S)
+    return SERVER_S if kind != "resource" else LONGEST_S
+
+
+def early(interval_s: float, draw: float) -> float:
+    """The interval with its jitter; `draw` is uniform in [0, 1)."""
+    return interval_s * (1 - JITTER * draw)
+
+
+def beat_timeout(kind: str, state: str) -> float:
+    """The longest that one beat may feel: each of its wires at its time-out (observations/feel.py asks each once)."""
+    host = SSH_CONNECT_S + SSH_TIMEOUT_S
+    if kind == "server":
+        return host + PROVIDER_TIMEOUT_S
+    return 2 * SQL_TIMEOUT_S + (host if kind == "instance" and state != AVAILABLE else 0.0)
+
+
+def lease(kind: str, state: str) -> float:
+    """How long a claim holds: a little longer than the beat's wires may take. A beat that acts holds on for longer
+    first (ring.hold)."""
+    return beat_timeout(kind, state) + LEASE_MARGIN_S
+
+
+def retry(tries: int) -> float:
+    """Seconds from an action that failed to its next attempt: soon at first, then patiently."""
+    return min(PATIENT_S, 0.5 * 2 ** min(tries, 10))

@@ -1,0 +1,45 @@
+"""One thing as a beat sees it: all that feel and act need, read once, frozen, and free of the database.
+
+Threads feel subjects while the turn's own thread keeps the connection; so a subject holds values, never a model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from fleet.transports.base import Database, Host
+
+SERVER, INSTANCE, RESOURCE = "server", "instance", "resource"
+KINDS = (SERVER, INSTANCE, RESOURCE)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`known` is the last that was felt (attribute → text); `probed` says when each probe last looked (epoch, s).
+
+    `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there; `socket`
+    the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on ("" for
+    none). Fields that a kind does not have are empty.
+    """
+
+    kind: str
+    id: UUID
+    name: str
+    state: str
+    now: datetime
+    provider: str = ""
+    zone: str = ""
+    host: Host | None = None
+    home: str = ""
+    bind: str = "*"
+    database: Database | None = None
+    major: int = 0
+    bin: str = ""
+    data: str = ""
+    socket: str = ""
+    port: int = 0
+    job: str = ""
+    interval_s: float = 15.0
+    known: Mapping[str, str | None] = field(default_factory=dict)
+    probed: Mapping[str, float] = field(default_factory=dict)

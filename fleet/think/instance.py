@@ -1,0 +1,62 @@
+"""What herdsite does about one PostgreSQL: its data directory and its postmaster. One row a beat, first match wins.
+
+Nothing on a host starts PostgreSQL but the rows below: a host that reboots brings no leader back by itself.
+"""
+
+from fleet.conditions import always, asked, is_, named, no, over, reached, under, yes
+from fleet.rules import ANY, WAIT, Rule, do, go
+from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
+
+SERVING = (AVAILABLE, UNCERTAIN, DOWN)
+ALIVE = (CREATING, *SERVING, STOPPED, FENCED)
+
+proof_of_death = named("the host answers: no postmaster", yes("ssh") & no("postmaster") & no("service_available"))
+confirmed_down = named(
+    "several workers get no answer by SQL, SSH was tried too, for as long as the doubt window",
+    no("service_available")
+    & reached("doubt_s", "doubt_window_s")
+    & over("sql_vantages", 1)
+    & (yes("ssh") | over("ssh_vantages", 0))
+    & yes("vantage_sees"),
+)
+begun = is_("job", "none")
+ended_badly = is_("job", "failed", "lost")
+
+LIFE = (
+    # row  in state    when the facts say                     then              because
+    Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
+    Rule(111, SERVING, asked("restart") & begun, do("restart"), "asked for"),
+    Rule(113, SERVING, asked("restart") & is_("job", "running"), WAIT, "it restarts"),
+    Rule(115, SERVING, asked("restart") & ended_badly, do("refuse"), "the restart failed"),
+    Rule(117, SERVING, asked("restart") & is_("job", "done") & yes("service_available"), do("fulfil"), "restarted, and it answers"),
+    Rule(121, SERVING, asked("stop") & begun, do("stop"), "asked for"),
+    Rule(123, SERVING, asked("stop") & is_("job", "running"), WAIT, "it stops"),
+    Rule(125, SERVING, asked("stop") & ended_badly, do("refuse"), "it would not stop"),
+    Rule(127, SERVING, asked("stop") & is_("job", "done") & no("postmaster"), go("stop"), "no postmaster runs any more"),
+    Rule(131, STOPPED, asked("stop"), do("fulfil"), "it is stopped"),
+    Rule(133, STOPPED, asked("start"), go("start"), "asked for"),
+    Rule(135, STOPPED, asked("restart"), do("refuse"), "it is stopped: ask for start"),
+    Rule(137, DOWN, asked("start") & begun, do("start"), "asked for"),
+    Rule(139, DOWN, asked("start") & is_("job", "running"), WAIT, "it starts"),
+    Rule(141, DOWN, asked("start") & ended_badly, do("refuse"), "it would not start"),
+    Rule(143, AVAILABLE, asked("start"), do("fulfil"), "it runs"),
+    Rule(145, FENCED, asked("start") | asked("restart") | asked("stop"), do("refuse"), "it is fenced, and stays so until it is rebuilt"),
+    Rule(201, CREATING, begun, do("build"), "there is nothing on the host yet"),
+    Rule(203, CREATING, is_("job", "running"), WAIT, "initdb, configuration, first start, monitoring role"),
+    Rule(205, CREATING, ended_badly & under("tries", 3), do("rebuild"), "that failed: clear it away and try again"),
+    Rule(207, CREATING, ended_badly & asked("retry"), do("rebuild"), "a person says that it will work now"),
+    Rule(209, CREATING, ended_badly, WAIT, "failed three times: mend the cause, then ask for retry or destroy"),
+    Rule(211, CREATING, is_("job", "done") & yes("service_available"), go("come_up"), "built, and it answers"),
+    Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
+    Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),
+    Rule(313, UNCERTAIN, proof_of_death, go("go_down"), "proof needs no second look"),
+    Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),
+    Rule(321, DOWN, yes("rebooted") & no("postmaster") & begun, do("start"), "its host rebooted, and only we start PostgreSQL"),
+    Rule(601, DESTROYING, is_("server_state", "destroyed"), go("bury"), "it went with its server"),
+    Rule(603, DESTROYING, begun, do("destroy"), "stop it, then remove its data directory"),
+    Rule(605, DESTROYING, is_("job", "running"), WAIT, "its data directory is being removed"),
+    Rule(607, DESTROYING, is_("job", "done") & no("data_dir"), go("bury"), "nothing of it is left on the host"),
+    Rule(609, DESTROYING, ended_badly & under("tries", 3), do("destroy_again"), "that failed: once more"),
+    Rule(611, DESTROYING, ended_badly & asked("retry"), do("destroy_again"), "a person says that it will work now"),
+    Rule(901, ANY, always, WAIT, "nothing to do"),
+)  # fmt: skip

@@ -1,0 +1,46 @@
+"""What herdsite does about a database as its customer sees it. One row a beat, first match wins."""
+
+from fleet.conditions import always, asked, is_, named, no, over, reached, yes
+from fleet.rules import ANY, WAIT, Rule, do, go
+from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, MAINTENANCE, UNCERTAIN
+
+SERVING = (AVAILABLE, UNCERTAIN, DOWN)
+ALIVE = (CREATING, *SERVING, MAINTENANCE)
+
+explained = named(
+    "no answer, and the instance beneath is down, stopped or fenced",
+    no("service_available") & is_("instance_state", "down", "stopped", "fenced"),
+)
+confirmed_down = named(
+    "several workers can't get in, for as long as the doubt window",
+    no("service_available") & reached("doubt_s", "doubt_window_s") & over("sql_vantages", 1) & yes("vantage_sees"),
+)
+not_yet, under_way, did, did_not = (is_("handed", word) for word in ("none", "open", "done", "refused"))
+power = asked("restart") | asked("stop") | asked("start")
+
+LIFE = (
+    # row  in state       when the facts say               then                     because
+    Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
+    Rule(111, (*SERVING, MAINTENANCE), power & not_yet, do("hand_down"), "asked for: its instance has to do it"),
+    Rule(113, (*SERVING, MAINTENANCE), power & under_way, WAIT, "its instance is at it"),
+    Rule(115, (*SERVING, MAINTENANCE), power & did_not, do("refuse"), "its instance could not"),
+    Rule(117, SERVING, asked("stop") & did, go("enter_maintenance"), "its instance is stopped"),
+    Rule(119, MAINTENANCE, asked("stop") & did, do("fulfil"), "it is stopped"),
+    Rule(121, MAINTENANCE, asked("start") & did, go("leave_maintenance"), "its instance runs again"),
+    Rule(123, SERVING, (asked("restart") | asked("start")) & did & yes("service_available"), do("fulfil"), "its customer can get in again"),
+    Rule(201, CREATING, no("placed"), do("place"), "find it a server with room, or a shared instance"),
+    Rule(203, CREATING, is_("instance_state", "creating"), WAIT, "its instance is being built"),
+    Rule(205, CREATING, is_("instance_state", "available") & no("service_available"), do("create_database"), "its instance is there, its database is not"),
+    Rule(207, CREATING, yes("service_available"), go("come_up"), "its customer can get in"),
+    Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
+    Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "its customer can get in again"),
+    Rule(313, UNCERTAIN, explained, go("go_down"), "what is beneath it does not serve"),
+    Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
+    Rule(601, DESTROYING, no("placed"), go("bury"), "it never had an instance"),
+    Rule(603, DESTROYING, is_("instance_state", "destroyed"), go("bury"), "its instance is gone"),
+    Rule(605, DESTROYING, yes("own_instance") & is_("instance_state", "destroying"), WAIT, "its instance is being destroyed"),
+    Rule(607, DESTROYING, yes("own_instance") & not_yet, do("hand_down"), "its instance goes with it"),
+    Rule(609, DESTROYING, no("own_instance") & yes("dropped"), go("bury"), "its database and role are gone"),
+    Rule(611, DESTROYING, no("own_instance") & is_("instance_state", "available"), do("drop_database"), "its neighbours stay"),
+    Rule(901, ANY, always, WAIT, "nothing to do"),
+)  # fmt: skip

@@ -1,0 +1,204 @@
+"""How anybody asks for anything: pages, API and commands write an Intent here, and a beat does it.
+
+A refusal is an AskError whose message says what to do instead. Nothing here touches the fleet.
+"""
+
+import secrets
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from fleet import names, ring
+from fleet.lifecycle import Because, story
+from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
+from fleet.states import DESTROYED, DESTROYING
+
+# What may be asked of each kind, and what it means to the one who asks.
+VERBS: dict[str, dict[str, str]] = {
+    "server": {"destroy": "take the machine away; nothing may live on it any more"},
+    "instance": {
+        "restart": "restart PostgreSQL",
+        "stop": "stop PostgreSQL and leave it so",
+        "start": "start PostgreSQL again",
+        "retry": "try a failed build or removal again",
+        "destroy": "stop PostgreSQL and remove its data directory",
+    },
+    "resource": {
+        "restart": "restart its PostgreSQL",
+        "stop": "stop its PostgreSQL: maintenance",
+        "start": "end the maintenance",
+        "destroy": "remove the database with all of its data",
+    },
+}
+DESTRUCTIVE = ("destroy",)
+
+
+class AskError(ValueError):
+    """What was asked for can't be; the message says why and what to do."""
+
+
+def ask(
+    member: Member,
+    verb: str,
+    *,
+    actor: str,
+    reason: str = "",
+    confirm: str = "",
+    params: dict[str, Any] | None = None,
+    key: str | None = None,
+) -> Intent:
+    """Write down that `actor` wants `verb` of a thing, and make its next beat due. The same `key` again gives the
+    same intent. Destructive verbs want the thing's name typed (`confirm`) and a reason."""
+    if key and (known := Intent.objects.filter(key=key).first()):
+        return known
+    _may(member, verb, reason, confirm)
+    return _write(member, verb, actor, reason, params or {}, key)
+
+
+def _write(
+    member: Member,
+    verb: str,
+    actor: str,
+    reason: str,
+    params: dict[str, Any],
+    key: str | None,
+    parent: Intent | None = None,
+) -> Intent:
+    try:
+        with transaction.atomic():
+            intent = Intent.objects.create(
+                kind=member.KIND,
+                subject=member.pk,
+                name=member.name,
+                verb=verb,
+                params=params,
+                actor=actor,
+                reason=reason,
+                key=key,
+                parent=parent,
+            )
+            story(member, f"asked to {verb}", Because(None, reason or "no reason given", actor))
+            transaction.on_commit(lambda: ring.nudge(member.KIND, [member.pk]))
+    except IntegrityError:
+        # Somebody asked with the same key at the same moment.
+        return Intent.objects.get(key=key)
+    return intent
+
+
+def hand_down(instance: Member, intent: Intent) -> Intent:
+    """A resource's intent, asked of its instance on behalf of the same actor; asking twice asks once."""
+    key = f"{intent.pk}/{instance.pk}"
+    if known := Intent.objects.filter(key=key).first():
+        return known
+    return _write(instance, intent.verb, intent.actor, intent.reason, {}, key, intent)
+
+
+def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
+    verbs = VERBS[member.KIND]
+    if verb not in verbs:
+        raise AskError(f"A {member.KIND} can't be asked to {verb!r}. It knows: {', '.join(verbs)}.")
+    state = member.state  # type: ignore[attr-defined]
+    if state in (DESTROYING, DESTROYED) and verb != "retry":
+        raise AskError(f"{member.name} is {member.look.label.lower()}: nothing can be asked of it any more.")
+    if verb in DESTRUCTIVE:
+        if confirm != member.name:
+            raise AskError(f"To {verb} {member.name}, type its name to confirm.")
+        if not reason.strip():
+            raise AskError(f"To {verb} {member.name}, give a reason: it is kept with the story.")
+    if isinstance(member, Server) and verb == "destroy":
+        alive = member.instances.exclude(state=DESTROYED).count()
+        if alive:
+            raise AskError(f"{alive} instance(s) live on {member.name}: destroy or move them first.")
+    if isinstance(member, Resource) and verb in ("restart", "stop", "start") and not member.own_instance:
+        raise AskError(f"{member.name} shares its instance with others: ask its instance {member.instance} instead.")
+    if member.KIND == "instance" and verb == "destroy":
+        living = member.resources.exclude(state=DESTROYED).count()  # type: ignore[attr-defined]
+        if living:
+            raise AskError(f"{living} resource(s) live on {member.name}: destroy those first.")
+
+
+def create_resource(
+    customer: Customer,
+    plan: str,
+    *,
+    actor: str,
+    name: str = "",
+    zone: str = "",
+    major: int = 17,
+    reason: str = "",
+    key: str | None = None,
+) -> Resource:
+    """Ask for a new database: the row, its credential and an Intent; beats build it. AskError for bad input."""
+    if key and (known := Intent.objects.filter(key=key).first()):
+        return Resource.objects.get(pk=known.subject)
+    offer = Plan.objects.filter(name=plan, offered=True).first()
+    if offer is None:
+        raise AskError(f"There is no plan {plan!r}. Choose one of: {_list(Plan.objects.filter(offered=True))}.")
+    secret = secrets.token_hex(8)
+    resource = Resource(
+        name=name, customer=customer, plan=offer, zone=zone, major=major, dbname=f"d{secret}", queue="work"
+    )
+    return _insert(resource, name, actor, reason, key, lambda: _credential(resource, f"u{secret}"))
+
+
+def create_server(
+    name: str,
+    *,
+    actor: str,
+    provider: str = "local",
+    zone: str = "a",
+    disk_mb: int = 20_480,
+    capacity: int = 4,
+    reason: str = "",
+    key: str | None = None,
+) -> Server:
+    """Ask for a server: made by its provider, or adopted where the provider has it already."""
+    if key and (known := Intent.objects.filter(key=key).first()):
+        return Server.objects.get(pk=known.subject)
+    server = Server(name=name, provider=provider, zone=zone, disk_mb=disk_mb, capacity=capacity, queue="work")
+    return _insert(server, name, actor, reason, key, lambda: None)
+
+
+def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, more: Any) -> Any:
+    """Save a new member with its Intent and its first Event; a given name must be free, one of ours is drawn anew."""
+    for _attempt in range(20):
+        member.name = name or names.fresh()
+        if other := names.holder(member.name):
+            if not name:
+                continue
+            raise AskError(f"There is a {other.KIND} named {name!r} already. Choose another name.")
+        try:
+            member.full_clean(exclude=["state"])
+            with transaction.atomic():
+                member.save(force_insert=True)
+                more()
+                Intent.objects.create(
+                    kind=member.KIND,
+                    subject=member.pk,
+                    name=member.name,
+                    verb="create",
+                    actor=actor,
+                    reason=reason,
+                    key=key,
+                )
+                story(member, "asked to create", Because(None, reason or "no reason given", actor), target=member.state)
+            return member
+        except ValidationError as error:
+            raise AskError(" ".join(f"{field}: {' '.join(m)}" for field, m in error.message_dict.items())) from error
+        except IntegrityError as error:
+            if key and (known := Intent.objects.filter(key=key).first()):
+                return type(member).objects.get(pk=known.subject)
+            if name:
+                raise AskError(f"There is a {member.KIND} named {name!r} already. Choose another name.") from error
+    raise AskError("No free name was found in twenty draws: give one.")
+
+
+def _credential(resource: Resource, role: str) -> None:
+    Credential.objects.create(
+        purpose=Credential.OWNER, resource=resource, role=role, secret=secrets.token_urlsafe(24)
+    )
+
+
+def _list(plans: Any) -> str:
+    return ", ".join(plans.values_list("name", flat=True))

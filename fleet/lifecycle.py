@@ -1,0 +1,108 @@
+"""The only writer of states. A move and its Event are one transaction, and nothing outside the database happens in it.
+
+Who is next to a thing that moved is nudged after the commit: its next beat is due at once and sees the move.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models.functions import Now
+
+from fleet import policy, ring
+from fleet.models import Event, Instance, Intent, Member, Resource
+from fleet.states import DESTROYED, DESTROYING
+
+log = structlog.get_logger("move")
+
+
+class LeaseLost(Exception):
+    """The beat belongs to another worker now; what this one decided is dropped."""
+
+
+@dataclass(frozen=True)
+class Because:
+    """Why something is done: the row of the table, its reason, who, and what was known."""
+
+    row: int | None
+    why: str
+    actor: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = None) -> Event:
+    """Take the transition `name`. With a lease, only if the beat is still ours (LeaseLost otherwise); raises
+    TransitionNotAllowed or ConcurrentTransition when the state is another by now."""
+    with transaction.atomic():
+        if lease and not type(member).objects.select_for_update().filter(pk=member.pk, lease=lease).exists():
+            raise LeaseLost(f"{member.name}: the lease ran out before {name}")
+        source = member.state  # type: ignore[attr-defined]
+        getattr(member, name)()
+        target = member.state  # type: ignore[attr-defined]
+        member.state_since, member.queue = Now(), policy.queue(target)
+        member.tries, member.problem = 0, ""
+        member.save(update_fields=["state", "state_since", "queue", "tries", "problem"])
+        event = story(member, name, because, source, target)
+        if name == "come_up":
+            answer(_open(member).filter(verb="create"), Intent.DONE, because.why)
+        if target == DESTROYING:
+            answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
+        if target == DESTROYED:
+            answer(_open(member), Intent.DONE, because.why)
+        transaction.on_commit(lambda: _after(member, source, target, name, because))
+    return event
+
+
+def story(member: Member, verb: str, because: Because, source: str = "", target: str = "") -> Event:
+    """Add one Event to the thing's story."""
+    return Event.objects.create(
+        kind=member.KIND,
+        subject=member.pk,
+        name=member.name,
+        verb=verb,
+        row=because.row,
+        why=because.why,
+        source=source,
+        target=target,
+        actor=because.actor,
+        generation=getattr(member, "generation", None),
+        facts=dict(because.facts),
+        evidence=dict(because.evidence),
+    )
+
+
+def answer(intents: Any, state: str, text: str) -> int:
+    """Close intents (a queryset) with an answer; closed ones stay as they are."""
+    return intents.filter(state=Intent.OPEN).update(state=state, answer=text, answered_at=Now())
+
+
+def _open(member: Member) -> Any:
+    return Intent.objects.filter(subject=member.pk, state=Intent.OPEN)
+
+
+def _after(member: Member, source: str, target: str, name: str, because: Because) -> None:
+    log.info(
+        name,
+        kind=member.KIND,
+        subject=member.name,
+        row=because.row,
+        source=source,
+        target=target,
+        why=because.why,
+        actor=because.actor,
+    )
+    nudge_neighbours(member)
+
+
+def nudge_neighbours(member: Member) -> None:
+    """What is on it and what it is on look again at once."""
+    if member.KIND == "server":
+        ring.nudge("instance", Instance.objects.filter(server=member.pk).values_list("pk", flat=True))
+    if member.KIND == "instance":
+        ring.nudge("resource", Resource.objects.filter(instance=member.pk).values_list("pk", flat=True))
+    if member.KIND == "resource" and getattr(member, "instance_id", None):
+        ring.nudge("instance", [member.instance_id])  # type: ignore[attr-defined]

@@ -1,0 +1,31 @@
+"""What we have. One kind of thing a file."""
+
+from fleet.models.credential import Credential
+from fleet.models.customer import Customer
+from fleet.models.event import Event
+from fleet.models.instance import Instance
+from fleet.models.intent import Intent
+from fleet.models.member import Member
+from fleet.models.plan import Plan
+from fleet.models.resource import Resource
+from fleet.models.server import Server
+from fleet.models.timeline import Timeline
+from fleet.models.worker import Worker
+
+# The rings' members by the name of their kind.
+MEMBERS: dict[str, type[Member]] = {model.KIND: model for model in (Server, Instance, Resource)}
+
+__all__ = [
+    "MEMBERS",
+    "Credential",
+    "Customer",
+    "Event",
+    "Instance",
+    "Intent",
+    "Member",
+    "Plan",
+    "Resource",
+    "Server",
+    "Timeline",
+    "Worker",
+]

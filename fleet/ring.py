@@ -1,0 +1,215 @@
+"""The endless queue of one kind of thing. The truth is in the row: when it is due, and whose beat it is.
+
+`claim` takes what is due and not leased, oldest first; two workers never get the same row (FOR UPDATE SKIP LOCKED).
+`release` gives back with what was felt, but only what is still ours: a worker whose lease ran out has lost its beat
+to another, and its result is dropped. A row can't fall out: a lost beat's lease runs out and it is due again.
+Time is the database's clock.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+from fleet import policy
+from fleet.models import MEMBERS, Member
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Rows whose beat is ours until `until` (the database's clock; `now` is when they were claimed)."""
+
+    lease: uuid.UUID
+    ids: Sequence[uuid.UUID]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What one beat leaves on its row. `in_s` is the seconds until the next one (None: it leaves the ring)."""
+
+    id: uuid.UUID
+    claim: Claim
+    in_s: float | None
+    facts: dict[str, str | None]
+    probed: dict[str, float]
+    evidence: dict[str, Any]
+    row: int
+    why: str
+    seen: bool
+    problem: str = ""
+    tries: int = 0
+
+
+def table_of(kind: str) -> str:
+    return MEMBERS[kind]._meta.db_table
+
+
+def claim(kind: str, queue: str, n: int, vantage: str) -> Claim:
+    """Take up to `n` beats. In the suspect queue a thing is left to other workers for a moment by the one that looked
+    last, since a verdict wants a second pair of eyes."""
+    lease = uuid.uuid4()
+    second = queue == policy.SUSPECT
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            WITH due AS (
+                SELECT id, state FROM {table_of(kind)}
+                WHERE queue = %(queue)s AND due_at <= clock_timestamp()
+                  AND (leased_until IS NULL OR leased_until < clock_timestamp())
+                  {"AND (vantage <> %(vantage)s OR due_at < clock_timestamp() - %(wait)s * interval '1 s')" if second else ""}
+                ORDER BY due_at LIMIT %(n)s
+                FOR UPDATE SKIP LOCKED
+            )
+            UPDATE {table_of(kind)} AS member
+            SET lease = %(lease)s,
+                leased_until = clock_timestamp() + interval '1 s' *
+                    CASE WHEN due.state = 'available' THEN %(short)s ELSE %(long)s END
+            FROM due WHERE member.id = due.id
+            RETURNING member.id, clock_timestamp()
+            """,
+            {
+                "queue": queue,
+                "n": n,
+                "lease": lease,
+                "vantage": vantage,
+                "wait": policy.SECOND_OPINION_S,
+                "short": policy.lease(kind, "available"),
+                "long": policy.lease(kind, ""),
+            },
+        )
+        rows = cursor.fetchall()
+    return Claim(lease, [row[0] for row in rows], rows[0][1] if rows else _NEVER)
+
+
+def hold(member: Member, claim: Claim, seconds: float) -> bool:
+    """Before acting: is the beat still ours? If so it stays ours for as long as the action may take."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {table_of(member.KIND)} SET leased_until = clock_timestamp() + %s * interval '1 s'
+                WHERE id = %s AND lease = %s AND leased_until > clock_timestamp()""",
+            [seconds, member.pk, claim.lease],
+        )
+        return cursor.rowcount == 1
+
+
+def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
+    """Write the beats' results and give the rows back, in one statement. Returns the ids that were still ours.
+    A row that was nudged since it was claimed stays due: whoever nudged it knows what this beat could not."""
+    beats = list(beats)
+    if not beats:
+        return set()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            UPDATE {table_of(kind)} AS member
+            SET lease = NULL, leased_until = NULL, vantage = %(vantage)s, felt_at = statement_timestamp(),
+                seen_at = CASE WHEN beat.seen THEN statement_timestamp() ELSE member.seen_at END,
+                due_at = CASE WHEN member.due_at > beat.claimed AND beat.in_s IS NOT NULL THEN member.due_at
+                              ELSE clock_timestamp() + beat.in_s * interval '1 s' END,
+                facts = beat.facts, probed = beat.probed, evidence = beat.evidence,
+                row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries
+            FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[], %(facts)s::hstore[], %(probed)s::jsonb[],
+                        %(evidence)s::jsonb[], %(rows)s::smallint[], %(whys)s::text[], %(seen)s::bool[],
+                        %(problems)s::text[], %(tries)s::smallint[])
+                 AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries)
+            WHERE member.id = beat.id AND member.lease = beat.lease
+            RETURNING member.id
+            """,
+            {
+                "vantage": vantage,
+                "ids": [beat.id for beat in beats],
+                "leases": [beat.claim.lease for beat in beats],
+                "claimed": [beat.claim.now for beat in beats],
+                "in_s": [beat.in_s for beat in beats],
+                "facts": [beat.facts for beat in beats],
+                "probed": [_json(beat.probed) for beat in beats],
+                "evidence": [_json(beat.evidence) for beat in beats],
+                "rows": [beat.row for beat in beats],
+                "whys": [beat.why for beat in beats],
+                "seen": [beat.seen for beat in beats],
+                "problems": [beat.problem for beat in beats],
+                "tries": [beat.tries for beat in beats],
+            },
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def hand_back(kind: str, claim: Claim, ids: Sequence[uuid.UUID]) -> None:
+    """Give rows back unfelt: they stay due, another worker takes them."""
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {table_of(kind)} SET lease = NULL, leased_until = NULL WHERE id = ANY(%s) AND lease = %s",
+                [list(ids), claim.lease],
+            )
+
+
+def nudge(kind: str, ids: Iterable[uuid.UUID]) -> None:
+    """Make the next beat of these due now, and if one is under way, leave that to finish first."""
+    ids = list(ids)
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {table_of(kind)} SET due_at = clock_timestamp() WHERE id = ANY(%s) AND due_at IS NOT NULL", [ids]
+            )
+
+
+def next_due(kinds: Iterable[str], queue: str) -> float | None:
+    """Seconds until a beat of this queue that nobody holds is due; None when there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM min(due) - clock_timestamp())::float8 FROM ("
+            + " UNION ALL ".join(
+                f"(SELECT due_at AS due FROM {table_of(kind)} WHERE queue = %(queue)s AND due_at IS NOT NULL "
+                f"AND (leased_until IS NULL OR leased_until < clock_timestamp()) ORDER BY due_at LIMIT 1)"
+                for kind in kinds
+            )
+            + ") AS soonest",
+            {"queue": queue},
+        )
+        return cursor.fetchone()[0]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one ring stands: members, how many are due and leased now, and how late the latest is (s)."""
+
+    kind: str
+    queue: str
+    members: int
+    due: int
+    leased: int
+    late_s: float
+    age_s: float
+
+
+def standings() -> list[Standing]:
+    """Every ring that has members. `late_s` is the longest that a due beat has waited, `age_s` the longest since any
+    member was last felt."""
+    found = []
+    with connection.cursor() as cursor:
+        for kind in MEMBERS:
+            cursor.execute(
+                f"""
+                SELECT queue, count(*), count(*) FILTER (WHERE due_at <= clock_timestamp()),
+                       count(*) FILTER (WHERE leased_until > clock_timestamp()),
+                       coalesce(max(extract(epoch FROM clock_timestamp() - due_at))
+                                FILTER (WHERE due_at <= clock_timestamp()), 0)::float8,
+                       coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(felt_at, created_at))), 0)::float8
+                FROM {table_of(kind)} WHERE due_at IS NOT NULL GROUP BY queue ORDER BY queue
+                """
+            )
+            found += [Standing(kind, *row) for row in cursor.fetchall()]
+    return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,45 @@
+"""What can be done about a machine, through its provider."""
+
+from fleet.actions.base import Acting, ActionError, fulfil, refuse
+from fleet.models import Server
+
+
+def create_machine(server: Server, acting: Acting) -> None:
+    acting.ports.provider(server.provider).create(server.name, server.zone, server.disk_mb)
+
+
+def start_machine(server: Server, acting: Acting) -> None:
+    acting.ports.provider(server.provider).start(server.name)
+
+
+def destroy_machine(server: Server, acting: Acting) -> None:
+    acting.ports.provider(server.provider).destroy(server.name)
+
+
+def introduce(server: Server, acting: Acting) -> str:
+    """Pin the host's key and note where everything is on it. A key that is pinned already is never replaced here."""
+    machine = acting.ports.provider(server.provider).describe(server.name)
+    if not (machine.host_key and machine.address):
+        raise ActionError(f"The provider {server.provider!r} does not say the address and host key of {server.name}.")
+    if not machine.pg:
+        raise ActionError(f"{server.name} has no PostgreSQL: install it there, or name its bin folders to the provider.")
+    Server.objects.filter(pk=server.pk).update(
+        address=machine.address,
+        ssh_port=machine.port,
+        ssh_user=machine.user,
+        host_key=server.host_key or machine.host_key,
+        home=machine.home,
+        bind=machine.bind,
+        pg={str(major): path for major, path in machine.pg.items()},
+    )
+    return f"{machine.user}@{machine.address}:{machine.port}"
+
+
+ACTIONS = {
+    "create_machine": create_machine,
+    "start_machine": start_machine,
+    "destroy_machine": destroy_machine,
+    "introduce": introduce,
+    "fulfil": fulfil,
+    "refuse": refuse,
+}

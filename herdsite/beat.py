@@ -1,0 +1,183 @@
+"""One beat: feel one thing, think once, act once, and write down which row of which table made it so.
+
+Feeling happens in threads and touches no database of ours; everything else happens here, in the turn's own thread.
+A result whose lease was lost is dropped: whoever has the lease now looks for himself.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django_fsm import ConcurrentTransition, TransitionNotAllowed
+
+from fleet import context, doubt, lifecycle, policy, ring
+from fleet.actions import ACTIONS, Acting, ActionError
+from fleet.facts import Facts, read
+from fleet.ports import Ports
+from fleet.providers.base import ProviderError
+from fleet.rules import DO, GO, Rule, think
+from fleet.think import LIFE
+from fleet.transports.base import TransportError
+from observations import record
+from observations.feel import carried, feel
+
+log = structlog.get_logger("beat")
+moves = structlog.get_logger("act")
+
+
+@dataclass(frozen=True)
+class Thought:
+    """One thing after feeling and thinking: what is known, and the row that won."""
+
+    loaded: context.Loaded
+    claim: ring.Claim
+    look: record.Look
+    known: dict[str, str | None]
+    evidence: doubt.Evidence
+    facts: Facts
+    rule: Rule
+
+
+def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage: str) -> Thought:
+    """Think about one look. Changes nothing."""
+    subject = loaded.subject
+    known = carried(subject, look) | look.attrs
+    seen = read(look.at, known)
+    now = look.at.timestamp()
+    evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now)
+    more = dict(loaded.facts) | doubt.facts(evidence, now)
+    if seen["ssh"] or more.get("vantage_sees"):
+        more["vantage_sees"] = True
+    started_on = loaded.member.attrs.get("boot_id")
+    if seen["boot_id"] and started_on:
+        more["rebooted"] = seen["boot_id"] != started_on
+    facts = read(look.at, known, **more)
+    return Thought(loaded, claim, look, known, evidence, facts, think(LIFE[subject.kind], subject.state, facts))
+
+
+def finish(kind: str, thoughts: Sequence[Thought], ports: Ports, vantage: str) -> int:
+    """Act on what was thought, and give the rows back. Returns how many beats went wrong."""
+    still = [thought for thought in thoughts if thought.rule.then.kind not in (GO, DO)]
+    _release(kind, still, [_beat(thought) for thought in still], vantage)
+    wrong = 0
+    for thought in thoughts:
+        if thought.rule.then.kind in (GO, DO):
+            wrong += not _carry_out(kind, thought, ports, vantage)
+    return wrong
+
+
+def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
+    """One move or one action, its Event, and the row's release. False when the action failed."""
+    member, rule = thought.loaded.member, thought.rule
+    because = lifecycle.Because(rule.row, rule.because, vantage, _frozen(thought), thought.evidence)
+    try:
+        if rule.then.kind == GO:
+            if rule.then.name in ("come_up", "come_back") and thought.facts["boot_id"]:
+                member.attrs["boot_id"] = thought.facts["boot_id"]
+                type(member).objects.filter(pk=member.pk).update(attrs=member.attrs)
+            lifecycle.move(member, rule.then.name, because, thought.claim.lease)
+            _release(kind, [thought], [_beat(thought, in_s=0)], vantage)
+            return True
+        if not ring.hold(member, thought.claim, policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S):
+            raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {rule.then.name}")
+    except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed) as error:
+        log.info("dropped", subject=member.name, why=str(error))
+        return True
+    return _act(kind, thought, because, ports, vantage)
+
+
+def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, vantage: str) -> bool:
+    member, verb = thought.loaded.member, thought.rule.then.name
+    began, problem = time.monotonic(), ""
+    try:
+        note = ACTIONS[kind][verb](member, Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because))
+    except (ActionError, TransportError, ProviderError) as error:
+        problem = str(error)
+    except Exception as error:
+        # A bug in one action must cost one thing its step, not every other thing its beat.
+        problem = f"{type(error).__name__}: {error}"
+        moves.exception("raised", subject=member.name, action=verb)
+    ms = round((time.monotonic() - began) * 1000)
+    if problem:
+        moves.warning(verb, subject=member.name, row=because.row, problem=problem, ms=ms)
+        if problem != member.problem:
+            lifecycle.story(member, f"{verb} failed", lifecycle.Because(because.row, problem, vantage), member.state)
+        in_s = policy.retry(member.tries)
+    else:
+        moves.info(verb, subject=member.name, row=because.row, why=because.why, ms=ms)
+        why = f"{because.why}: {note}" if note else because.why
+        lifecycle.story(member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state)
+        in_s = policy.BUILDING_S
+    tries = member.tries + 1
+    _release(kind, [thought], [_beat(thought, in_s=in_s, problem=problem, tries=tries)], vantage)
+    return not problem
+
+
+def _beat(thought: Thought, in_s: float | None = None, problem: str | None = None, tries: int | None = None) -> ring.Beat:
+    member, facts, rule = thought.loaded.member, thought.facts, thought.rule
+    if in_s is None:
+        in_s = policy.interval(
+            member.KIND, member.state, thought.loaded.beat_s, facts["state_s"] or 0, facts["asked"] not in (None, "create")
+        )
+        in_s = None if in_s is None else policy.early(in_s, random.random())
+    elif member.state == "destroyed":
+        in_s = None
+    return ring.Beat(
+        id=member.pk,
+        claim=thought.claim,
+        in_s=in_s,
+        facts=thought.known,
+        probed=dict(thought.loaded.subject.probed) | thought.look.probed,
+        evidence=thought.evidence,
+        row=rule.row,
+        why=rule.because,
+        seen=thought.look.good,
+        problem=_problem(thought) if problem is None else problem,
+        tries=member.tries if tries is None else tries,
+    )
+
+
+def _problem(thought: Thought) -> str:
+    """What a person should know when nothing was done: why a job failed, else what went wrong before."""
+    if thought.facts["job"] in ("failed", "lost"):
+        return str(thought.facts["job_why"] or "its job ended without a word")
+    return "" if thought.loaded.member.state == "available" else thought.loaded.member.problem
+
+
+def _release(kind: str, thoughts: Sequence[Thought], beats: Iterable[ring.Beat], vantage: str) -> None:
+    """Give the rows back and record the looks, together. What is no longer ours leaves no trace."""
+    if not thoughts:
+        return
+    with transaction.atomic(), transaction.atomic(using=settings.OBSERVATIONS_DB):
+        ours = ring.release(kind, beats, vantage)
+        record.write([thought.look for thought in thoughts if thought.loaded.member.pk in ours], vantage)
+    for thought in thoughts:
+        log.debug(
+            "beat",
+            kind=kind,
+            subject=thought.loaded.subject.name,
+            row=thought.rule.row,
+            then=str(thought.rule.then),
+            ms=round(thought.look.took_ms, 1),
+            dropped=thought.loaded.member.pk not in ours,
+        )
+
+
+def _frozen(thought: Thought) -> dict[str, object]:
+    """The facts that the winning row looked at, as they were."""
+    return {name: thought.facts[name] for name in thought.rule.when.names}
+
+
+def look_at(loaded: context.Loaded, ports: Ports) -> record.Look:
+    """Feel one thing. Never raises: a probe with a bug in it is one more thing that could not be looked at."""
+    subject = loaded.subject
+    try:
+        return feel(subject, ports)
+    except Exception as error:
+        log.exception("raised", subject=subject.name)
+        failed = {"look_failed": f"{type(error).__name__}: {error}"}
+        return record.Look(subject.kind, subject.id, subject.now, 0.0, False, failed, {})

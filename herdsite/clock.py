@@ -1,0 +1,81 @@
+"""The clock: keeps as many turns queued as the workers can take, and looks after what has a date of its own.
+
+Several may run; an advisory lock elects one, and when it dies the next one ticks within a second. The clock holds
+nothing that matters: without it nothing is lost, turns only stop being handed out.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.utils import Error
+from django_q.brokers import get_broker
+from django_q.tasks import async_task
+
+from fleet import workers
+from observations import retention
+
+log = structlog.get_logger("clock")
+
+TICK_S = 1.0
+HOUSEKEEPING_S = 600.0
+_LOCK = 4_711_000
+
+
+def elected() -> bool:
+    """Whether this clock is the one that ticks. The lock is the session's: it goes when the process or the database
+    does, and is asked for anew at each tick."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = %(lock)s AND classid = 0 "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
+            "AND pid = pg_backend_pid()) OR pg_try_advisory_lock(%(lock)s)",
+            {"lock": _LOCK},
+        )
+        return cursor.fetchone()[0]
+
+
+def tick() -> dict[str, int]:
+    """Queue the turns that are missing: as many should wait as a queue has workers. Returns what was queued."""
+    queued = {}
+    for queue, size in settings.QUEUES.items():
+        waiting = get_broker(queue).queue_size()
+        for _turn in range(max(0, size["workers"] - waiting)):
+            async_task("herdsite.turns.turn", queue, cluster=queue, task_name=queue)
+            queued[queue] = queued.get(queue, 0) + 1
+    return queued
+
+
+def keep_house() -> None:
+    """Once in a while: partitions for the days to come, old ones dropped, workers that are gone forgotten."""
+    made, dropped = retention.keep()
+    workers.forget_gone()
+    if made or dropped:
+        log.info("partitions", made=len(made), dropped=len(dropped))
+
+
+def run() -> None:
+    """Tick for ever."""
+    house_at = 0.0
+    while True:
+        began = time.monotonic()
+        with _surviving():
+            if elected():
+                tick()
+                if began >= house_at:
+                    keep_house()
+                    house_at = began + HOUSEKEEPING_S
+        time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
+
+
+@contextmanager
+def _surviving() -> Iterator[None]:
+    """The database may be away for a while: say so, let go of the connection, and go on."""
+    try:
+        yield
+    except Error as error:
+        log.warning("database away", why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+        connection.close()

@@ -1,0 +1,173 @@
+"""herdsite's settings. Every one that an operator may want to set is an environment variable with a default that
+works on a developer's machine; the README has them as a table."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from fleet import policy
+from fleet.providers.local import spawn
+from herdsite import embedded, logs
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _env(name: str, default: str = "") -> str:
+    return os.environ.get(f"HERDSITE_{name}", default)
+
+
+def _secret_lines(variable: str, file: Path) -> list[str]:
+    """Secrets from the environment (comma-separated), or from the file that bin/up made."""
+    given = _env(variable)
+    if given:
+        return [part.strip() for part in given.split(",") if part.strip()]
+    return file.read_text().split() if file.exists() else []
+
+
+VAR = Path(_env("VAR", str(BASE_DIR / "var")))
+DEBUG = _env("DEBUG") == "1"
+SECRET_KEY = next(iter(_secret_lines("SECRET_KEY", VAR / "secret_key")), "")
+FERNET_KEYS = _secret_lines("FERNET_KEYS", VAR / "fernet_keys")
+ALLOWED_HOSTS = _env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+CSRF_TRUSTED_ORIGINS = [origin for origin in _env("TRUSTED_ORIGINS").split(",") if origin]
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_q",
+    "fleet",
+    "observations",
+    "incidents",
+    "herdsite",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "herdsite.urls"
+WSGI_APPLICATION = "herdsite.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = VAR / "static"
+STATICFILES_DIRS = [BASE_DIR / "herdsite" / "static"]
+WHITENOISE_USE_FINDERS = True
+
+# Databases. Observations may live in one of their own.
+DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.url(VAR) or "postgres://herdsite@127.0.0.1:5432/herdsite"
+DATABASES: dict[str, Any] = {"default": dict(dj_database_url.parse(DATABASE_URL))}
+if os.environ.get("OBSERVATIONS_DATABASE_URL"):
+    DATABASES["observations"] = dict(dj_database_url.parse(os.environ["OBSERVATIONS_DATABASE_URL"]))
+for _database in DATABASES.values():
+    _database.setdefault("OPTIONS", {})
+    # A worker whose own database hangs must not hang with it: the lease would run out under it anyway.
+    _database["OPTIONS"] |= {"connect_timeout": 5, "options": "-c statement_timeout=30s -c lock_timeout=10s"}
+    _database["CONN_MAX_AGE"] = 60
+    _database["CONN_HEALTH_CHECKS"] = True
+OBSERVATIONS_DB = "observations" if "observations" in DATABASES else "default"
+DATABASE_ROUTERS = ["observations.router.ObservationsRouter"]
+
+# The herd.
+PROVIDERS = {
+    "local": "herdsite.wiring.local_provider",
+    "ssh": "herdsite.wiring.ssh_provider",
+}
+HOSTS_ROOT = spawn.land(VAR / "hosts") if VAR.exists() else VAR / "hosts"
+SSH_KEY = Path(_env("SSH_KEY", str(VAR / "ssh" / "id_ed25519")))
+SSH_HOSTS = Path(_env("SSH_HOSTS", str(VAR / "hosts.json")))
+LOCAL_CAPACITY = int(_env("LOCAL_CAPACITY", "24"))
+KEEP_OBSERVATIONS_DAYS = int(_env("KEEP_OBSERVATIONS_DAYS", "3"))
+
+# Who looks. Workers elsewhere get another name; each worker process adds its pid.
+VANTAGE = _env("VANTAGE", socket.gethostname().split(".")[0])
+# The web process asks and never touches the fleet: it gets transports that raise.
+ROLE = _env("ROLE")
+
+# Turns (herdsite/turns.py). `workers` are processes, `threads` look side by side in each.
+QUEUES = {
+    policy.FEEL: {"workers": int(_env("FEEL_WORKERS", "2")), "threads": 16},
+    policy.SUSPECT: {"workers": int(_env("SUSPECT_WORKERS", "2")), "threads": 8},
+    policy.WORK: {"workers": int(_env("WORK_WORKERS", "2")), "threads": 8},
+    policy.SLOW: {"workers": int(_env("SLOW_WORKERS", "1")), "threads": 2},
+}
+TURN_BUDGET_S = 20
+_CLUSTER = {
+    "timeout": 60,
+    "retry": 180,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "poll": 0.2,
+    "queue_limit": 1,
+    "bulk": 1,
+    "scheduler": False,
+    "log_level": "WARNING",
+    "max_rss": 150_000,
+}
+Q_CLUSTER: dict[str, Any] = {
+    "name": "herdsite",
+    **_CLUSTER,
+    **({"redis": _env("REDIS_URL")}
+        if _env("REDIS_URL")
+        else {"orm": "default", "broker_class": "herdsite.broker.PatientORM"}),
+    "workers": 1,
+    "ALT_CLUSTERS": {name: {**_CLUSTER, "workers": queue["workers"]} for name, queue in QUEUES.items()},
+}
+
+# Secure by default wherever it is not a developer's loopback: HERDSITE_HTTPS=1 behind TLS.
+HTTPS = _env("HTTPS") == "1"
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+
+LOG_LEVEL = _env("LOG_LEVEL", "INFO").upper()
+LOGGING_CONFIG = None
+logs.configure(LOG_LEVEL)
+
+UNFOLD = {
+    "SITE_TITLE": "herdsite",
+    "SITE_HEADER": "herdsite",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "database",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+}

@@ -1,0 +1,47 @@
+"""All tables as text, so that a change of policy is a diff that a reviewer can read."""
+
+from collections.abc import Sequence
+
+from fleet import policy
+from fleet.rules import ANY
+from fleet.states import MOVES, STATES, states_of
+from fleet.think import LIFE
+from observations.probes.table import PROBES
+
+
+def rendered() -> str:
+    """PROBES, LIFE of each kind, the moves, and the numbers of the policy."""
+    parts = [_probes(), *(_life(kind) for kind in LIFE), *(_moves(kind) for kind in MOVES), _numbers()]
+    return "\n".join(parts)
+
+
+def _probes() -> str:
+    rows = [("name", "of", "over", "every", "timeout", "fills")]
+    rows += [(p.name, p.kind, p.over, f"{p.every:g}", f"{p.timeout:g}", " ".join(p.fills)) for p in PROBES]
+    return _titled("PROBES: what we look at", rows)
+
+
+def _life(kind: str) -> str:
+    rows = [("row", "state", "when", "then", "because")]
+    rows += [
+        (str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in LIFE[kind]
+    ]
+    return _titled(f"LIFE of a {kind}: the first row that is true wins, one a beat", rows)
+
+
+def _moves(kind: str) -> str:
+    rows = [("move", "from", "to")]
+    rows += [(m.name, " ".join(m.sources), m.target) for m in MOVES[kind]]
+    known = ", ".join(f"{name} ({STATES[name].label})" for name in states_of(kind))
+    return _titled(f"MOVES of a {kind}: {known}", rows)
+
+
+def _numbers() -> str:
+    names = sorted(name for name, value in vars(policy).items() if name.isupper() and isinstance(value, int | float))
+    return _titled("NUMBERS of the policy", [(name, f"{getattr(policy, name):g}") for name in names])
+
+
+def _titled(title: str, rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
+    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+    return f"{title}\n{'-' * len(title)}\n" + "\n".join(lines) + "\n"

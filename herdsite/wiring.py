@@ -1,0 +1,63 @@
+"""Composition: the one place where ports are chosen and built. Workers get real ones, the web gets none."""
+
+import json
+import os
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from fleet import policy
+from fleet.ports import Ports
+from fleet.providers.base import Provider
+from fleet.providers.local.net import choose_net
+from fleet.providers.local.provider import LocalProvider
+from fleet.providers.ssh import SshProvider
+from fleet.transports.base import Host, Shell
+from fleet.transports.sql import PsycopgSql
+from fleet.transports.ssh import Connections, SshShell
+
+
+class OnlyAsks(RuntimeError):
+    """The web asks, the beat does: a process of role web may not reach the fleet."""
+
+
+def ports() -> Ports:
+    """The ports of this process; one set for each process, so that a fork never shares a connection."""
+    if settings.ROLE == "web":
+        raise OnlyAsks("This process serves pages: it has no way to the fleet. Write an Intent.")
+    return _ports(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _ports(_pid: int) -> Ports:
+    connections = Connections(connect_timeout=policy.SSH_CONNECT_S)
+
+    def shell(host: Host) -> Shell:
+        return SshShell(host, settings.SSH_KEY, connections)
+
+    return Ports(shell=shell, sql=PsycopgSql(), provider=provider)
+
+
+@lru_cache(maxsize=8)
+def provider(name: str) -> Provider:
+    """The Provider of that name in settings.PROVIDERS."""
+    try:
+        return import_string(settings.PROVIDERS[name])()
+    except KeyError as error:
+        raise ImproperlyConfigured(f"No provider {name!r}: PROVIDERS knows {', '.join(settings.PROVIDERS)}.") from error
+
+
+def local_provider() -> LocalProvider:
+    """Hosts on this machine, for demonstration, development and tests."""
+    root = settings.HOSTS_ROOT
+    return LocalProvider(root, choose_net(root), settings.SSH_KEY.with_suffix(".pub"), capacity=settings.LOCAL_CAPACITY)
+
+
+def ssh_provider() -> SshProvider:
+    """Hosts that there are already, as HERDSITE_SSH_HOSTS (a JSON file) describes them."""
+    path = settings.SSH_HOSTS
+    hosts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return SshProvider(hosts)

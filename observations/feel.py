@@ -1,0 +1,128 @@
+"""Feel: look at one thing from the outside, by every wire that its due probes need, one round trip each.
+
+It changes nothing and raises nothing. What could not be looked at is part of the look: which wire, and why.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fleet import policy
+from fleet.ports import Ports
+from fleet.providers.base import ProviderError
+from fleet.states import AVAILABLE
+from fleet.subject import RESOURCE, SERVER, Subject
+from fleet.transports.base import CommandFailed, Refused, TransportError, checked
+from observations.probes import base
+from observations.probes.table import PROBES
+from observations.record import Look
+
+# The server said no to us alone: it lives, and whether its customers are served is not known from this.
+_ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53300", "57014", "55P03")
+
+Attrs = dict[str, str | None]
+
+
+def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
+    """One look, by the probes that are due (or by `everything`). Takes at most policy.beat_timeout(kind, state)."""
+    began, at = time.monotonic(), time.time()
+    probes = base.due(PROBES, subject, at, forced=everything or subject.state != AVAILABLE)
+    attrs: Attrs = {}
+    probed: dict[str, float] = {}
+    for wire in (_sql, _shell, _provider):
+        wire_attrs, asked = wire(subject, probes, ports)
+        attrs |= wire_attrs
+        probed |= dict.fromkeys((probe.name for probe in asked), at)
+    proof = "ssh" if subject.kind == SERVER else "service_available"
+    return Look(
+        kind=subject.kind,
+        subject=subject.id,
+        at=datetime.fromtimestamp(at, UTC),
+        took_ms=(time.monotonic() - began) * 1000,
+        good=attrs.get(proof) == "true",
+        attrs=attrs,
+        probed=probed,
+    )
+
+
+def carried(subject: Subject, look: Look) -> Attrs:
+    """What was known before and still counts: the attributes of probes that apply now and were not due this time."""
+    kept = {
+        name
+        for probe in PROBES
+        if probe.kind == subject.kind and probe.name not in look.probed and probe.applies(subject)
+        for name in probe.fills
+    }
+    return {name: value for name, value in subject.known.items() if name in kept}
+
+
+def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[Attrs, list[base.Probe]]:
+    mine = [probe for probe in probes if probe.over == base.SQL]
+    if not mine or subject.database is None:
+        return {}, []
+    try:
+        return _ask_sql(subject, mine, ports), mine
+    except TransportError as error:
+        if len(mine) == 1 or not (isinstance(error, Refused) and error.code):
+            return _no_service(subject, mine, error), mine
+        failed = error
+    # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone.
+    try:
+        attrs = _ask_sql(subject, mine[:1], ports)
+        return dict.fromkeys(_fills(mine[1:])) | attrs | {"look_failed": str(failed)}, mine
+    except TransportError as error:
+        return _no_service(subject, mine, error), mine
+
+
+def _ask_sql(subject: Subject, probes: list[base.Probe], ports: Ports) -> Attrs:
+    assert subject.database is not None
+    began, at = time.monotonic(), time.time()
+    rows = ports.sql.fetch(
+        subject.database,
+        base.sql_question(probes, subject),
+        timeout=policy.SQL_TIMEOUT_S,
+        read_only=subject.kind != RESOURCE,
+    )
+    return base.read_all(probes, base.sql_answers(probes, rows), subject, at, time.monotonic() - began)
+
+
+def _no_service(subject: Subject, probes: Sequence[base.Probe], error: TransportError) -> Attrs:
+    alive_but = subject.kind != RESOURCE and isinstance(error, Refused) and error.code in _ALIVE_BUT
+    return dict.fromkeys(_fills(probes)) | {
+        "service_available": None if alive_but else "false",
+        "service_why": str(error),
+        "service_code": getattr(error, "code", "") or None,
+    }
+
+
+def _shell(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[Attrs, list[base.Probe]]:
+    mine = [probe for probe in probes if probe.over == base.SHELL]
+    if not mine or subject.host is None:
+        return {}, []
+    began, at = time.monotonic(), time.time()
+    argv = base.shell_question(mine, subject)
+    try:
+        out = checked(argv, ports.shell(subject.host).run(argv, timeout=policy.SSH_TIMEOUT_S)).out
+    except TransportError as error:
+        # A command that ran and failed proves that the host let us in.
+        let_in = "true" if isinstance(error, CommandFailed) else "false"
+        return dict.fromkeys(_fills(mine)) | {"ssh": let_in, "ssh_why": str(error)}, mine
+    answers = base.shell_answers(mine, out)
+    return base.read_all(mine, answers, subject, at, time.monotonic() - began) | {"ssh": "true"}, mine
+
+
+def _provider(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[Attrs, list[base.Probe]]:
+    mine = [probe for probe in probes if probe.over == base.PROVIDER]
+    if not mine:
+        return {}, []
+    began, at = time.monotonic(), time.time()
+    try:
+        machine = ports.provider(subject.provider).describe(subject.name)
+    except ProviderError as error:
+        return dict.fromkeys(_fills(mine)) | {"machine_why": str(error)}, mine
+    answers = {probe.name: machine for probe in mine}
+    return base.read_all(mine, answers, subject, at, time.monotonic() - began), mine
+
+
+def _fills(probes: Sequence[base.Probe]) -> list[str]:
+    return [name for probe in probes for name in probe.fills]

@@ -164,6 +164,13 @@ def _database(server: Any, instance: Instance, dbname: str, credential: Credenti
     return Database(server.address, instance.port, dbname, credential.role, credential.secret)
 
 
+def database_of(resource: Resource) -> Database | None:
+    """Where its customer finds it, and with which password; None while it has no place."""
+    instance = resource.instance
+    owner = resource.credentials.filter(purpose=Credential.OWNER).first()
+    return _database(instance.server, instance, resource.dbname, owner) if instance else None
+
+
 def job(instance: Instance, intent: Intent | None) -> str:
     """The detached job that the instance's next step hangs on, by name; "" when there is none. A name is used for one
     run only, so that a job begun twice runs once."""
@@ -191,7 +198,9 @@ def _intents(ids: Iterable[UUID]) -> dict[UUID, Intent]:
     """The open intent that counts for each subject: destroy before all, create behind all, else the oldest."""
     found: dict[UUID, Intent] = {}
     for intent in (
-        Intent.objects.filter(subject__in=list(ids), state=Intent.OPEN).order_by("asked_at").prefetch_related("children")
+        Intent.objects.filter(subject__in=list(ids), state=Intent.OPEN)
+        .order_by("asked_at")
+        .prefetch_related("children")
     ):
         first = found.get(intent.subject)
         if first is None or intent.verb == "destroy" or (first.verb == "create"):

@@ -4,7 +4,7 @@ An attribute that nobody could find out is None: *not known*, which is never "no
 attributes as text (hstore); the catalogue below gives each its type, and `read` turns text into facts.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -163,7 +163,12 @@ class Facts(Mapping[str, Any]):
         return len(self.values_)
 
 
-_TYPES = {BOOL: lambda text: {"true": True, "false": False}[text], INT: int, FLOAT: float, TEXT: str}
+_TYPES: dict[str, Callable[[str], Any]] = {
+    BOOL: lambda text: {"true": True, "false": False}[text],
+    INT: int,
+    FLOAT: float,
+    TEXT: str,
+}
 
 
 def typed(name: str, text: str) -> Any:

@@ -195,9 +195,7 @@ def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, mo
 
 
 def _credential(resource: Resource, role: str) -> None:
-    Credential.objects.create(
-        purpose=Credential.OWNER, resource=resource, role=role, secret=secrets.token_urlsafe(24)
-    )
+    Credential.objects.create(purpose=Credential.OWNER, resource=resource, role=role, secret=secrets.token_urlsafe(24))
 
 
 def _list(plans: Any) -> str:

@@ -38,7 +38,7 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
     """Take the transition `name`. With a lease, only if the beat is still ours (LeaseLost otherwise); raises
     TransitionNotAllowed or ConcurrentTransition when the state is another by now."""
     with transaction.atomic():
-        if lease and not type(member).objects.select_for_update().filter(pk=member.pk, lease=lease).exists():
+        if lease and not type(member)._default_manager.select_for_update().filter(pk=member.pk, lease=lease).exists():
             raise LeaseLost(f"{member.name}: the lease ran out before {name}")
         source = member.state  # type: ignore[attr-defined]
         getattr(member, name)()

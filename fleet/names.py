@@ -5,18 +5,17 @@ import random
 
 from fleet.models import MEMBERS, Member
 
-_ADJECTIVES = (
-    "amber bold brave bright calm clever crisp eager early fair fleet fond gentle glad golden grand happy hardy keen "
-    "kind lively loyal lucid lucky mellow merry mild neat nimble noble patient plain plucky proud quick quiet ready "
-    "round serene sharp shiny silent silver sleek smooth solid steady still stout sturdy sunny swift tidy true warm "
-    "wise witty young"
-).split()
-_ANIMALS = (
-    "alpaca antelope badger bear beaver bison buffalo camel caribou cat cheetah cow crane deer dolphin donkey duck "
-    "eagle elephant elk falcon ferret finch fox gazelle giraffe goat goose hare hawk heron horse ibex jackal koala "
-    "lark lemur leopard lion llama lynx magpie marten mole moose mule newt otter owl panda pony puma quail rabbit "
-    "raven salmon seal sheep stork swan tapir tiger toad vole walrus weasel whale wolf wren yak zebra"
-).split()
+_ADJECTIVES = """
+amber bold brave bright calm clever crisp eager early fair fleet fond gentle glad golden grand happy hardy keen kind
+lively loyal lucid lucky mellow merry mild neat nimble noble patient plain plucky proud quick quiet ready round serene
+sharp shiny silent silver sleek smooth solid steady still stout sturdy sunny swift tidy true warm wise witty young
+"""
+_ANIMALS = """
+alpaca antelope badger bear beaver bison buffalo camel caribou cat cheetah cow crane deer dolphin donkey duck eagle
+elephant elk falcon ferret finch fox gazelle giraffe goat goose hare hawk heron horse ibex jackal koala lark lemur
+leopard lion llama lynx magpie marten mole moose mule newt otter owl panda pony puma quail rabbit raven salmon seal
+sheep stork swan tapir tiger toad vole walrus weasel whale wolf wren yak zebra
+"""
 
 
 class NotFound(LookupError):
@@ -25,7 +24,7 @@ class NotFound(LookupError):
 
 def fresh() -> str:
     """A name like serene-elephant-42. The unique constraint has the last word; callers draw again."""
-    return f"{random.choice(_ADJECTIVES)}-{random.choice(_ANIMALS)}-{random.randrange(10, 100)}"
+    return f"{random.choice(_ADJECTIVES.split())}-{random.choice(_ANIMALS.split())}-{random.randrange(10, 100)}"
 
 
 def matching(prefix: str = "") -> list[str]:

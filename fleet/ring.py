@@ -18,7 +18,6 @@ from django.db import connection
 from fleet import policy
 from fleet.models import MEMBERS, Member
 
-
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -56,15 +55,19 @@ def claim(kind: str, queue: str, n: int, vantage: str) -> Claim:
     """Take up to `n` beats. In the suspect queue a thing is left to other workers for a moment by the one that looked
     last, since a verdict wants a second pair of eyes."""
     lease = uuid.uuid4()
-    second = queue == policy.SUSPECT
+    others_first = (
+        "AND (vantage <> %(vantage)s OR due_at < statement_timestamp() - %(wait)s * interval '1 s')"
+        if queue == policy.SUSPECT
+        else ""
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH due AS (
                 SELECT id, state FROM {table_of(kind)}
-                WHERE queue = %(queue)s AND due_at <= clock_timestamp()
-                  AND (leased_until IS NULL OR leased_until < clock_timestamp())
-                  {"AND (vantage <> %(vantage)s OR due_at < clock_timestamp() - %(wait)s * interval '1 s')" if second else ""}
+                WHERE queue = %(queue)s AND due_at <= statement_timestamp()
+                  AND (leased_until IS NULL OR leased_until < statement_timestamp())
+                  {others_first}
                 ORDER BY due_at LIMIT %(n)s
                 FOR UPDATE SKIP LOCKED
             )
@@ -116,8 +119,8 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                               ELSE clock_timestamp() + beat.in_s * interval '1 s' END,
                 facts = beat.facts, probed = beat.probed, evidence = beat.evidence,
                 row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries
-            FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[], %(facts)s::hstore[], %(probed)s::jsonb[],
-                        %(evidence)s::jsonb[], %(rows)s::smallint[], %(whys)s::text[], %(seen)s::bool[],
+            FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[],
+                        %(facts)s::hstore[], %(probed)s::jsonb[], %(evidence)s::jsonb[], %(rows)s::smallint[], %(whys)s::text[], %(seen)s::bool[],
                         %(problems)s::text[], %(tries)s::smallint[])
                  AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries)
             WHERE member.id = beat.id AND member.lease = beat.lease
@@ -158,7 +161,8 @@ def nudge(kind: str, ids: Iterable[uuid.UUID]) -> None:
     if ids:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {table_of(kind)} SET due_at = clock_timestamp() WHERE id = ANY(%s) AND due_at IS NOT NULL", [ids]
+                f"UPDATE {table_of(kind)} SET due_at = clock_timestamp() WHERE id = ANY(%s) AND due_at IS NOT NULL",
+                [ids],
             )
 
 
@@ -169,7 +173,7 @@ def next_due(kinds: Iterable[str], queue: str) -> float | None:
             "SELECT extract(epoch FROM min(due) - clock_timestamp())::float8 FROM ("
             + " UNION ALL ".join(
                 f"(SELECT due_at AS due FROM {table_of(kind)} WHERE queue = %(queue)s AND due_at IS NOT NULL "
-                f"AND (leased_until IS NULL OR leased_until < clock_timestamp()) ORDER BY due_at LIMIT 1)"
+                f"AND (leased_until IS NULL OR leased_until < statement_timestamp()) ORDER BY due_at LIMIT 1)"
                 for kind in kinds
             )
             + ") AS soonest",

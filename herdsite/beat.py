@@ -94,7 +94,9 @@ def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, 
     member, verb = thought.loaded.member, thought.rule.then.name
     began, problem = time.monotonic(), ""
     try:
-        note = ACTIONS[kind][verb](member, Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because))
+        note = ACTIONS[kind][verb](
+            member, Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because)
+        )
     except (ActionError, TransportError, ProviderError) as error:
         problem = str(error)
     except Exception as error:
@@ -110,18 +112,26 @@ def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, 
     else:
         moves.info(verb, subject=member.name, row=because.row, why=because.why, ms=ms)
         why = f"{because.why}: {note}" if note else because.why
-        lifecycle.story(member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state)
+        lifecycle.story(
+            member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state
+        )
         in_s = policy.BUILDING_S
     tries = member.tries + 1
     _release(kind, [thought], [_beat(thought, in_s=in_s, problem=problem, tries=tries)], vantage)
     return not problem
 
 
-def _beat(thought: Thought, in_s: float | None = None, problem: str | None = None, tries: int | None = None) -> ring.Beat:
+def _beat(
+    thought: Thought, in_s: float | None = None, problem: str | None = None, tries: int | None = None
+) -> ring.Beat:
     member, facts, rule = thought.loaded.member, thought.facts, thought.rule
     if in_s is None:
         in_s = policy.interval(
-            member.KIND, member.state, thought.loaded.beat_s, facts["state_s"] or 0, facts["asked"] not in (None, "create")
+            member.KIND,
+            member.state,
+            thought.loaded.beat_s,
+            facts["state_s"] or 0,
+            facts["asked"] not in (None, "create"),
         )
         in_s = None if in_s is None else policy.early(in_s, random.random())
     elif member.state == "destroyed":
@@ -179,5 +189,5 @@ def look_at(loaded: context.Loaded, ports: Ports) -> record.Look:
         return feel(subject, ports)
     except Exception as error:
         log.exception("raised", subject=subject.name)
-        failed = {"look_failed": f"{type(error).__name__}: {error}"}
+        failed: dict[str, str | None] = {"look_failed": f"{type(error).__name__}: {error}"}
         return record.Look(subject.kind, subject.id, subject.now, 0.0, False, failed, {})

@@ -40,7 +40,7 @@ def elected() -> bool:
 
 def tick() -> dict[str, int]:
     """Queue the turns that are missing: as many should wait as a queue has workers. Returns what was queued."""
-    queued = {}
+    queued: dict[str, int] = {}
     for queue, size in settings.QUEUES.items():
         waiting = get_broker(queue).queue_size()
         for _turn in range(max(0, size["workers"] - waiting)):
@@ -77,5 +77,7 @@ def _surviving() -> Iterator[None]:
     try:
         yield
     except Error as error:
-        log.warning("database away", why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
+        log.warning(
+            "database away", why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        )
         connection.close()

@@ -63,11 +63,14 @@ def _hangs(queue: str) -> bool:
     try:
         lately = timezone.now() - timedelta(seconds=workers.GONE_S)
         told = Worker.objects.filter(name__in=names, seen_at__gt=lately).exists()
-        return not told and time.time() - psutil.Process().create_time() > workers.GONE_S and get_broker(queue).queue_size() > 0
+        return (
+            not told
+            and time.time() - psutil.Process().create_time() > workers.GONE_S
+            and get_broker(queue).queue_size() > 0
+        )
     except Error:
         connection.close()
         return False
-
 
 
 class Gentle(cluster.Cluster):

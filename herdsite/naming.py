@@ -12,7 +12,9 @@ class NamedCommand(BaseCommand):
     """A command whose first argument is a thing's NAME."""
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", metavar="NAME", help="a server, instance or resource; kind/NAME where two share one")
+        parser.add_argument(
+            "name", metavar="NAME", help="a server, instance or resource; kind/NAME where two share one"
+        )
 
     def find(self, options: dict[str, Any]) -> Member:
         try:

@@ -143,9 +143,11 @@ _CLUSTER = {
 Q_CLUSTER: dict[str, Any] = {
     "name": "herdsite",
     **_CLUSTER,
-    **({"redis": _env("REDIS_URL")}
+    **(
+        {"redis": _env("REDIS_URL")}
         if _env("REDIS_URL")
-        else {"orm": "default", "broker_class": "herdsite.broker.PatientORM"}),
+        else {"orm": "default", "broker_class": "herdsite.broker.PatientORM"}
+    ),
     "workers": 1,
     "ALT_CLUSTERS": {name: {**_CLUSTER, "workers": queue["workers"]} for name, queue in QUEUES.items()},
 }

@@ -26,14 +26,14 @@ def _life(kind: str) -> str:
     rows += [
         (str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in LIFE[kind]
     ]
-    return _titled(f"LIFE of a {kind}: the first row that is true wins, one a beat", rows)
+    return _titled(f"LIFE of {kind}: the first row that is true wins, one a beat", rows)
 
 
 def _moves(kind: str) -> str:
     rows = [("move", "from", "to")]
     rows += [(m.name, " ".join(m.sources), m.target) for m in MOVES[kind]]
     known = ", ".join(f"{name} ({STATES[name].label})" for name in states_of(kind))
-    return _titled(f"MOVES of a {kind}: {known}", rows)
+    return _titled(f"MOVES of {kind}: {known}", rows)
 
 
 def _numbers() -> str:
@@ -43,5 +43,7 @@ def _numbers() -> str:
 
 def _titled(title: str, rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows]
+    lines = [
+        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows
+    ]
     return f"{title}\n{'-' * len(title)}\n" + "\n".join(lines) + "\n"

@@ -25,8 +25,9 @@ class Look:
 
 def write(looks: Iterable[Look], vantage: str) -> None:
     """Append the looks. Every one is kept, also those that saw nothing."""
-    with connections[settings.OBSERVATIONS_DB].cursor() as cursor, cursor.copy(
-        "COPY observations_observation (at, kind, subject, vantage, took_ms, attrs) FROM STDIN"
-    ) as copy:
+    with (
+        connections[settings.OBSERVATIONS_DB].cursor() as cursor,
+        cursor.copy("COPY observations_observation (at, kind, subject, vantage, took_ms, attrs) FROM STDIN") as copy,
+    ):
         for look in looks:
             copy.write_row((look.at, look.kind, look.subject, vantage, look.took_ms, look.attrs))

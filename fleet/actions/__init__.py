@@ -1,9 +1,11 @@
 """The verbs that touch the world, by kind; the LIFE tables name them."""
 
-from fleet.actions import instance, resource, server
-from fleet.actions.base import Action, Acting, ActionError
+from collections.abc import Mapping
 
-ACTIONS: dict[str, dict[str, Action]] = {
+from fleet.actions import instance, resource, server
+from fleet.actions.base import Acting, Action, ActionError
+
+ACTIONS: dict[str, Mapping[str, Action]] = {
     "server": server.ACTIONS,
     "instance": instance.ACTIONS,
     "resource": resource.ACTIONS,

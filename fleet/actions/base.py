@@ -18,7 +18,7 @@ class ActionError(Exception):
 
 @dataclass(frozen=True)
 class Acting:
-    """One action's surroundings: the ports, the thing as it was felt, the facts, the intent that counts, and the row."""
+    """One action's surroundings: ports, the thing as it was felt, the facts, the intent that counts, the row."""
 
     ports: Ports
     subject: Subject

@@ -2,7 +2,7 @@
 after the step it is for (context.job); later beats see what became of it."""
 
 from fleet import jobs
-from fleet.actions.base import Acting, ActionError, answer, fulfil, refuse
+from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.models import Credential, Instance, Intent, Plan, Resource
 from fleet.postgres import control, roles
 from fleet.postgres.config import Sizing
@@ -36,7 +36,7 @@ def rebuild(instance: Instance, acting: Acting) -> str:
     return f"it had said: {why}" if why else "it had ended without a word"
 
 
-def destroy_again(instance: Instance, acting: Acting) -> None:
+def destroy_again(_instance: Instance, acting: Acting) -> None:
     jobs.clean(_shell(acting), acting.subject.home, acting.subject.job)
     control.destroy(_shell(acting), acting.subject, acting.subject.job)
 
@@ -84,7 +84,7 @@ def _shell(acting: Acting) -> Shell:
     return acting.ports.shell(acting.subject.host)
 
 
-ACTIONS = {
+ACTIONS: dict[str, Action] = {
     "build": build,
     "rebuild": rebuild,
     "restart": restart,

@@ -2,7 +2,7 @@
 of its own."""
 
 from fleet import context, intents, placement
-from fleet.actions.base import Acting, ActionError, fulfil, refuse
+from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.actions.instance import limits
 from fleet.models import Credential, Instance, Resource
 from fleet.postgres import control
@@ -52,7 +52,7 @@ def _instance(resource: Resource, acting: Acting) -> tuple[Shell, Subject]:
     return acting.ports.shell(subject.host), subject
 
 
-ACTIONS = {
+ACTIONS: dict[str, Action] = {
     "place": place,
     "create_database": create_database,
     "drop_database": drop_database,

@@ -1,6 +1,6 @@
 """What can be done about a machine, through its provider."""
 
-from fleet.actions.base import Acting, ActionError, fulfil, refuse
+from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.models import Server
 
 
@@ -22,7 +22,9 @@ def introduce(server: Server, acting: Acting) -> str:
     if not (machine.host_key and machine.address):
         raise ActionError(f"The provider {server.provider!r} does not say the address and host key of {server.name}.")
     if not machine.pg:
-        raise ActionError(f"{server.name} has no PostgreSQL: install it there, or name its bin folders to the provider.")
+        raise ActionError(
+            f"{server.name} has no PostgreSQL: install it there, or name its bin folders to the provider."
+        )
     Server.objects.filter(pk=server.pk).update(
         address=machine.address,
         ssh_port=machine.port,
@@ -35,7 +37,7 @@ def introduce(server: Server, acting: Acting) -> str:
     return f"{machine.user}@{machine.address}:{machine.port}"
 
 
-ACTIONS = {
+ACTIONS: dict[str, Action] = {
     "create_machine": create_machine,
     "start_machine": start_machine,
     "destroy_machine": destroy_machine,

@@ -1,5 +1,7 @@
 """What we have. One kind of thing a file."""
 
+from typing import Any
+
 from fleet.models.credential import Credential
 from fleet.models.customer import Customer
 from fleet.models.event import Event
@@ -13,7 +15,7 @@ from fleet.models.timeline import Timeline
 from fleet.models.worker import Worker
 
 # The rings' members by the name of their kind.
-MEMBERS: dict[str, type[Member]] = {model.KIND: model for model in (Server, Instance, Resource)}
+MEMBERS: dict[str, type[Any]] = {model.KIND: model for model in (Server, Instance, Resource)}
 
 __all__ = [
     "MEMBERS",

@@ -60,7 +60,8 @@ class Credential(models.Model):
         ordering = ["role"]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(resource__isnull=True) ^ models.Q(instance__isnull=True), name="credential_has_one_owner"
+                condition=models.Q(resource__isnull=True) ^ models.Q(instance__isnull=True),
+                name="credential_has_one_owner",
             ),
             models.UniqueConstraint(fields=["resource", "purpose"], name="credential_once_a_resource"),
             models.UniqueConstraint(fields=["instance", "purpose"], name="credential_once_an_instance"),

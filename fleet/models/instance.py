@@ -1,9 +1,9 @@
 from django.db import models
 
 from fleet.models.member import Member, state_field
+from fleet.models.plan import Plan
 from fleet.models.server import Server
 from fleet.models.timeline import Timeline
-from fleet.models.plan import Plan
 
 FIRST_PORT = 5432
 

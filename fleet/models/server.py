@@ -18,7 +18,9 @@ class Server(Member, kind="server"):
     )
     home = models.CharField(max_length=255, default="", blank=True, editable=False)
     bind = models.CharField(max_length=64, default="*", blank=True, editable=False)
-    pg = models.JSONField(default=dict, blank=True, editable=False, help_text="PostgreSQL's bin folder by major version.")
+    pg = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="PostgreSQL's bin folder by major version."
+    )
     disk_mb = models.PositiveIntegerField(default=20_480)
     capacity = models.PositiveSmallIntegerField(default=4, help_text="How many instances it takes.")
 

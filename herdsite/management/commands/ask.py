@@ -49,7 +49,9 @@ class Command(NamedCommand):
             time.sleep(0.2)
             intent.refresh_from_db()
         if intent.state == Intent.OPEN:
-            raise CommandError(f"Not answered within {seconds:g} s; it stays asked. See: manage.py explain {intent.name}")
+            raise CommandError(
+                f"Not answered within {seconds:g} s; it stays asked. See: manage.py explain {intent.name}"
+            )
         self.stdout.write(f"{intent.state}: {intent.answer}")
         if intent.state != Intent.DONE:
             raise CommandError(f"{intent.verb} {intent.name} was {intent.state}.")

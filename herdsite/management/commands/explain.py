@@ -28,7 +28,9 @@ class Command(NamedCommand):
         member = self.find(options)
         thought = ponder(member, look=options["look"])
         state = thought.loaded.subject.state
-        self.stdout.write(f"{member.KIND} {member.name} is {state}, felt {member.felt_at or 'never'} by {member.vantage}\n")
+        self.stdout.write(
+            f"{member.KIND} {member.name} is {state}, felt {member.felt_at or 'never'} by {member.vantage}\n"
+        )
         self.stdout.write("\nfacts")
         for name, value in sorted(thought.facts.items()):
             self.stdout.write(f"  {name} = {value}{_unit(name)}   {FACTS[name].meaning}")

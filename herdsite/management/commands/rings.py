@@ -23,9 +23,8 @@ class Command(BaseCommand):
     def _show(self) -> None:
         self.stdout.write(f"{'ring':<20}{'members':>9}{'due':>7}{'leased':>8}{'latest_s':>10}{'oldest_look_s':>15}")
         for at in ring.standings():
-            self.stdout.write(
-                f"{at.kind + '/' + at.queue:<20}{at.members:>9}{at.due:>7}{at.leased:>8}{at.late_s:>10.1f}{at.age_s:>15.1f}"
-            )
+            name = f"{at.kind}/{at.queue}"
+            self.stdout.write(f"{name:<20}{at.members:>9}{at.due:>7}{at.leased:>8}{at.late_s:>10.1f}{at.age_s:>15.1f}")
         workers.forget_gone()
         self.stdout.write(f"\n{'queue':<20}{'workers':>9}{'beats/s':>9}{'beats':>12}{'errors':>8}{'rss_mb':>8}")
         rows = Worker.objects.values("queue").annotate(
@@ -36,4 +35,6 @@ class Command(BaseCommand):
                 f"{row['queue']:<20}{row['n']:>9}{row['rate']:>9.1f}{row['total']:>12}{row['wrong']:>8}{row['rss']:>8.0f}"
             )
         if not rows:
-            self.stdout.write("no worker has told anything lately: start `manage.py clock` and `manage.py worker QUEUE`")
+            self.stdout.write(
+                "no worker has told anything lately: start `manage.py clock` and `manage.py worker QUEUE`"
+            )

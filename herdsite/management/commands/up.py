@@ -59,6 +59,7 @@ class Command(BaseCommand):
             self.reset(ask=not options["yes"])
         if keys.make_keys(settings.VAR):  # the settings have to be read again, with the new keys
             os.execv(sys.executable, [sys.executable, *(word for word in sys.argv if word not in ("--reset", "--yes"))])
+        settings.STATIC_ROOT.mkdir(exist_ok=True)  # stays empty: static files are served from where they lie
         self.console = Console(settings.VAR / "log", options["verbose"])
         self.say = self.console.stage
         for name in ground.sweep(settings.VAR / "run"):

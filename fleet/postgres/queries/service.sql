@@ -1,0 +1,13 @@
+-- Every beat: is it there, which role does it play, how far is it? Light, since it is asked most often.
+SELECT true AS service_available,
+       recovery AS in_recovery,
+       CASE WHEN recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text AS lsn,
+       CASE WHEN recovery
+            THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
+            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
+       END AS timeline_id,
+       current_setting('server_version_num')::int AS version,
+       extract(epoch FROM pg_postmaster_start_time())::float8 AS started,
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+       current_setting('max_connections')::int AS max_connections
+FROM (SELECT pg_is_in_recovery() AS recovery) AS is_in;

@@ -1,0 +1,91 @@
+"""Who may do what, as SQL text for psql: the monitoring role, the lock-down of the shared databases, and a customer's
+database with its owner. Every text can be run again and converges on the same end.
+
+Passwords arrive as SCRAM verifiers (scram.py). A customer's database is closed to all until only its owner may
+connect, so no neighbour slips in between two statements.
+"""
+
+from dataclasses import dataclass
+
+from fleet.postgres.config import MONITOR, MONITOR_CONNECTIONS
+from fleet.postgres.quote import ident, literal
+
+# For every session of ours: it gives up rather than queue in front of customers, and what it says stays out of the log.
+PREAMBLE = """\
+SET client_min_messages = warning;
+SET log_min_error_statement = panic;
+SET log_min_duration_statement = -1;
+SET lock_timeout = '5s';
+SET statement_timeout = '20s';
+"""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one customer's database may take: connections, and temporary files (MB) at one time."""
+
+    connections: int
+    temp_mb: int
+
+
+def foundation(major: int, verifier: str) -> str:
+    """What a new cluster needs: the monitoring role (sees everything, may change nothing), and databases `postgres`
+    and `template1` that no customer can enter."""
+    reserved = f"GRANT pg_use_reserved_connections TO {MONITOR};\n" if major >= 16 else ""
+    return f"""\
+REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+{_role_unless_there(MONITOR)}
+ALTER ROLE {MONITOR} {_POWERLESS} CONNECTION LIMIT {MONITOR_CONNECTIONS} PASSWORD {literal(verifier)};
+ALTER ROLE {MONITOR} SET default_transaction_read_only = on;
+GRANT pg_monitor TO {MONITOR};
+{reserved}GRANT CONNECT ON DATABASE postgres TO {MONITOR};
+"""
+
+
+def create_resource(database: str, owner: str, verifier: str, limits: Limits) -> str:
+    """A database and the role that owns it; ends well whether they are there, half there or not."""
+    name = ident(database)
+    create = f"CREATE DATABASE {name} OWNER {ident(owner)} TEMPLATE template0 ALLOW_CONNECTIONS false"
+    return f"""\
+SELECT pg_advisory_lock(hashtext({literal(database)}));
+{_role_unless_there(owner)}
+ALTER ROLE {ident(owner)} {_POWERLESS} PASSWORD {literal(verifier)};
+SELECT {literal(create)} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) \\gexec
+ALTER DATABASE {name} OWNER TO {ident(owner)};
+REVOKE ALL ON DATABASE {name} FROM PUBLIC;
+{set_limits(database, owner, limits)}ALTER DATABASE {name} ALLOW_CONNECTIONS true;
+"""
+
+
+def drop_resource(database: str, owner: str) -> str:
+    """Throw everybody out, then take the database and its owner away; does nothing where they are gone."""
+    return f"""\
+SELECT pg_advisory_lock(hashtext({literal(database)}));
+DROP DATABASE IF EXISTS {ident(database)} WITH (FORCE);
+DROP ROLE IF EXISTS {ident(owner)};
+"""
+
+
+def set_password(role: str, verifier: str) -> str:
+    """Give the role another password; who is connected stays."""
+    return f"ALTER ROLE {ident(role)} PASSWORD {literal(verifier)};\n"
+
+
+def set_limits(database: str, owner: str, limits: Limits) -> str:
+    """The limit on the role is the one that holds: a database's own limit its owner could lift."""
+    return f"""\
+ALTER ROLE {ident(owner)} CONNECTION LIMIT {limits.connections:d};
+ALTER ROLE {ident(owner)} SET temp_file_limit = '{limits.temp_mb:d}MB';
+ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections:d};
+"""
+
+
+# INHERIT, since on PostgreSQL 15 a role without it would not own the public schema of its own database.
+_POWERLESS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+
+
+def _role_unless_there(name: str) -> str:
+    create = literal(f"CREATE ROLE {ident(name)}")
+    return f"SELECT {create} WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(name)}) \\gexec"

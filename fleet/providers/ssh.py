@@ -1,0 +1,81 @@
+"""Hosts that somebody already has: herdsite adopts them, and asks a person for what only a provider could do.
+
+Nobody can say of a bare host that it is off. So there are two answers about one: it runs, when its SSH server greets
+us, or "can't tell", which is a ProviderError. A port that accepts a connection proves nothing: a frozen host's does.
+"""
+
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from fleet.providers.base import ABSENT, RUNNING, Machine, ProviderError
+
+TIMEOUT = 5.0
+GREETING_LINES = 20
+LINE = 1024
+
+
+class SshProvider:
+    """Implements `Provider` over a fixed list of hosts.
+
+    `hosts` maps a name to what a Machine says of it: address, port, user, host_key, home, pg (major version → bin
+    folder), bind. ProviderError names an entry that is none of these, or has no address.
+    """
+
+    def __init__(self, hosts: Mapping[str, Mapping[str, Any]]):
+        self._hosts = {name: _machine(name, details) for name, details in hosts.items()}
+
+    def create(self, name: str, zone: str, disk_mb: int) -> None:  # noqa: ARG002 (a host is what it is)
+        """Adopt a host of the list: there is nothing to do. A host can't be made here."""
+        if name not in self._hosts:
+            raise ProviderError(f"{name} is not among the hosts to adopt: set it up by hand, then add it to the list")
+
+    def describe(self, name: str) -> Machine:
+        """ABSENT for a host that is not on the list; takes at most a few seconds. ProviderError: can't tell."""
+        machine = self._hosts.get(name)
+        if machine is None:
+            return Machine(ABSENT)
+        where = f"{name} ({machine.address} port {machine.port})"
+        try:
+            greeted = _greets(machine.address, machine.port)
+        except OSError as error:
+            raise ProviderError(f"can't tell whether {where} runs: {error}") from error
+        if not greeted:
+            raise ProviderError(f"can't tell whether {where} runs: it accepts connections, but no SSH server answers")
+        return machine
+
+    def start(self, name: str) -> None:
+        """Does nothing to a host that runs; otherwise a person must switch it on."""
+        try:
+            state = self.describe(name).state
+        except ProviderError as error:
+            raise ProviderError(f"switch {name} on by hand: {error}") from error
+        if state != RUNNING:
+            raise ProviderError(f"{name} is not among the adopted hosts")
+
+    def stop(self, name: str) -> None:
+        raise ProviderError(f"{name} can't be switched off from here: do it by hand")
+
+    def destroy(self, name: str) -> None:
+        """Forget the host; the machine itself stays as it is."""
+        self._hosts.pop(name, None)
+
+    def names(self) -> list[str]:
+        return sorted(self._hosts)
+
+
+def _machine(name: str, details: Mapping[str, Any]) -> Machine:
+    pg = {int(major): folder for major, folder in details.get("pg", {}).items()}
+    try:
+        machine = Machine(**{**details, "state": RUNNING, "pg": pg})
+    except TypeError as error:
+        raise ProviderError(f"host {name}: {error}") from error
+    if not machine.address:
+        raise ProviderError(f"host {name} has no address")
+    return machine
+
+
+def _greets(address: str, port: int) -> bool:
+    """Whether an SSH server says its version; it may say some lines before that. OSError: no connection, or silence."""
+    with socket.create_connection((address, port), timeout=TIMEOUT) as connection, connection.makefile("rb") as lines:
+        return any(lines.readline(LINE).startswith(b"SSH-") for _ in range(GREETING_LINES))

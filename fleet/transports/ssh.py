@@ -1,0 +1,363 @@
+"""Shell over SSH, by paramiko: one pinned, authenticated connection a host, shared by a worker process's threads.
+
+paramiko waits without an end in several places, and a frozen host still accepts TCP. So connections are made step by
+step against a deadline, and each command has a guard that pulls its connection away a moment after its own. Where the
+trouble is ours (an unreadable key, too much output), the error is a plain TransportError: it says nothing of the host.
+"""
+
+import logging
+import os
+import select
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import paramiko
+import structlog
+
+from fleet.transports.base import Host, Refused, Result, TransportError, Unreachable
+from fleet.transports.pinning import judge, place
+
+log = structlog.get_logger("shell")
+
+# What paramiko logs as an error, with a traceback, is a host that went away: we raise that, and log it once.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+LOST = (paramiko.SSHException, EOFError, OSError)  # how paramiko says that a connection broke, or a wait ended
+SESSIONS = 8  # commands at once on one connection; OpenSSH allows ten
+OUTPUT_LIMIT = 4 << 20  # bytes, both outputs together
+CHUNK = 32 << 10
+TICK = 0.02  # seconds between two looks whether the host takes more stdin: paramiko has no event for that
+GRACE = 0.2  # seconds past its deadline in which a command may end without pulling the connection from the others
+IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be a tenth for each connection
+
+
+class Unsent(Exception):
+    """The connection was dead, or full, before the command was sent."""
+
+
+class Connection:
+    """One authenticated connection, on which several commands may run at once."""
+
+    def __init__(self, host: Host, transport: paramiko.Transport):
+        self.host, self.transport = host, transport
+        self._slots = threading.BoundedSemaphore(SESSIONS)
+        self._lock = threading.Lock()
+        self._users = 0
+        self._retired = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a new command may be put on it."""
+        return self.transport.is_active() and not self._retired
+
+    @contextmanager
+    def session(self, deadline: float) -> Iterator[paramiko.Channel]:
+        """A channel for one command, closed in the end. Raises Unsent, TimeoutError, or what else is in LOST.
+
+        A connection that broke or did not answer in time gets no new commands, and ends with the last one on it.
+        """
+        with self._slot(deadline), self._guard(deadline):
+            try:
+                channel = self.transport.open_session(timeout=left(deadline))
+            except LOST as error:
+                self._retired = True
+                raise TimeoutError if late(deadline) else Unsent(reason(error)) from error
+            try:
+                yield channel
+            except LOST:
+                self._retired = True
+                raise
+            finally:
+                channel.close()
+
+    @contextmanager
+    def _slot(self, deadline: float) -> Iterator[None]:
+        if not self._slots.acquire(timeout=left(deadline)):
+            raise TransportError(f"{place(self.host)}: {SESSIONS} commands are running there, and none ended in time")
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                last = not self._users
+            if last and self._retired:
+                self.close()
+            self._slots.release()
+
+    @contextmanager
+    def _guard(self, deadline: float) -> Iterator[None]:
+        guard = threading.Timer(left(deadline) + GRACE, self.close)
+        guard.daemon = True
+        guard.start()
+        try:
+            yield
+        finally:
+            guard.cancel()
+
+    def answers(self, timeout: float) -> bool:
+        """Whether the host still talks to us."""
+        try:
+            self.transport.open_session(timeout=timeout).close()
+        except LOST:
+            return False
+        return True
+
+    def close(self) -> None:
+        hang_up(self.transport)
+
+
+class Connections:
+    """The connections of one worker process, one for each host, user and key. A forked child begins with none."""
+
+    def __init__(self, connect_timeout: float = 3.0):
+        self.connect_timeout = connect_timeout
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[tuple[Host, str], Future[Connection]] = {}
+
+    def get(self, host: Host, key_path: Path | str) -> tuple[Connection, bool]:
+        """A connection to the host, and whether it was open before. Threads that ask at once share one attempt.
+
+        Takes at most `connect_timeout` seconds. Raises Unreachable, Refused, or TransportError for our own key.
+        """
+        key = host, str(key_path)
+        with self._lock:
+            future = self._open.get(key)
+            kept = future is not None and not spent(future)
+            if future is None or not kept:
+                self._open = {other: each for other, each in self._open.items() if not spent(each)}
+                future = self._open[key] = Future()
+        if not kept:
+            try:
+                future.set_result(connect(host, key_path, self.connect_timeout))
+            except BaseException as error:
+                with self._lock:
+                    self._open.pop(key, None)
+                future.set_exception(error)
+        return future.result(), kept
+
+    def close(self) -> None:
+        with self._lock:
+            futures = [future for future in self._open.values() if future.done()]
+            self._open = {}
+        for future in futures:
+            future.result().close()
+
+
+class SshShell:
+    """Commands on one host, over the connections of this process."""
+
+    def __init__(self, host: Host, key_path: Path | str, pool: Connections):
+        self.host, self.key_path, self.pool = host, key_path, pool
+
+    def run(
+        self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 10.0, secrets: Sequence[str] = ()
+    ) -> Result:
+        """As the port says; a connection that has to be made first takes at most the pool's `connect_timeout` more.
+
+        A command that a signal ended has the code -1. `secrets` are masked in both outputs too. Raises TransportError
+        for more than OUTPUT_LIMIT bytes of output, ValueError for an argument that no command line can carry.
+        """
+        command = shlex.join(argv)
+        if "\0" in command:
+            raise ValueError("an argument can't carry a NUL byte")
+        shown = masked(shlex.join(masked(word, secrets) for word in argv), secrets)
+        begun = time.monotonic()
+        try:
+            code, *outputs = self._run(command, stdin, timeout)
+        except TransportError as error:
+            log.debug("command", host=self.host.name, command=shown, error=str(error), ms=since(begun))
+            raise
+        log.debug("command", host=self.host.name, command=shown, code=code, ms=since(begun))
+        out, err = (masked(data.decode(errors="replace"), secrets) for data in outputs)
+        return Result(code, out, err, time.monotonic() - begun)
+
+    def _run(self, command: str, stdin: bytes, timeout: float) -> tuple[int, bytes, bytes]:
+        where = place(self.host)
+        try:
+            connection, kept = self.pool.get(self.host, self.key_path)
+            try:
+                return converse(connection, command, stdin, time.monotonic() + timeout)
+            except Unsent:
+                if not kept:
+                    raise
+            connection, _ = self.pool.get(self.host, self.key_path)
+            return converse(connection, command, stdin, time.monotonic() + timeout)
+        except Unsent as error:
+            if isinstance(error.__cause__, paramiko.ChannelException):
+                raise Refused(f"{where}: it opens no session for us: {error}", "session") from None
+            raise Unreachable(f"{where}: {error}; the command was not sent") from None
+        except TimeoutError as error:
+            raise Unreachable(f"{where}: {str(error) or reason(error)}; the command may run or have run") from None
+        except LOST as error:
+            raise Unreachable(f"{where}: {reason(error)}; the command may or may not have run") from None
+
+
+def converse(connection: Connection, command: str, stdin: bytes, deadline: float) -> tuple[int, bytes, bytes]:
+    """Run the command, feed it, and gather both outputs as they come, so that neither can block the other."""
+    out, err, fed = bytearray(), bytearray(), 0
+    with connection.session(deadline) as channel:
+        channel.exec_command(command)
+        arrival = select.poll()
+        arrival.register(channel.fileno(), select.POLLIN)
+        while True:
+            over = channel.eof_received or channel.closed
+            fed = feed(channel, stdin, fed)
+            while channel.recv_ready():
+                out += channel.recv(CHUNK)
+            while channel.recv_stderr_ready():
+                err += channel.recv_stderr(CHUNK)
+            if len(out) + len(err) > OUTPUT_LIMIT:
+                raise TransportError(f"{place(connection.host)}: more than {OUTPUT_LIMIT >> 20} MiB of output")
+            if over and channel.exit_status_ready():
+                break
+            if channel.recv_ready():
+                continue  # it came while the other output was emptied, which may have put the signal out
+            if late(deadline):
+                ended = "it ended, but what it left behind holds its output open" if channel.exit_status_ready() else ""
+                raise TimeoutError(ended)
+            pause = TICK if fed < len(stdin) else left(deadline)
+            channel.status_event.wait(pause) if over else arrival.poll(pause * 1000)
+        # Without an exit status a signal ended the command, or the connection broke just now.
+        if channel.exit_status < 0 and not connection.answers(left(deadline)):
+            raise EOFError
+        return channel.exit_status, bytes(out), bytes(err)
+
+
+def feed(channel: paramiko.Channel, stdin: bytes, fed: int) -> int:
+    """Send what the host takes now of the rest of `stdin`, and its end; returns how much of it is done with."""
+    if fed == len(stdin) and channel.eof_sent:
+        return fed
+    while fed < len(stdin) and channel.send_ready():
+        try:
+            fed += channel.send(stdin[fed : fed + CHUNK])
+        except OSError:
+            return len(stdin)  # the command ended without reading it all
+    if fed == len(stdin):
+        channel.shutdown_write()
+    return fed
+
+
+def connect(host: Host, key_path: Path | str, timeout: float) -> Connection:
+    """A new connection, once the host has shown the pinned key and has let us in."""
+    deadline = time.monotonic() + timeout
+    key = private_key(key_path)
+    transport = handshake(host, deadline)
+    try:
+        judge(host, public(transport.get_remote_server_key()))
+        log_in(transport, host, key, deadline)
+    except BaseException:
+        hang_up(transport)
+        raise
+    return Connection(host, transport)
+
+
+def scan(address: str, port: int, timeout: float = 3.0) -> str:
+    """The host key ("type base64") shown at this address, for somebody to compare and pin. Raises Unreachable."""
+    transport = handshake(Host(address, address, port), time.monotonic() + timeout)
+    shown = public(transport.get_remote_server_key())
+    hang_up(transport)
+    return shown
+
+
+def handshake(host: Host, deadline: float) -> paramiko.Transport:
+    """An encrypted connection to somebody: whose key it is has still to be judged."""
+    try:
+        sock = socket.create_connection((host.address, host.port), left(deadline))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError as error:
+        raise Unreachable(f"{place(host)}: {reason(error)}") from None
+    transport = paramiko.Transport(sock)
+    sock.settimeout(IDLE)
+    transport.banner_timeout = transport.handshake_timeout = left(deadline)
+    # The pinned key's type comes first: the host shows that one if it still has it, and another only if it has not.
+    kind = host.host_key.partition(" ")[0]
+    wanted = ("rsa-sha2-512", "rsa-sha2-256") if kind == "ssh-rsa" else (kind,)
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda name: name not in wanted)
+    done = threading.Event()
+    transport.start_client(event=done)
+    if done.wait(left(deadline)) and transport.is_active():
+        return transport
+    why = transport.get_exception()
+    hang_up(transport)
+    if isinstance(why, paramiko.ssh_exception.IncompatiblePeer):
+        raise Refused(f"{place(host)}: {reason(why)}", "protocol")
+    raise Unreachable(f"{place(host)}: {reason(why)}")
+
+
+def log_in(transport: paramiko.Transport, host: Host, key: paramiko.PKey, deadline: float) -> None:
+    done = threading.Event()
+    try:
+        transport.auth_publickey(host.user, key, done)
+    except LOST as error:
+        raise Unreachable(f"{place(host)}: {reason(error)}") from None
+    answered = done.wait(left(deadline))
+    if transport.is_authenticated():
+        return
+    if not answered or not transport.is_active():
+        raise Unreachable(f"{place(host)}: {reason(transport.get_exception())}")
+    raise Refused(
+        f"{place(host)}: {host.user} is not let in with our key {key.fingerprint}; add its public half to that user's "
+        "authorized_keys.",
+        "auth",
+    )
+
+
+def private_key(path: Path | str) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except Exception as error:  # what can be wrong with a key file has no common base class
+        raise TransportError(f"our own SSH key {path} can't be read ({type(error).__name__})") from None
+
+
+def hang_up(transport: paramiko.Transport) -> None:
+    """End a connection at once. The shutdown wakes whoever reads or writes it, which closing alone would not."""
+    with suppress(OSError):
+        transport.sock.shutdown(socket.SHUT_RDWR)
+    transport.join(1.0)
+    transport.close()
+
+
+def spent(future: Future[Connection]) -> bool:
+    return future.done() and not future.result().alive
+
+
+def public(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def masked(text: str, secrets: Sequence[str]) -> str:
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def reason(error: Exception | None) -> str:
+    if error is None or isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or "the connection broke"
+
+
+def left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())
+
+
+def late(deadline: float) -> bool:
+    return time.monotonic() >= deadline
+
+
+def since(begun: float) -> int:
+    """Milliseconds."""
+    return round((time.monotonic() - begun) * 1000)

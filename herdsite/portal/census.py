@@ -1,0 +1,99 @@
+"""How many things there are, by kind, zone and state, and whether anybody still looks at them: one query a kind."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, F, Max, Q, Value
+from django.db.models.functions import Coalesce
+
+from fleet.models import MEMBERS
+from fleet.policy import LONGEST_S
+from fleet.states import STATES, State
+from herdsite.portal.ranks import GONE, rank
+from herdsite.portal.shown import Moment, moment
+
+LATE = timedelta(seconds=LONGEST_S)
+# Something is always due within the longest interval; this much later still means that nobody looks.
+SILENT = timedelta(seconds=LONGEST_S + 5)
+
+PLURALS = {"server": "Servers", "instance": "Instances", "resource": "Resources"}
+# Where each kind's zone stands. What has no place yet has none.
+ZONES = {"server": "zone", "instance": "server__zone", "resource": "instance__server__zone"}
+
+
+@dataclass(frozen=True)
+class Total:
+    """So many things in one state."""
+
+    look: State
+    count: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """All things alive of one kind: how many, and of which states, what wants attention first."""
+
+    kind: str
+    label: str
+    count: int
+    totals: tuple[Total, ...]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One group of a census."""
+
+    kind: str
+    zone: str
+    state: str
+    count: int
+    late: int
+    felt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Silence:
+    """The herd's data is old: since when nobody has looked at anything, and how many things wait for a late beat."""
+
+    since: Moment | None
+    late: int
+
+
+def take(now: datetime) -> tuple[Counted, ...]:
+    """Everything alive. `late` counts what has waited longer than LATE for its beat at `now`."""
+    found = []
+    for kind, model in MEMBERS.items():
+        groups = (
+            model.objects.exclude(state=GONE)
+            .order_by()
+            .values_list(Coalesce(F(ZONES[kind]), Value("")), "state")
+            .annotate(Count("pk"), Count("pk", filter=Q(due_at__lt=now - LATE)), Max("felt_at"))
+        )
+        found += [Counted(kind, *group) for group in groups]
+    return tuple(found)
+
+
+def kinds(census: tuple[Counted, ...]) -> tuple[Kind, ...]:
+    return tuple(
+        Kind(kind, label, sum(group.count for group in groups), totals(groups))
+        for kind, label in PLURALS.items()
+        for groups in [[group for group in census if group.kind == kind]]
+    )
+
+
+def totals(groups: list[Counted]) -> tuple[Total, ...]:
+    """The groups' members by state, what wants attention first."""
+    states = sorted({group.state for group in groups}, key=lambda state: (rank(state), state))
+    return tuple(Total(STATES[state], sum(g.count for g in groups if g.state == state)) for state in states)
+
+
+def zones(census: tuple[Counted, ...]) -> tuple[str, ...]:
+    return tuple(sorted({group.zone for group in census if group.zone}))
+
+
+def silence(census: tuple[Counted, ...], now: datetime) -> Silence | None:
+    """What is wrong with the looking itself; None when all of the herd is being looked at."""
+    late = sum(group.late for group in census)
+    last = max((group.felt_at for group in census if group.felt_at), default=None)
+    silent = last is not None and now - last > SILENT
+    return Silence(moment(last) if silent else None, late) if silent or late else None

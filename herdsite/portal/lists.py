@@ -1,0 +1,166 @@
+"""The lists of the herd page: one row a thing, what wants attention first, in pages. Two queries a list.
+
+The first finds which rows, over narrow columns; the second reads those, and only the columns that are shown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, Q, QuerySet
+
+from fleet.models import MEMBERS
+from fleet.states import STATES, State
+from herdsite.portal.census import LATE, PLURALS, ZONES
+from herdsite.portal.filters import Filters
+from herdsite.portal.ranks import GONE, by_rank
+from herdsite.portal.shown import Moment, moment, percent, share, size
+
+PAGE = 100
+# Servers and instances have the map as well: beside the resources only the first of them are listed.
+GLANCE = 12
+
+COMMON = ("name", "state", "felt_at", "state_since", "due_at", "row", "why", "problem")
+EXTRA: dict[str, dict[str, str]] = {
+    "server": {
+        "zone": "zone",
+        "load": "facts__load1",
+        "disk": "facts__disk_used_pct",
+        "kin": "provider",
+    },
+    "instance": {
+        "zone": "server__zone",
+        "plan": "plan_id",
+        "server": "server__name",
+        "connections": "facts__connections",
+        "limit": "facts__max_connections",
+        "bytes": "facts__size_bytes",
+        "kin": "role",
+    },
+    "resource": {
+        "zone": "instance__server__zone",
+        "plan": "plan_id",
+        "server": "instance__server__name",
+        "instance": "instance__name",
+        "connections": "facts__connections",
+        "limit": "plan__connections",
+        "bytes": "facts__db_size_bytes",
+        "kin": "customer__name",
+    },
+}
+USE = {
+    "server": ("Load", "Disk used"),
+    "instance": ("Connections", "Size"),
+    "resource": ("Connections", "Size"),
+}
+SEARCHED = {"server": ("name",), "instance": ("name",), "resource": ("name", "customer__name", "dbname")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing in a list. `kin` is its provider, role or customer; `use` and `size` are what USE heads for its kind;
+    `late` says that its beat is overdue."""
+
+    name: str
+    look: State
+    felt: Moment | None
+    since: Moment | None
+    late: bool
+    table_row: int | None
+    why: str
+    problem: str
+    zone: str
+    plan: str
+    server: str
+    instance: str
+    use: str
+    size: str
+    kin: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Part of the things of one kind that were asked for. Links are query strings, empty where there is no such page."""
+
+    kind: str
+    label: str
+    heads: tuple[str, str]
+    count: int
+    rows: tuple[Row, ...]
+    first: int
+    last: int
+    earlier: str
+    later: str
+    all: str
+
+
+def lists(filters: Filters, now: datetime) -> tuple[Listing, ...]:
+    """One listing a kind that was asked for, also when nothing is in it; none for a kind that there is not."""
+    return tuple(listing(kind, filters, now) for kind in PLURALS if filters.kind in ("", kind))
+
+
+def listing(kind: str, filters: Filters, now: datetime) -> Listing:
+    found = matching(kind, filters)
+    count = found.count()
+    paged = kind == "resource" or filters.kind == kind
+    page = min(filters.page, max(1, -(-count // PAGE))) if paged else 1
+    first = (page - 1) * PAGE
+    wanted = list(found.order_by(by_rank(), "name").values_list("pk", flat=True)[first : first + (PAGE if paged else GLANCE)])
+    rows = read(kind, wanted, now)
+    last = first + len(rows)
+    return Listing(
+        kind,
+        PLURALS[kind],
+        USE[kind],
+        count,
+        rows,
+        first=first + 1 if rows else 0,
+        last=last,
+        earlier=filters.but(page=page - 1) if page > 1 else "",
+        later=filters.but(page=page + 1) if paged and last < count else "",
+        all=filters.but(kind=kind) if not paged and last < count else "",
+    )
+
+
+def matching(kind: str, filters: Filters) -> QuerySet[Any]:
+    """What was asked for; what is gone only if its state was."""
+    found = MEMBERS[kind].objects.all()
+    found = found.filter(state=filters.state) if filters.state else found.exclude(state=GONE)
+    if filters.zone:
+        found = found.filter(**{ZONES[kind]: filters.zone})
+    if filters.q:
+        anywhere = Q()
+        for path in SEARCHED[kind]:
+            anywhere |= Q(**{f"{path}__icontains": filters.q})
+        found = found.filter(anywhere)
+    return found
+
+
+def read(kind: str, ids: list[Any], now: datetime) -> tuple[Row, ...]:
+    """The rows of these ids, in their order."""
+    extra = EXTRA[kind]
+    found = MEMBERS[kind].objects.filter(pk__in=ids).order_by().values_list("pk", *COMMON, *(F(path) for path in extra.values()))
+    by_id = {values[0]: _row(values[1:], tuple(extra), now) for values in found}
+    return tuple(by_id[pk] for pk in ids if pk in by_id)
+
+
+def _row(values: tuple[Any, ...], names: tuple[str, ...], now: datetime) -> Row:
+    name, state, felt_at, since, due_at, table_row, why, problem = values[: len(COMMON)]
+    more = dict(zip(names, values[len(COMMON) :], strict=True))
+    return Row(
+        name=name,
+        look=STATES[state],
+        felt=moment(felt_at),
+        since=moment(since),
+        late=due_at is not None and now - due_at > LATE,
+        table_row=table_row,
+        why=why,
+        problem=problem,
+        zone=more["zone"] or "",
+        plan=more.get("plan") or "",
+        server=more.get("server") or "",
+        instance=more.get("instance") or "",
+        use=more.get("load") or share(more.get("connections"), more.get("limit")),
+        size=percent(more.get("disk")) or size(more.get("bytes")),
+        kin=more["kin"] or "",
+    )

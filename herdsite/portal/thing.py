@@ -1,0 +1,229 @@
+"""All that is known of one server, instance or resource, as values for its page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fleet.models import Event, Instance, Intent, Member, Resource
+from fleet.states import STATES, State
+from herdsite.portal.census import LATE
+from herdsite.portal.ranks import GONE, by_rank
+from herdsite.portal.shown import Known, Moment, epoch, known, moment
+from observations.models import Observation
+
+EVENTS, LOOKS, NEIGHBOURS, ASKED = 50, 20, 100, 10
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """What it stands on, or what stands on it."""
+
+    kind: str
+    name: str
+    look: State
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One Event of its story. `source` and `target` are None where nothing moved."""
+
+    at: Moment | None
+    verb: str
+    row: int | None
+    why: str
+    source: State | None
+    target: State | None
+    actor: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """One Observation: when, from where, how long it took, and all that was felt."""
+
+    at: Moment | None
+    vantage: str
+    took_ms: str
+    attrs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Witness:
+    """One worker's word in the evidence of a doubt."""
+
+    wire: str
+    vantage: str
+    at: Moment
+    why: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One Intent."""
+
+    at: Moment | None
+    verb: str
+    actor: str
+    reason: str
+    state: str
+    answer: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Thing:
+    """The page's data. `doubted` is since when it is in doubt, `neighbours` counts those that stand on it."""
+
+    kind: str
+    name: str
+    look: State
+    since: Moment | None
+    felt: Moment | None
+    seen: Moment | None
+    vantage: str
+    late: bool
+    row: int | None
+    why: str
+    problem: str
+    about: tuple[tuple[str, str], ...]
+    attrs: tuple[tuple[str, str], ...]
+    facts: tuple[Known, ...]
+    doubted: Moment | None
+    evidence: tuple[Witness, ...]
+    beneath: tuple[Neighbour, ...]
+    above: tuple[Neighbour, ...]
+    story: tuple[Happening, ...]
+    observations: tuple[Look, ...]
+    intents: tuple[Asked, ...]
+
+
+def describe(member: Any, now: datetime) -> Thing:
+    """The thing as it is written down now."""
+    beneath, above = _NEIGHBOURS[member.KIND](member)
+    return Thing(
+        kind=member.KIND,
+        name=member.name,
+        look=member.look,
+        since=moment(member.state_since),
+        felt=moment(member.felt_at),
+        seen=moment(member.seen_at),
+        vantage=member.vantage,
+        late=member.due_at is not None and now - member.due_at > LATE,
+        row=member.row,
+        why=member.why,
+        problem=member.problem,
+        about=tuple((label, str(value)) for label, value in _ABOUT[member.KIND](member) if value not in ("", None)),
+        attrs=_sorted(member.attrs),
+        facts=tuple(known(name, text) for name, text in sorted(member.facts.items())),
+        doubted=epoch(member.evidence["since"]) if "since" in member.evidence else None,
+        evidence=_evidence(member.evidence),
+        beneath=tuple(beneath),
+        above=tuple(above),
+        story=_story(member),
+        observations=_observations(member),
+        intents=_intents(member),
+    )
+
+
+def _sorted(attrs: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, text if text is not None else "—") for name, text in sorted(attrs.items()))
+
+
+def _evidence(evidence: dict[str, Any]) -> tuple[Witness, ...]:
+    return tuple(
+        Witness(wire, vantage, epoch(word["at"]), word["why"])
+        for wire, words in sorted(evidence.items())
+        if wire != "since"
+        for vantage, word in sorted(words.items())
+    )
+
+
+def _story(member: Member) -> tuple[Happening, ...]:
+    found = Event.objects.filter(subject=member.pk).values_list("at", "verb", "row", "why", "source", "target", "actor")
+    return tuple(
+        Happening(moment(at), verb, row, why, STATES.get(source), STATES.get(target), actor)
+        for at, verb, row, why, source, target, actor in found[:EVENTS]
+    )
+
+
+def _observations(member: Member) -> tuple[Look, ...]:
+    found = Observation.objects.filter(subject=member.pk).values_list("at", "vantage", "took_ms", "attrs")
+    return tuple(
+        Look(moment(at), vantage, f"{took_ms:.1f}", _sorted(attrs)) for at, vantage, took_ms, attrs in found[:LOOKS]
+    )
+
+
+def _intents(member: Member) -> tuple[Asked, ...]:
+    return tuple(
+        Asked(
+            moment(intent.asked_at),
+            intent.verb,
+            intent.actor,
+            intent.reason,
+            intent.get_state_display(),
+            intent.answer,
+            intent.state == Intent.OPEN,
+        )
+        for intent in Intent.objects.filter(subject=member.pk)[:ASKED]
+    )
+
+
+def _neighbour(member: Any) -> Neighbour:
+    return Neighbour(member.KIND, member.name, member.look)
+
+
+def _living(kind: str, members: Any) -> list[Neighbour]:
+    found = members.exclude(state=GONE).order_by(by_rank(), "name").values_list("name", "state")
+    return [Neighbour(kind, name, STATES[state]) for name, state in found[:NEIGHBOURS]]
+
+
+def _of_server(server: Any) -> tuple[list[Neighbour], list[Neighbour]]:
+    return [], _living("instance", server.instances)
+
+
+def _of_instance(instance: Instance) -> tuple[list[Neighbour], list[Neighbour]]:
+    return [_neighbour(instance.server)], _living("resource", instance.resources)
+
+
+def _of_resource(resource: Resource) -> tuple[list[Neighbour], list[Neighbour]]:
+    instance = resource.instance
+    return ([_neighbour(instance), _neighbour(instance.server)] if instance else []), []
+
+
+def _about_server(server: Any) -> list[tuple[str, Any]]:
+    return [
+        ("Provider", server.provider),
+        ("Zone", server.zone),
+        ("Address", server.address and f"{server.ssh_user}@{server.address}:{server.ssh_port}"),
+        ("Host key", "pinned" if server.host_key else "not pinned yet"),
+        ("Home", server.home),
+        ("Disk", f"{server.disk_mb} MB"),
+        ("Room for", f"{server.capacity} instances"),
+    ]
+
+
+def _about_instance(instance: Instance) -> list[tuple[str, Any]]:
+    return [
+        ("Role", instance.get_role_display()),
+        ("PostgreSQL", instance.major),
+        ("Plan", instance.plan_id),
+        ("Zone", instance.server.zone),
+        ("Port", instance.port),
+        ("Timeline", instance.timeline),
+        ("Generation", instance.generation),
+    ]
+
+
+def _about_resource(resource: Resource) -> list[tuple[str, Any]]:
+    return [
+        ("Customer", resource.customer),
+        ("Plan", resource.plan_id),
+        ("PostgreSQL", resource.major),
+        ("Zone", resource.instance.server.zone if resource.instance else ""),
+        ("Wants zone", resource.zone),
+        ("Database", resource.dbname),
+        ("Generation", resource.generation),
+    ]
+
+
+_NEIGHBOURS: dict[str, Any] = {"server": _of_server, "instance": _of_instance, "resource": _of_resource}
+_ABOUT: dict[str, Any] = {"server": _about_server, "instance": _about_instance, "resource": _about_resource}

@@ -1,0 +1,68 @@
+"""What we look at: every probe there is. A new one is a file and a row; attributes need no migration.
+
+Each beat makes the probes of its subject that are due, those of one wire in one round trip. What costs more, or may be
+slow, is asked only of what is well, so that it never stands in the way of finding out whether something is alive.
+"""
+
+from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, RETIRING, STOPPED, UNCERTAIN
+from fleet.subject import INSTANCE, RESOURCE, SERVER
+from observations.probes import host, machine, reach
+from observations.probes.base import PROVIDER, SHELL, SQL, Probe, first_row, lines, script, sql
+
+WELL = (AVAILABLE,)
+CALM = (AVAILABLE, RETIRING)
+IN_MOTION = (CREATING, UNCERTAIN, DOWN, DESTROYING)
+NOT_SERVING = (*IN_MOTION, STOPPED)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# fmt: off
+PROBES: tuple[Probe, ...] = (
+    #     name           of        over      every  timeout  fills, ask, read, in states
+    Probe("machine",     SERVER,   PROVIDER, 60,    5,       machine.FILLS, machine.ask, machine.read, CALM),
+    Probe("machine_now", SERVER,   PROVIDER, 1,     5,       machine.FILLS, machine.ask, machine.read, IN_MOTION),
+    Probe("reach",       SERVER,   SHELL,    15,    4,       reach.FILLS, script(reach.SCRIPT), reach.read),
+    Probe("host",        INSTANCE, SHELL,    0,     4,       host.FILLS, script(host.SCRIPT), lines, NOT_SERVING, True),
+    Probe("service",     INSTANCE, SQL,      0,     2,
+          _names("service_available in_recovery lsn timeline_id version started connections max_connections"),
+          sql("service"), first_row),
+    Probe("replication", INSTANCE, SQL,      15,    2,
+          _names("standbys sync_standbys standby_lag_bytes receiver receiver_age_s received_lsn replay_lag_s"),
+          sql("replication"), first_row),
+    Probe("activity",    INSTANCE, SQL,      15,    2,
+          _names("longest_transaction_s longest_query_s xmin_age active waiting blocked")
+          + _names("idle_in_transaction idle_in_transaction_s"),
+          sql("activity"), first_row),
+    Probe("archiver",    INSTANCE, SQL,      15,    2,
+          _names("archived_count failed_count last_archived_wal last_archived_age_s last_failed_wal last_failed_age_s")
+          + _names("archiver_failing"),
+          sql("archiver"), first_row),
+    Probe("slots",       INSTANCE, SQL,      15,    2,
+          _names("slots inactive_slots lost_slots slot_retained_bytes slot_inactive_s"),
+          sql("slots"), first_row),
+    Probe("hits",        INSTANCE, SQL,      60,    2,
+          _names("cache_hit_pct commits rollbacks deadlocks temp_bytes"),
+          sql("hits"), first_row, WELL),
+    Probe("xid",         INSTANCE, SQL,      60,    2,
+          _names("xid_age multixact_age"),
+          sql("xid"), first_row, WELL),
+    Probe("sizes",       INSTANCE, SQL,      300,   2,
+          _names("size_bytes databases"),
+          sql("sizes"), first_row, WELL),
+    Probe("login",       RESOURCE, SQL,      0,     2,
+          _names("service_available in_recovery read_only"),
+          sql("login"), first_row),
+    Probe("write",       RESOURCE, SQL,      60,    2,
+          _names("can_write"),
+          sql("write"), first_row),
+    Probe("usage",       RESOURCE, SQL,      60,    2,
+          _names("connections connection_limit active blocked idle_in_transaction"),
+          sql("usage"), first_row, WELL),
+    Probe("size",        RESOURCE, SQL,      300,   2,
+          _names("db_size_bytes tables estimated_rows table_hit_pct index_hit_pct transaction_id"),
+          sql("size"), first_row, WELL),
+)
+# fmt: on

@@ -29,7 +29,8 @@ class Condition:
         return Condition(f"({self} | {other})", _both(self, other), lambda f: _not(_and(_not(self(f)), _not(other(f)))))
 
     def __invert__(self) -> "Condition":
-        return Condition(f"not {self}", self.names, lambda f: _not(self(f)))
+        text = f"not ({self})" if " & " in self.text else f"not {self}"
+        return Condition(text, self.names, lambda f: _not(self(f)))
 
     def __str__(self) -> str:
         return self.text

@@ -54,6 +54,7 @@ def _loaded(kind: str, member: Any, claim: ring.Claim, intent: Intent | None, se
         "state_s": max(0.0, (now - member.state_since).total_seconds()),
         "tries": member.tries,
         "asked": intent.verb if intent else None,
+        "asked_s": max(0.0, (now - intent.asked_at).total_seconds()) if intent and intent.verb != "create" else None,
         "problem": member.problem or None,
         "vantage_sees": None if since is None else seen is not None and seen > since,
     }
@@ -81,6 +82,7 @@ def _server(member: Any, now: Any, _intent: Intent | None) -> tuple[Subject, dic
         subject,
         {
             "host_key": bool(member.host_key),
+            "adopted": member.attrs.get("adopted") == "true",
             "members": member.members,
             "members_answer": member.answering > 0,
             "doubt_window_s": policy.SERVER_DOUBT_S,
@@ -227,7 +229,7 @@ def _last_seen(vantage: str) -> float | None:
 
 def _servers() -> QuerySet[Any]:
     return MEMBERS[SERVER].objects.annotate(
-        members=Count("instances", filter=~Q(instances__state=DESTROYED)),
+        members=Count("instances", filter=~Q(instances__state__in=(DESTROYING, DESTROYED))),
         answering=Count("instances", filter=Q(instances__state=AVAILABLE)),
     )
 

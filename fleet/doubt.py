@@ -13,6 +13,8 @@ Evidence = dict[str, Any]
 
 # Which fact answers for which wire, and where its reason stands.
 WIRES = (("sql", "service_available", "service_why"), ("ssh", "ssh", "ssh_why"))
+# How many vantages a wire remembers. Workers come and go while a thing stays dead for weeks.
+REMEMBERED = 8
 # The wire whose good answer proves a thing of this kind well.
 PROOF = {"server": "ssh", "instance": "sql", "resource": "sql"}
 
@@ -27,7 +29,9 @@ def weigh(kind: str, evidence: Evidence, look: Mapping[str, Any], vantage: str, 
         fresh.setdefault("since", now)
     for wire, fact, why in WIRES:
         if look.get(fact) is False:
-            fresh[wire] = {**fresh.get(wire, {}), vantage: {"at": now, "why": str(look.get(why) or "")[:200]}}
+            before = {place: said for place, said in fresh.get(wire, {}).items() if place != vantage}
+            kept = sorted(before.items(), key=lambda item: item[1]["at"])[-(REMEMBERED - 1) :]
+            fresh[wire] = dict(kept) | {vantage: {"at": now, "why": str(look.get(why) or "")[:200]}}
         elif look.get(fact) is True:
             fresh.pop(wire, None)
     return fresh

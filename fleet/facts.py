@@ -7,6 +7,7 @@ attributes as text (hstore); the catalogue below gives each its type, and `read`
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +33,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("state_s", FLOAT, "s", "how long it has been in its state"),
     ("tries", INT, "", "how often the step that it is at was begun"),
     ("asked", TEXT, "", "the verb of the oldest open intent"),
+    ("asked_s", FLOAT, "s", "how long ago that was asked"),
     ("problem", TEXT, "", "why the last action failed"),
     # Doubt (fleet/doubt.py).
     ("doubt_s", FLOAT, "s", "how long no look from anywhere has succeeded"),
@@ -42,7 +44,7 @@ FACTS: dict[str, Fact] = _catalogue(
     # Neighbours.
     ("server_state", TEXT, "", "state of the server beneath"),
     ("instance_state", TEXT, "", "state of the instance beneath"),
-    ("members", INT, "", "things alive on it: instances of a server, resources of an instance"),
+    ("members", INT, "", "things on it that shall stay: instances of a server, resources of an instance"),
     ("placed", BOOL, "", "it has an instance to live on"),
     ("own_instance", BOOL, "", "the instance beneath serves this resource alone"),
     ("members_answer", BOOL, "", "something on it answered since the doubt began"),
@@ -53,6 +55,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("scheduled_events", TEXT, "", "what the provider announced for the machine"),
     ("ssh", BOOL, "", "the host let us in and ran a command"),
     ("ssh_why", TEXT, "", "why it did not"),
+    ("adopted", BOOL, "", "the machine is its owner's: herdsite never makes it and never takes it away"),
     ("host_key", BOOL, "", "the host's key is pinned"),
     ("boot_id", TEXT, "", "names the host's present run; another one means that it rebooted"),
     ("rebooted", BOOL, "", "the host rebooted since PostgreSQL was last seen on it"),
@@ -163,10 +166,18 @@ class Facts(Mapping[str, Any]):
         return len(self.values_)
 
 
+def _number(text: str) -> float:
+    """NaN compares as no and infinity has no place in JSON: neither is a measurement."""
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 _TYPES: dict[str, Callable[[str], Any]] = {
     BOOL: lambda text: {"true": True, "false": False}[text],
     INT: int,
-    FLOAT: float,
+    FLOAT: _number,
     TEXT: str,
 }
 

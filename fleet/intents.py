@@ -6,6 +6,7 @@ A refusal is an AskError whose message says what to do instead. Nothing here tou
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
@@ -32,6 +33,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
 }
 DESTRUCTIVE = ("destroy",)
+KEY_LENGTH = 120
 
 
 class AskError(ValueError):
@@ -50,7 +52,9 @@ def ask(
 ) -> Intent:
     """Write down that `actor` wants `verb` of a thing, and make its next beat due. The same `key` again gives the
     same intent. Destructive verbs want the thing's name typed (`confirm`) and a reason."""
-    if key and (known := Intent.objects.filter(key=key).first()):
+    if known := _known(key, verb, member.KIND):
+        if known.subject != member.pk:
+            raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
     _may(member, verb, reason, confirm)
     return _write(member, verb, actor, reason, params or {}, key)
@@ -82,8 +86,20 @@ def _write(
             transaction.on_commit(lambda: ring.nudge(member.KIND, [member.pk]))
     except IntegrityError:
         # Somebody asked with the same key at the same moment.
-        return Intent.objects.get(key=key)
+        if known := _known(key, verb, member.KIND):
+            return known
+        raise
     return intent
+
+
+def _known(key: str | None, verb: str, kind: str) -> Intent | None:
+    """The intent of that key; AskError when the key stands for something else that was asked."""
+    if key and len(key) > KEY_LENGTH:
+        raise AskError(f"A key has at most {KEY_LENGTH} characters; this one has {len(key)}.")
+    known = Intent.objects.filter(key=key).first() if key else None
+    if known and (known.verb, known.kind) != (verb, kind):
+        raise AskError(f"The key {key!r} belongs to another asking: {known.verb} {known.name}. Use another.")
+    return known
 
 
 def hand_down(instance: Member, intent: Intent) -> Intent:
@@ -99,7 +115,7 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
     if verb not in verbs:
         raise AskError(f"A {member.KIND} can't be asked to {verb!r}. It knows: {', '.join(verbs)}.")
     state = member.state  # type: ignore[attr-defined]
-    if state in (DESTROYING, DESTROYED) and verb != "retry":
+    if state == DESTROYED or (state == DESTROYING and verb != "retry"):
         raise AskError(f"{member.name} is {member.look.label.lower()}: nothing can be asked of it any more.")
     if verb in DESTRUCTIVE:
         if confirm != member.name:
@@ -107,7 +123,7 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         if not reason.strip():
             raise AskError(f"To {verb} {member.name}, give a reason: it is kept with the story.")
     if isinstance(member, Server) and verb == "destroy":
-        alive = member.instances.exclude(state=DESTROYED).count()
+        alive = member.instances.exclude(state__in=(DESTROYING, DESTROYED)).count()
         if alive:
             raise AskError(f"{alive} instance(s) live on {member.name}: destroy or move them first.")
     if isinstance(member, Resource) and verb in ("restart", "stop", "start") and not member.own_instance:
@@ -130,7 +146,7 @@ def create_resource(
     key: str | None = None,
 ) -> Resource:
     """Ask for a new database: the row, its credential and an Intent; beats build it. AskError for bad input."""
-    if key and (known := Intent.objects.filter(key=key).first()):
+    if known := _known(key, "create", Resource.KIND):
         return Resource.objects.get(pk=known.subject)
     offer = Plan.objects.filter(name=plan, offered=True).first()
     if offer is None:
@@ -154,9 +170,14 @@ def create_server(
     key: str | None = None,
 ) -> Server:
     """Ask for a server: made by its provider, or adopted where the provider has it already."""
-    if key and (known := Intent.objects.filter(key=key).first()):
+    if known := _known(key, "create", Server.KIND):
         return Server.objects.get(pk=known.subject)
-    server = Server(name=name, provider=provider, zone=zone, disk_mb=disk_mb, capacity=capacity, queue="work")
+    if provider not in settings.PROVIDERS:
+        raise AskError(f"There is no provider {provider!r}. Choose one of: {', '.join(settings.PROVIDERS)}.")
+    adopted = {"adopted": "true"} if provider in settings.ADOPTING_PROVIDERS else {}
+    server = Server(
+        name=name, provider=provider, zone=zone, disk_mb=disk_mb, capacity=capacity, queue="work", attrs=adopted
+    )
     return _insert(server, name, actor, reason, key, lambda: None)
 
 
@@ -165,6 +186,9 @@ def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, mo
     for _attempt in range(20):
         member.name = name or names.fresh()
         if other := names.holder(member.name):
+            # Somebody may have asked with the same key, and so with the same name, a moment ago.
+            if known := _known(key, "create", member.KIND):
+                return type(member).objects.get(pk=known.subject)
             if not name:
                 continue
             raise AskError(f"There is a {other.KIND} named {name!r} already. Choose another name.")
@@ -187,7 +211,7 @@ def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, mo
         except ValidationError as error:
             raise AskError(" ".join(f"{field}: {' '.join(m)}" for field, m in error.message_dict.items())) from error
         except IntegrityError as error:
-            if key and (known := Intent.objects.filter(key=key).first()):
+            if known := _known(key, "create", member.KIND):
                 return type(member).objects.get(pk=known.subject)
             if name:
                 raise AskError(f"There is a {member.KIND} named {name!r} already. Choose another name.") from error

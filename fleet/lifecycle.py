@@ -45,7 +45,7 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
         target = member.state  # type: ignore[attr-defined]
         member.state_since, member.queue = Now(), policy.queue(target)
         member.tries, member.problem = 0, ""
-        member.save(update_fields=["state", "state_since", "queue", "tries", "problem"])
+        member.save(update_fields=["state", "state_since", "queue", "tries", "problem", "attrs"])
         event = story(member, name, because, source, target)
         if name == "come_up":
             answer(_open(member).filter(verb="create"), Intent.DONE, because.why)
@@ -104,5 +104,6 @@ def nudge_neighbours(member: Member) -> None:
         ring.nudge("instance", Instance.objects.filter(server=member.pk).values_list("pk", flat=True))
     if member.KIND == "instance":
         ring.nudge("resource", Resource.objects.filter(instance=member.pk).values_list("pk", flat=True))
+        ring.nudge("server", [member.server_id])  # type: ignore[attr-defined]
     if member.KIND == "resource" and getattr(member, "instance_id", None):
         ring.nudge("instance", [member.instance_id])  # type: ignore[attr-defined]

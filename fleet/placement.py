@@ -15,6 +15,8 @@ from fleet.postgres.config import MONITOR
 from fleet.states import AVAILABLE, CREATING, DESTROYED
 
 _LOCK = 4_711_002
+# How much of a resource's name its instances carry, so that their numbers find room in a name too.
+_STEM = 56
 
 
 class NoRoom(Exception):
@@ -42,11 +44,14 @@ def choose(places: Sequence[Place], zone: str = "", avoid: frozenset[str] = froz
 
 
 def place(resource: Resource) -> Instance:
-    """Give the resource an instance: of its own, or a shared one with room. Raises NoRoom."""
+    """Give the resource an instance: of its own, or a shared one with room. One that has a place keeps it. Raises
+    NoRoom."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             # Two placings at once could both take the last slot.
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        if placed := Instance.objects.filter(resources=resource.pk).select_related("server").first():
+            return placed
         instance = (_shared(resource) if resource.plan.shared else None) or _new(resource)
         Resource.objects.filter(pk=resource.pk, instance=None).update(instance=instance)
         return instance
@@ -57,7 +62,8 @@ def _shared(resource: Resource) -> Instance | None:
         Instance.objects.filter(plan__tier=resource.plan.tier, major=resource.major, state__in=(CREATING, AVAILABLE))
         .annotate(living=Count("resources", filter=~Q(resources__state=DESTROYED)))
         .filter(living__lt=F("plan__shared_by"))
-        .order_by("-state", "living")
+        # One that is available before one that is still being built.
+        .order_by("state", "living", "name")
         .first()
     )
 
@@ -100,10 +106,11 @@ def _name(resource: Resource) -> str:
     """A production instance carries its resource's name and a number, a shared one a name of its own."""
     if resource.plan.shared:
         return f"shared-{names.fresh()}"
+    stem = resource.name[:_STEM].rstrip("-")
     n = 1
-    while names.holder(f"{resource.name}-{n}"):
+    while names.holder(f"{stem}-{n}"):
         n += 1
-    return f"{resource.name}-{n}"
+    return f"{stem}-{n}"
 
 
 def _port(server: Server) -> int:

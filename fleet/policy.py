@@ -28,6 +28,8 @@ PROVIDER_TIMEOUT_S = 5.0
 LEASE_MARGIN_S = 2.0
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 15.0
+# Where counting tries ends: an action may go on failing for weeks, and the column is a smallint.
+MOST_TRIES = 1_000
 
 _MOVING = (CREATING, DESTROYING, RETIRING)
 _IN_DOUBT = (UNCERTAIN, DOWN)
@@ -40,15 +42,19 @@ def queue(state: str) -> str:
     return SUSPECT if state in _IN_DOUBT else FEEL
 
 
-def interval(kind: str, state: str, plan_beat_s: float | None, state_s: float, asked: bool) -> float | None:
+def interval(
+    kind: str, state: str, plan_beat_s: float | None, state_s: float, asked_s: float | None = None
+) -> float | None:
     """Seconds from one beat of a thing to its next, before jitter. None: it has come to its end and leaves the ring.
 
-    `plan_beat_s` is the plan's, or that of the most important resource on an instance; None for servers.
+    `plan_beat_s` is the plan's, or that of the most important resource on an instance; None for servers. `state_s` is
+    how long it has been in its state, `asked_s` how long somebody has waited for what he asked of it.
     """
     if state == DESTROYED:
         return None
-    if asked or state in _MOVING:
-        return BUILDING_S if state_s < LONGEST_S else PATIENT_S
+    if asked_s is not None or state in _MOVING:
+        waited = state_s if asked_s is None else asked_s
+        return BUILDING_S if waited < LONGEST_S else PATIENT_S
     if state == UNCERTAIN:
         return min(SUSPECT_S, plan_beat_s or SUSPECT_S)
     if state == DOWN:
@@ -63,18 +69,25 @@ def early(interval_s: float, draw: float) -> float:
     return interval_s * (1 - JITTER * draw)
 
 
-def beat_timeout(kind: str, state: str) -> float:
-    """The longest that one beat may feel: each of its wires at its time-out (observations/feel.py asks each once)."""
+def beat_timeout(kind: str, state: str, job: bool = False) -> float:
+    """The longest that one beat may feel: each of its wires at its time-out. An instance's host is asked too while the
+    instance is not well or has a `job` there."""
     host = SSH_CONNECT_S + SSH_TIMEOUT_S
     if kind == "server":
         return host + PROVIDER_TIMEOUT_S
-    return 2 * SQL_TIMEOUT_S + (host if kind == "instance" and state != AVAILABLE else 0.0)
+    return 2 * SQL_TIMEOUT_S + (host if kind == "instance" and (job or state != AVAILABLE) else 0.0)
 
 
-def lease(kind: str, state: str) -> float:
-    """How long a claim holds: a little longer than the beat's wires may take. A beat that acts holds on for longer
-    first (ring.hold)."""
-    return beat_timeout(kind, state) + LEASE_MARGIN_S
+def lease(kind: str, state: str, job: bool = False) -> float:
+    """How long a claim holds: a little longer than the beat's wires may take. A beat that acts, or that asks more than
+    its state tells, holds on for longer first (ring.hold)."""
+    return beat_timeout(kind, state, job) + LEASE_MARGIN_S
+
+
+def again(tries: int) -> float:
+    """Seconds from an action that was done to the next beat. What it did shows at once or, when the same action comes
+    up again and again, not soon."""
+    return min(PATIENT_S, BUILDING_S * 2 ** min(tries, 10))
 
 
 def retry(tries: int) -> float:

@@ -17,6 +17,7 @@ from django.db import connection
 
 from fleet import policy
 from fleet.models import MEMBERS, Member
+from fleet.states import AVAILABLE
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -49,6 +50,11 @@ class Beat:
 
 def table_of(kind: str) -> str:
     return MEMBERS[kind]._meta.db_table
+
+
+def granted(kind: str, state: str) -> float:
+    """How long a claim's lease is (s): there are two for each kind, one for what is available and one for all else."""
+    return policy.lease(kind, AVAILABLE if state == AVAILABLE else "")
 
 
 def claim(kind: str, queue: str, n: int, vantage: str) -> Claim:
@@ -84,8 +90,8 @@ def claim(kind: str, queue: str, n: int, vantage: str) -> Claim:
                 "lease": lease,
                 "vantage": vantage,
                 "wait": policy.SECOND_OPINION_S,
-                "short": policy.lease(kind, "available"),
-                "long": policy.lease(kind, ""),
+                "short": granted(kind, AVAILABLE),
+                "long": granted(kind, ""),
             },
         )
         rows = cursor.fetchall()
@@ -120,8 +126,8 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                 facts = beat.facts, probed = beat.probed, evidence = beat.evidence,
                 row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries
             FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[],
-                        %(facts)s::hstore[], %(probed)s::jsonb[], %(evidence)s::jsonb[], %(rows)s::smallint[], %(whys)s::text[], %(seen)s::bool[],
-                        %(problems)s::text[], %(tries)s::smallint[])
+                        %(facts)s::hstore[], %(probed)s::jsonb[], %(evidence)s::jsonb[], %(rows)s::smallint[],
+                        %(whys)s::text[], %(seen)s::bool[], %(problems)s::text[], %(tries)s::smallint[])
                  AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries)
             WHERE member.id = beat.id AND member.lease = beat.lease
             RETURNING member.id

@@ -98,11 +98,12 @@ def check(kind: str, table: Table, verbs: Iterable[str]) -> list[str]:
             wrong.append(f"{where}: there is no action {rule.then.name!r}")
         if rule.then.kind == GO:
             seen.add(rule.then.name)
+            starts = states_of(kind) if rule.state == ANY else names
             try:
-                wrong += _sources(where, names, move(kind, rule.then.name).sources)
+                wrong += _sources(where, starts, move(kind, rule.then.name).sources)
             except KeyError as error:
                 wrong.append(f"{where}: {error.args[0]}")
-        if rule.when.names and rule.when(_NOTHING_KNOWN) is True and rule.then.kind != NOTHING:
+        if rule.when(_NOTHING_KNOWN) is True and rule.then.kind != NOTHING:
             wrong.append(f"{where}: acts although nothing is known")
     ends = {one.name for one in MOVES[kind] if one.target == DESTROYED}
     wrong += [f"{kind}: no row takes {name!r}" for name in sorted(ends - seen)]
@@ -110,7 +111,7 @@ def check(kind: str, table: Table, verbs: Iterable[str]) -> list[str]:
 
 
 def _sources(where: str, names: Iterable[str], sources: tuple[str, ...]) -> list[str]:
-    return [f"{where}: the move does not start from {name!r}" for name in names if name != ANY and name not in sources]
+    return [f"{where}: the move does not start from {name!r}" for name in names if name not in sources]
 
 
 class _Unknown(Mapping[str, Any]):

@@ -3,6 +3,7 @@
 Threads feel subjects while the turn's own thread keeps the connection; so a subject holds values, never a model.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,9 +19,10 @@ KINDS = (SERVER, INSTANCE, RESOURCE)
 class Subject:
     """`known` is the last that was felt (attribute → text); `probed` says when each probe last looked (epoch, s).
 
-    `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there; `socket`
-    the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on ("" for
-    none). Fields that a kind does not have are empty.
+    `now` is the database's clock when the subject was read, and `read_at` our monotonic one: workers' own clocks
+    differ. `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there;
+    `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on (""
+    for none). Fields that a kind does not have are empty.
     """
 
     kind: str
@@ -43,3 +45,4 @@ class Subject:
     interval_s: float = 15.0
     known: Mapping[str, str | None] = field(default_factory=dict)
     probed: Mapping[str, float] = field(default_factory=dict)
+    read_at: float = field(default_factory=time.monotonic, compare=False)

@@ -10,7 +10,7 @@ from django.db import connection
 
 TELL_EVERY_S = 2.0
 # A worker that has not told anything for this long is gone.
-GONE_S = 30.0
+GONE_S = 20.0
 
 
 def vantage() -> str:

@@ -6,12 +6,12 @@ A result whose lease was lost is dropped: whoever has the lease now looks for hi
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import DataError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
 from fleet import context, doubt, lifecycle, policy, ring
@@ -20,6 +20,8 @@ from fleet.facts import Facts, read
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
+from fleet.states import DOWN
+from fleet.subject import Subject
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from observations import record
@@ -55,8 +57,16 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
     started_on = loaded.member.attrs.get("boot_id")
     if seen["boot_id"] and started_on:
         more["rebooted"] = seen["boot_id"] != started_on
+    if not _job_is_known(subject, seen):
+        known = {name: value for name, value in known.items() if name not in ("job", "job_why")}
     facts = read(look.at, known, **more)
     return Thought(loaded, claim, look, known, evidence, facts, think(LIFE[subject.kind], subject.state, facts))
+
+
+def _job_is_known(subject: Subject, seen: Facts) -> bool:
+    """A job that starts PostgreSQL after a reboot is named after the host's run. What the look says of it counts only
+    if the run that named it is the one that answered."""
+    return bool(subject.job) and (subject.state != DOWN or subject.known.get("boot_id") == seen["boot_id"])
 
 
 def finish(kind: str, thoughts: Sequence[Thought], ports: Ports, vantage: str) -> int:
@@ -78,7 +88,6 @@ def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
         if rule.then.kind == GO:
             if rule.then.name in ("come_up", "come_back") and thought.facts["boot_id"]:
                 member.attrs["boot_id"] = thought.facts["boot_id"]
-                type(member).objects.filter(pk=member.pk).update(attrs=member.attrs)
             lifecycle.move(member, rule.then.name, because, thought.claim.lease)
             _release(kind, [thought], [_beat(thought, in_s=0)], vantage)
             return True
@@ -115,8 +124,9 @@ def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, 
         lifecycle.story(
             member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state
         )
-        in_s = policy.BUILDING_S
-    tries = member.tries + 1
+        in_s = policy.again(member.tries)
+    # Who asked was answered: with that the step is over.
+    tries = 0 if verb in ("fulfil", "refuse") else min(member.tries + 1, policy.MOST_TRIES)
     _release(kind, [thought], [_beat(thought, in_s=in_s, problem=problem, tries=tries)], vantage)
     return not problem
 
@@ -131,7 +141,7 @@ def _beat(
             member.state,
             thought.loaded.beat_s,
             facts["state_s"] or 0,
-            facts["asked"] not in (None, "create"),
+            facts["asked_s"],
         )
         in_s = None if in_s is None else policy.early(in_s, random.random())
     elif member.state == "destroyed":
@@ -158,13 +168,22 @@ def _problem(thought: Thought) -> str:
     return "" if thought.loaded.member.state == "available" else thought.loaded.member.problem
 
 
-def _release(kind: str, thoughts: Sequence[Thought], beats: Iterable[ring.Beat], vantage: str) -> None:
+def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat], vantage: str) -> None:
     """Give the rows back and record the looks, together. What is no longer ours leaves no trace."""
     if not thoughts:
         return
-    with transaction.atomic(), transaction.atomic(using=settings.OBSERVATIONS_DB):
-        ours = ring.release(kind, beats, vantage)
-        record.write([thought.look for thought in thoughts if thought.loaded.member.pk in ours], vantage)
+    try:
+        with transaction.atomic(), transaction.atomic(using=settings.OBSERVATIONS_DB):
+            ours = ring.release(kind, beats, vantage)
+            record.write([thought.look for thought in thoughts if thought.loaded.member.pk in ours], vantage)
+    except DataError:
+        # What the database can't keep of one thing must not cost the others their beats.
+        if len(thoughts) > 1:
+            for thought, beat in zip(thoughts, beats, strict=True):
+                _release(kind, [thought], [beat], vantage)
+        else:
+            log.exception("unwritable", subject=thoughts[0].loaded.subject.name)
+        return
     for thought in thoughts:
         log.debug(
             "beat",

@@ -64,10 +64,12 @@ def run() -> None:
         began = time.monotonic()
         with _surviving():
             if elected():
-                tick()
+                # Before the first turns, since a beat needs today's partition; but nothing here keeps turns waiting.
                 if began >= house_at:
-                    keep_house()
                     house_at = began + HOUSEKEEPING_S
+                    with _surviving():
+                        keep_house()
+                tick()
         time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
 
 

@@ -52,15 +52,15 @@ def run(queue: str) -> None:
     q.start()
     while q.sentinel and q.sentinel.is_alive():
         q.sentinel.join(_LOOK_EVERY_S)
-        if q.is_running and _hangs(queue):
+        if q.is_running and _hangs(queue, q.sentinel.pid):
             os._exit(1)
     sys.exit(q.sentinel.exitcode if q.sentinel else 0)
 
 
-def _hangs(queue: str) -> bool:
+def _hangs(queue: str, sentinel: int) -> bool:
     """Turns wait, and none of our workers has told anything for a long time: a lock died with its holder."""
-    names = [f"{settings.VANTAGE}/{child.pid}" for child in psutil.Process().children(recursive=True)]
     try:
+        names = [f"{settings.VANTAGE}/{child.pid}" for child in psutil.Process(sentinel).children()]
         lately = timezone.now() - timedelta(seconds=workers.GONE_S)
         told = Worker.objects.filter(name__in=names, seen_at__gt=lately).exists()
         return (
@@ -68,6 +68,8 @@ def _hangs(queue: str) -> bool:
             and time.time() - psutil.Process().create_time() > workers.GONE_S
             and get_broker(queue).queue_size() > 0
         )
+    except psutil.NoSuchProcess:
+        return False
     except Error:
         connection.close()
         return False
@@ -75,8 +77,10 @@ def _hangs(queue: str) -> bool:
 
 class Gentle(cluster.Cluster):
     def stop(self) -> bool:
-        for process in psutil.Process().children(recursive=True):
-            process.send_signal(signal.SIGUSR1)
+        # Only the cluster's own processes: a worker's children are local hosts, which outlive it.
+        if self.sentinel and self.sentinel.is_alive():
+            for process in psutil.Process(self.sentinel.pid).children():
+                process.send_signal(signal.SIGUSR1)
         return super().stop()
 
 

@@ -1,6 +1,8 @@
 """What a person sees of `up`: progress, moves and trouble on the terminal, every line in var/log/herdsite.log."""
 
+import contextlib
 import re
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -25,8 +27,10 @@ class Console:
         """One line that a process wrote."""
         stamp = time.strftime("%H:%M:%S")
         self.log.write(f"{stamp} {name:8}| {text}\n")
-        if self.verbose or name in self.chatty or is_worth_a_look(text):
+        if self.verbose:
             self._show(f"{stamp} {name:8}| {text}")
+        elif name in self.chatty or is_worth_a_look(text):
+            self._show(f"{stamp} {name:8}| {shortened(text)}")
 
     def stage(self, text: str) -> None:
         """One step of the way up or down."""
@@ -39,11 +43,9 @@ class Console:
         self._show("\n".join(["", rule, *lines, rule, ""]))
 
     def _show(self, text: str) -> None:
-        try:
+        with contextlib.suppress(OSError):  # a terminal that went away is no reason to end
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
-        except (BrokenPipeError, OSError):
-            self.verbose = False
 
 
 def is_worth_a_look(text: str) -> bool:
@@ -52,3 +54,14 @@ def is_worth_a_look(text: str) -> bool:
     Those are no log line; of a traceback, whose other lines are indented, the last line is enough.
     """
     return bool(WORTH.search(text)) or not LOGFMT_OR_TRACE.match(text)
+
+
+def shortened(text: str) -> str:
+    """A log line as a person reads it: a move as a sentence, anything else without its time and logger."""
+    try:
+        facts = dict(word.split("=", 1) for word in shlex.split(text))
+        if facts["logger"] == "move":
+            return "{subject} {source} → {target} (row {row}: {why})".format(**facts)
+    except (KeyError, ValueError):
+        return text
+    return re.sub(r"\b(at|logger)=\S+ ", "", text, count=2)

@@ -108,6 +108,8 @@ PROVIDERS = {
     "local": "herdsite.wiring.local_provider",
     "ssh": "herdsite.wiring.ssh_provider",
 }
+# Those that have hosts of somebody else's: they are never made and never taken away.
+ADOPTING_PROVIDERS = ("ssh",)
 HOSTS_ROOT = spawn.land(VAR / "hosts") if VAR.exists() else VAR / "hosts"
 SSH_KEY = Path(_env("SSH_KEY", str(VAR / "ssh" / "id_ed25519")))
 SSH_HOSTS = Path(_env("SSH_HOSTS", str(VAR / "hosts.json")))

@@ -4,7 +4,7 @@ budget ends. django-q2 carries turns, the rows carry the truth: a turn that dies
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -15,6 +15,7 @@ from django.db.utils import InterfaceError, OperationalError
 
 from fleet import context, policy, ring, workers
 from fleet.ports import Ports
+from fleet.states import AVAILABLE
 from fleet.subject import KINDS
 from herdsite import beat, wiring
 from observations.record import Look
@@ -57,7 +58,7 @@ class Turn:
     queue: str
     ports: Ports
     vantage: str
-    kinds: Iterable[str] = KINDS
+    kinds: Sequence[str] = KINDS
     beats: int = 0
     errors: int = 0
     _flying: dict[Future[Look | None], _Claimed] = field(default_factory=dict)
@@ -107,6 +108,8 @@ class Turn:
             room = capacity - len(self._flying)
             if room > 0:
                 self._claim_kind(pool, kind, room)
+        # Another kind comes first in the next round: however many of one are due, they keep out no other.
+        self.kinds = (*self.kinds[1:], *self.kinds[:1])
 
     def _claim_kind(self, pool: ThreadPoolExecutor, kind: str, n: int) -> int:
         began = time.monotonic()
@@ -114,9 +117,10 @@ class Turn:
         if not claim.ids:
             return 0
         for loaded in context.load(kind, claim, self.vantage):
-            state = loaded.subject.state
-            spare = policy.lease(kind, state) - policy.beat_timeout(kind, state)
-            claimed = _Claimed(loaded, claim, began + spare)
+            if loaded.subject.job and loaded.subject.state == AVAILABLE:
+                # The claim could not know that the host is asked too.
+                ring.hold(loaded.member, claim, policy.lease(kind, AVAILABLE, job=True))
+            claimed = _Claimed(loaded, claim, began + policy.LEASE_MARGIN_S)
             self._flying[pool.submit(self._feel, claimed)] = claimed
         return len(claim.ids)
 

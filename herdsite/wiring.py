@@ -17,7 +17,7 @@ from fleet.providers.local.provider import LocalProvider
 from fleet.providers.ssh import SshProvider
 from fleet.transports.base import Host, Shell
 from fleet.transports.sql import PsycopgSql
-from fleet.transports.ssh import Connections, SshShell
+from fleet.transports.ssh import Connections, SshShell, scan
 
 
 class OnlyAsks(RuntimeError):
@@ -38,7 +38,7 @@ def _ports(_pid: int) -> Ports:
     def shell(host: Host) -> Shell:
         return SshShell(host, settings.SSH_KEY, connections)
 
-    return Ports(shell=shell, sql=PsycopgSql(), provider=provider)
+    return Ports(shell=shell, sql=PsycopgSql(), provider=provider, host_key=scan)
 
 
 @lru_cache(maxsize=8)

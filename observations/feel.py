@@ -25,7 +25,8 @@ Attrs = dict[str, str | None]
 
 def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
     """One look, by the probes that are due (or by `everything`). Takes at most policy.beat_timeout(kind, state)."""
-    began, at = time.monotonic(), time.time()
+    began = time.monotonic()
+    at = subject.now.timestamp() + began - subject.read_at
     probes = base.due(PROBES, subject, at, forced=everything or subject.state != AVAILABLE)
     attrs: Attrs = {}
     probed: dict[str, float] = {}
@@ -46,13 +47,10 @@ def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
 
 
 def carried(subject: Subject, look: Look) -> Attrs:
-    """What was known before and still counts: the attributes of probes that apply now and were not due this time."""
-    kept = {
-        name
-        for probe in PROBES
-        if probe.kind == subject.kind and probe.name not in look.probed and probe.applies(subject)
-        for name in probe.fills
-    }
+    """What was known before and still counts: the attributes of probes that apply now and were not due this time.
+    A probe that was due and could not be made tells that nothing is known, not that all is as it was."""
+    due = base.due(PROBES, subject, look.at.timestamp(), forced=subject.state != AVAILABLE)
+    kept = {name for probe in PROBES if probe.applies(subject) and probe not in due for name in probe.fills}
     return {name: value for name, value in subject.known.items() if name in kept}
 
 
@@ -60,27 +58,30 @@ def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[
     mine = [probe for probe in probes if probe.over == base.SQL]
     if not mine or subject.database is None:
         return {}, []
+    began = time.monotonic()
     try:
-        return _ask_sql(subject, mine, ports), mine
+        return _ask_sql(subject, mine, ports, policy.SQL_TIMEOUT_S), mine
     except TransportError as error:
         if len(mine) == 1 or not (isinstance(error, Refused) and error.code):
             return _no_service(subject, mine, error), mine
         failed = error
-    # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone.
+    # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone, in
+    # what is left of the time for connecting and for answering.
+    left = 2 * policy.SQL_TIMEOUT_S - (time.monotonic() - began)
     try:
-        attrs = _ask_sql(subject, mine[:1], ports)
+        attrs = _ask_sql(subject, mine[:1], ports, max(left, 0.0) / 2)
         return dict.fromkeys(_fills(mine[1:])) | attrs | {"look_failed": str(failed)}, mine
     except TransportError as error:
         return _no_service(subject, mine, error), mine
 
 
-def _ask_sql(subject: Subject, probes: list[base.Probe], ports: Ports) -> Attrs:
+def _ask_sql(subject: Subject, probes: list[base.Probe], ports: Ports, timeout: float) -> Attrs:
     assert subject.database is not None
     began, at = time.monotonic(), time.time()
     rows = ports.sql.fetch(
         subject.database,
         base.sql_question(probes, subject),
-        timeout=policy.SQL_TIMEOUT_S,
+        timeout=timeout,
         read_only=subject.kind != RESOURCE,
     )
     return base.read_all(probes, base.sql_answers(probes, rows), subject, at, time.monotonic() - began)

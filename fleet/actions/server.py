@@ -2,6 +2,7 @@
 
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.models import Server
+from fleet.transports.pinning import fingerprint
 
 
 def create_machine(server: Server, acting: Acting) -> None:
@@ -19,22 +20,24 @@ def destroy_machine(server: Server, acting: Acting) -> None:
 def introduce(server: Server, acting: Acting) -> str:
     """Pin the host's key and note where everything is on it. A key that is pinned already is never replaced here."""
     machine = acting.ports.provider(server.provider).describe(server.name)
-    if not (machine.host_key and machine.address):
-        raise ActionError(f"The provider {server.provider!r} does not say the address and host key of {server.name}.")
+    if not machine.address:
+        raise ActionError(f"The provider {server.provider!r} does not say the address of {server.name}.")
     if not machine.pg:
         raise ActionError(
             f"{server.name} has no PostgreSQL: install it there, or name its bin folders to the provider."
         )
+    # A provider that does not know the key leaves us to trust the first one that is shown.
+    key = server.host_key or machine.host_key or acting.ports.host_key(machine.address, machine.port)
     Server.objects.filter(pk=server.pk).update(
         address=machine.address,
         ssh_port=machine.port,
         ssh_user=machine.user,
-        host_key=server.host_key or machine.host_key,
+        host_key=key,
         home=machine.home,
         bind=machine.bind,
         pg={str(major): path for major, path in machine.pg.items()},
     )
-    return f"{machine.user}@{machine.address}:{machine.port}"
+    return f"{machine.user}@{machine.address}:{machine.port}, {fingerprint(key)} is pinned"
 
 
 ACTIONS: dict[str, Action] = {

@@ -22,6 +22,7 @@ def offer(apps, _schema_editor):
                 "doubt_s": one.doubt_s,
                 "shared_by": one.shared_by,
                 "high_availability": one.high_availability,
+                "offered": one.offered,
             },
         )
 

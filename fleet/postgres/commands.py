@@ -36,8 +36,7 @@ def build(
         files |= {"server.crt": certificate.cert, "server.key": certificate.key}
     sections = "".join(f"=== {name}\n{text}" for name, text in files.items())
     sql = PREAMBLE + foundation(subject.major, verifier) + also
-    args = (*_where(subject), subject.socket, str(subject.port))
-    return Script(scripts.BUILD, args, f"{sections}===\n{sql}".encode())
+    return Script(scripts.BUILD, (*_where(subject), *psql(subject)), f"{sections}===\n{sql}".encode())
 
 
 def start(subject: Subject) -> Script:

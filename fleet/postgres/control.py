@@ -70,7 +70,7 @@ def set_limits(shell: Shell, subject: Subject, database: str, owner: str, limits
     run_sql(shell, subject, roles.set_limits(database, owner, limits))
 
 
-def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres", timeout: float = 30.0) -> str:
+def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres", timeout: float = 12.0) -> str:
     """Run SQL as the superuser, statement by statement, up to the first that fails; what it printed, unaligned."""
     argv = commands.psql(subject, database)
     return checked(argv, shell.run(argv, stdin=(PREAMBLE + sql).encode(), timeout=timeout)).out

@@ -16,7 +16,7 @@ SET client_min_messages = warning;
 SET log_min_error_statement = panic;
 SET log_min_duration_statement = -1;
 SET lock_timeout = '5s';
-SET statement_timeout = '20s';
+SET statement_timeout = '10s';
 """
 
 

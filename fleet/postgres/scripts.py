@@ -18,32 +18,49 @@ running() {
     [ "/proc/$pid/cwd" -ef "$data" ]
 }
 
-# PostgreSQL won't start over a postmaster.pid whose number some process of ours bears by chance. It may go when no
-# process at all is left on the data directory: as long as one is, the file is what keeps a second server out.
-forget_stale_pid() {
+# The PostgreSQL processes that work in the data directory.
+lodgers() {
     for cwd in /proc/[0-9]*/cwd; do
-        [ "$cwd" -ef "$data" ] && return 0
+        [ "$cwd" -ef "$data" ] || continue
+        case $(readlink "${cwd%cwd}exe") in
+            */postgres | "*/postgres (deleted)") cwd=${cwd#/proc/} && echo "${cwd%/cwd}" ;;
+        esac
+    done
+}
+
+# With no postmaster left, see its children out: they end by themselves once they look up from what they are at, and
+# until then might still acknowledge a write, and keep a new postmaster from starting. One that won't is killed. A
+# postmaster.pid that nobody stands behind goes too, or PostgreSQL would not start when another process of ours
+# bears that number by now.
+vacate() {
+    tries=0
+    while left=$(lodgers) && [ -n "$left" ] && [ "$tries" -lt 80 ]; do
+        ! running || return 0
+        [ "$tries" -lt 40 ] || kill -9 $left 2>/dev/null || true
+        sleep 0.05
+        tries=$((tries + 1))
     done
     rm -f "$data/postmaster.pid"
 }
 
-# Why it did not start: what it said before its log collector ran, or else in the log.
+# Why it did not start: what it said before its log collector ran, or else the log.
 why() {
-    newest=$(ls -t "$data"/log/postgresql-*.log 2>/dev/null | head -n 1)
-    tail -q -n 10 "$data/log/startup.log" ${newest:+"$newest"} |
-        grep -E 'FATAL|PANIC|could not|not supported' | sed 's/^[^]]*] *//' | tail -n 3
+    said=$data/log/startup.log
+    ! grep -q 'logging collector' "$said" || said=$(ls -t "$data"/log/postgresql-*.log | head -n 1)
+    tail -n 20 "$said" | grep -E 'FATAL|PANIC|could not|not supported' | sed 's/^[^]]*] *//' | tail -n 3
 }
 
 start() {
-    mkdir -p "$data/log"
-    if running; then
-        while running && ! sed -n 8p "$data/postmaster.pid" | grep -q ready; do sleep 0.1; done
-        running && return 0
+    running || vacate
+    if ! running; then
+        mkdir -p "$data/log"
+        : > "$data/log/startup.log"
+        "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$data/log/startup.log" < /dev/null || { why >&2; exit 1; }
     fi
-    forget_stale_pid
-    : > "$data/log/startup.log"
-    "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$data/log/startup.log" < /dev/null ||
-        { why >&2; exit 1; }
+    until sed -n 8p "$data/postmaster.pid" 2>/dev/null | grep -q ready; do
+        running || { why >&2; exit 1; }
+        sleep 0.1
+    done
 }
 
 stop() {
@@ -51,12 +68,13 @@ stop() {
         "$bin/pg_ctl" stop -D "$data" -m fast -t "$1" -s ||
         "$bin/pg_ctl" stop -D "$data" -m immediate -t 20 -s ||
         ! running
+    running || vacate
 }
 """
 
-# SOCKET PORT. On stdin: files, each headed by a line "=== NAME", then a line "===", then SQL. The cluster is made
-# beside its place and moved there when it is complete, so what stands in its place is never half-made and never
-# removed. PEM and configuration hold no line that begins with "=== ".
+# Then psql's command line. On stdin: files, each headed by a line "=== NAME", then a line "===", then SQL. The cluster
+# is made beside its place and moved there when it is complete, so what stands in its place is never half-made and never
+# removed. PEM and configuration hold no line that begins with "===".
 BUILD = (
     _COMMON
     + """
@@ -85,7 +103,8 @@ else
     rm -rf "$new"
 fi
 start
-exec "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$3" -p "$4" -U postgres -d postgres > /dev/null
+shift 2
+exec "$@" > /dev/null
 """
 )
 

@@ -22,7 +22,7 @@ LIFE = (
     # row  in state       when the facts say               then                     because
     Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
     Rule(111, (*SERVING, MAINTENANCE), power & not_yet, do("hand_down"), "asked for: its instance has to do it"),
-    Rule(113, (*SERVING, MAINTENANCE), power & under_way, WAIT, "its instance is at it"),
+    Rule(113, (*SERVING, MAINTENANCE), power & under_way & ~is_("instance_state", "down"), WAIT, "its instance is at it"),
     Rule(115, (*SERVING, MAINTENANCE), power & did_not, do("refuse"), "its instance could not"),
     Rule(117, SERVING, asked("stop") & did, go("enter_maintenance"), "its instance is stopped"),
     Rule(119, MAINTENANCE, asked("stop") & did, do("fulfil"), "it is stopped"),

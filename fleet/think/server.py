@@ -26,6 +26,7 @@ LIFE = (
     Rule(313, UNCERTAIN, is_("machine", "stopped", "absent"), go("go_down"), "its provider says so, which proves it"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),
     Rule(601, DESTROYING, is_("machine", "absent"), go("bury"), "the provider has no such machine any more"),
+    Rule(602, DESTROYING, yes("adopted"), go("bury"), "it was only adopted: it stays with its owner"),
     Rule(603, DESTROYING, is_("machine", "running", "stopped", "paused", "pending"), do("destroy_machine"), "it is still there"),
     Rule(901, ANY, always, WAIT, "nothing to do"),
 )  # fmt: skip

@@ -29,12 +29,20 @@ log = structlog.get_logger("shell")
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 LOST = (paramiko.SSHException, EOFError, OSError)  # how paramiko says that a connection broke, or a wait ended
-SESSIONS = 8  # commands at once on one connection; OpenSSH allows ten
+SESSIONS = 5  # commands at once on one connection; OpenSSH allows ten, and counts those that just ended for a while
 OUTPUT_LIMIT = 4 << 20  # bytes, both outputs together
+WINDOW = 12 * OUTPUT_LIMIT
 CHUNK = 32 << 10
 TICK = 0.02  # seconds between two looks whether the host takes more stdin: paramiko has no event for that
 GRACE = 0.2  # seconds past its deadline in which a command may end without pulling the connection from the others
 IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be a tenth for each connection
+
+# When a channel is closed by the host, paramiko answers at once from its reader's thread, and whatever another thread
+# is just sending for that channel comes too late: for OpenSSH and asyncssh a reason to hang up on every command. So
+# nothing is sent that late. A command ends only when all its stdin has arrived, or has none to wait for; and a WINDOW
+# that is never used up by a tenth needs no word from us that there is room again.
+WITH_STDIN = "{}; code=$?; cat >/dev/null; exit $code"
+WITHOUT = "{} </dev/null"
 
 
 class Unsent(Exception):
@@ -64,7 +72,7 @@ class Connection:
         """
         with self._slot(deadline), self._guard(deadline):
             try:
-                channel = self.transport.open_session(timeout=left(deadline))
+                channel = self.transport.open_session(WINDOW, timeout=left(deadline))
             except LOST as error:
                 self._retired = True
                 raise TimeoutError if late(deadline) else Unsent(reason(error)) from error
@@ -80,16 +88,20 @@ class Connection:
     def _slot(self, deadline: float) -> Iterator[None]:
         if not self._slots.acquire(timeout=left(deadline)):
             raise TransportError(f"{place(self.host)}: {SESSIONS} commands are running there, and none ended in time")
-        with self._lock:
-            self._users += 1
         try:
-            yield
-        finally:
             with self._lock:
-                self._users -= 1
-                last = not self._users
-            if last and self._retired:
-                self.close()
+                if self._retired:
+                    raise Unsent("its connection is given up")
+                self._users += 1
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._users -= 1
+                    over = self._retired and not self._users
+                if over:
+                    self.close()
+        finally:
             self._slots.release()
 
     @contextmanager
@@ -186,14 +198,13 @@ class SshShell:
     def _run(self, command: str, stdin: bytes, timeout: float) -> tuple[int, bytes, bytes]:
         where = place(self.host)
         try:
-            connection, kept = self.pool.get(self.host, self.key_path)
-            try:
-                return converse(connection, command, stdin, time.monotonic() + timeout)
-            except Unsent:
-                if not kept:
-                    raise
-            connection, _ = self.pool.get(self.host, self.key_path)
-            return converse(connection, command, stdin, time.monotonic() + timeout)
+            while True:
+                connection, kept = self.pool.get(self.host, self.key_path)
+                try:
+                    return converse(connection, command, stdin, time.monotonic() + timeout)
+                except Unsent:
+                    if not kept:
+                        raise
         except Unsent as error:
             if isinstance(error.__cause__, paramiko.ChannelException):
                 raise Refused(f"{where}: it opens no session for us: {error}", "session") from None
@@ -208,12 +219,15 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
     """Run the command, feed it, and gather both outputs as they come, so that neither can block the other."""
     out, err, fed = bytearray(), bytearray(), 0
     with connection.session(deadline) as channel:
-        channel.exec_command(command)
+        channel.exec_command((WITH_STDIN if stdin else WITHOUT).format(command))
         arrival = select.poll()
         arrival.register(channel.fileno(), select.POLLIN)
         while True:
             over = channel.eof_received or channel.closed
-            fed = feed(channel, stdin, fed)
+            while fed < len(stdin) and channel.send_ready():
+                fed += channel.send(stdin[fed : fed + CHUNK])
+                if fed == len(stdin):
+                    channel.shutdown_write()
             while channel.recv_ready():
                 out += channel.recv(CHUNK)
             while channel.recv_stderr_ready():
@@ -233,20 +247,6 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
         if channel.exit_status < 0 and not connection.answers(left(deadline)):
             raise EOFError
         return channel.exit_status, bytes(out), bytes(err)
-
-
-def feed(channel: paramiko.Channel, stdin: bytes, fed: int) -> int:
-    """Send what the host takes now of the rest of `stdin`, and its end; returns how much of it is done with."""
-    if fed == len(stdin) and channel.eof_sent:
-        return fed
-    while fed < len(stdin) and channel.send_ready():
-        try:
-            fed += channel.send(stdin[fed : fed + CHUNK])
-        except OSError:
-            return len(stdin)  # the command ended without reading it all
-    if fed == len(stdin):
-        channel.shutdown_write()
-    return fed
 
 
 def connect(host: Host, key_path: Path | str, timeout: float) -> Connection:

@@ -66,8 +66,9 @@ def take(now: datetime) -> tuple[Counted, ...]:
         groups = (
             model.objects.exclude(state=GONE)
             .order_by()
-            .values_list(Coalesce(F(ZONES[kind]), Value("")), "state")
-            .annotate(Count("pk"), Count("pk", filter=Q(due_at__lt=now - LATE)), Max("felt_at"))
+            .values(place=Coalesce(F(ZONES[kind]), Value("")), now_in=F("state"))
+            .annotate(count=Count("pk"), late=Count("pk", filter=Q(due_at__lt=now - LATE)), felt=Max("felt_at"))
+            .values_list("place", "now_in", "count", "late", "felt")
         )
         found += [Counted(kind, *group) for group in groups]
     return tuple(found)

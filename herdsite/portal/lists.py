@@ -49,7 +49,7 @@ EXTRA: dict[str, dict[str, str]] = {
     },
 }
 USE = {
-    "server": ("Load", "Disk used"),
+    "server": ("Load", "Disk"),
     "instance": ("Connections", "Size"),
     "resource": ("Connections", "Size"),
 }

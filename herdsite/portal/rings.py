@@ -9,13 +9,14 @@ from django.views.decorators.http import require_safe
 from fleet import ring
 from fleet.models import Worker
 from fleet.policy import LONGEST_S
+from fleet.workers import GONE_S
 from herdsite.portal.access import operators_only
 from herdsite.portal.census import PLURALS
 from herdsite.portal.live import database_now, live
 from herdsite.portal.shown import Moment, moment
 
-# A worker reports at the end of each round of its turn.
-QUIET = timedelta(seconds=LONGEST_S)
+# Workers tell every couple of seconds that they are there.
+QUIET = timedelta(seconds=GONE_S)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """`/tables`: the LIFE tables, as they decide at this moment."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from fleet.rules import ANY
+from fleet.rules import ANY, Rule
 from fleet.states import STATES, State
 from fleet.think import LIFE
 from herdsite.portal.access import operators_only
@@ -15,10 +17,20 @@ from herdsite.portal.census import PLURALS
 @require_safe
 def tables(request: HttpRequest) -> HttpResponse:
     shown = [
-        {"kind": kind, "label": PLURALS[kind], "rows": [{"rule": rule, "looks": _looks(rule.states)} for rule in table]}
-        for kind, table in LIFE.items()
+        {"kind": kind, "label": PLURALS[kind], "rows": [_shown(rule) for rule in table]} for kind, table in LIFE.items()
     ]
     return render(request, "portal/tables.html", {"tables": shown})
+
+
+def _shown(rule: Rule) -> dict[str, Any]:
+    """A row in words. A condition can be called, and a template would."""
+    return {
+        "row": rule.row,
+        "looks": _looks(rule.states),
+        "when": str(rule.when),
+        "then": str(rule.then),
+        "because": rule.because,
+    }
 
 
 def _looks(states: str) -> list[State]:

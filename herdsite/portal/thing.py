@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from fleet.models import Event, Instance, Intent, Member, Resource
-from fleet.states import STATES, State
+from fleet.states import MOVES, STATES, State
 from herdsite.portal.census import LATE
 from herdsite.portal.ranks import GONE, by_rank
 from herdsite.portal.shown import Known, Moment, epoch, known, moment
@@ -73,6 +73,7 @@ class Asked:
 class Thing:
     """The page's data. `doubted` is since when it is in doubt, `neighbours` counts those that stand on it."""
 
+    id: str
     kind: str
     name: str
     look: State
@@ -100,6 +101,7 @@ def describe(member: Any, now: datetime) -> Thing:
     """The thing as it is written down now."""
     beneath, above = _NEIGHBOURS[member.KIND](member)
     return Thing(
+        id=str(member.pk),
         kind=member.KIND,
         name=member.name,
         look=member.look,
@@ -140,9 +142,14 @@ def _evidence(evidence: dict[str, Any]) -> tuple[Witness, ...]:
 def _story(member: Member) -> tuple[Happening, ...]:
     found = Event.objects.filter(subject=member.pk).values_list("at", "verb", "row", "why", "source", "target", "actor")
     return tuple(
-        Happening(moment(at), verb, row, why, STATES.get(source), STATES.get(target), actor)
+        Happening(moment(at), _said(member.KIND, verb), row, why, STATES.get(source), STATES.get(target), actor)
         for at, verb, row, why, source, target, actor in found[:EVENTS]
     )
+
+
+def _said(kind: str, verb: str) -> str:
+    """A move by its label ("is in doubt"); what is no move speaks for itself."""
+    return next((move.label for move in MOVES[kind] if move.name == verb), verb)
 
 
 def _observations(member: Member) -> tuple[Look, ...]:

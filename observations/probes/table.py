@@ -2,6 +2,7 @@
 
 Each beat makes the probes of its subject that are due, those of one wire in one round trip. What costs more, or may be
 slow, is asked only of what is well, so that it never stands in the way of finding out whether something is alive.
+The first SQL row of a kind is its sign of life: it is asked every beat, and alone when the others fail.
 """
 
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, RETIRING, STOPPED, UNCERTAIN

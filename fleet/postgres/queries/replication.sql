@@ -5,11 +5,11 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming') AS s
        (SELECT max(pg_wal_lsn_diff(CASE WHEN recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))
           FROM pg_stat_replication)::bigint AS standby_lag_bytes,
        receiver.status AS receiver,
-       extract(epoch FROM now() - receiver.last_msg_receipt_time)::float8 AS receiver_age_s,
+       extract(epoch FROM clock_timestamp() - receiver.last_msg_receipt_time)::float8 AS receiver_age_s,
        receiver.flushed_lsn::text AS received_lsn,
        CASE WHEN NOT recovery THEN NULL
             WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() THEN 0
-            ELSE extract(epoch FROM now() - pg_last_xact_replay_timestamp())
+            ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())
        END::float8 AS replay_lag_s
 FROM (SELECT pg_is_in_recovery() AS recovery) AS is_in
 LEFT JOIN pg_stat_wal_receiver AS receiver ON true;

@@ -7,6 +7,7 @@ is stands in DIR/.machine, and ending it is losing the host. One runs for every 
 import asyncio
 import os
 import resource
+import signal
 import sys
 import uuid
 from pathlib import Path
@@ -21,6 +22,7 @@ from fleet.providers.local.place import Place
 from fleet.providers.local.wire import Wire
 
 LOOK = 0.1
+LINGER = 5.0  # seconds until a host that hung up ends by itself, should whoever told it to be gone
 FILES = 16384
 
 
@@ -50,6 +52,7 @@ async def serve(place: Place) -> None:
     place.put(place.boot_id, f"{uuid.uuid4()}\n", 0o644)
     wire = Wire(record.address, record.inner, PORTS, place.rules)
     wire.look()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, hang_up, wire, place)
     await asyncssh.listen(
         record.inner,
         SSH_PORT,
@@ -71,6 +74,13 @@ async def serve(place: Place) -> None:
         await asyncio.sleep(LOOK)
         wire.look()
         init.bury()
+
+
+def hang_up(wire: Wire, place: Place) -> None:
+    """Vanish from the network, as the first thing of a death (processes.py); what remains is to bury the others."""
+    wire.close()
+    place.ready.unlink(missing_ok=True)
+    asyncio.get_running_loop().call_later(LINGER, os._exit, 1)
 
 
 def main(home: str) -> None:

@@ -6,8 +6,10 @@ and no part of the host.
 """
 
 import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -18,6 +20,8 @@ from fleet.providers.local.place import Place
 
 HOST = "fleet.providers.local.host"
 PASSES = 100
+PATIENCE = 1.0
+TICK = 0.005
 GONE = (psutil.NoSuchProcess, ProcessLookupError)
 
 
@@ -46,15 +50,25 @@ def is_paused(process: psutil.Process) -> bool:
 
 
 def kill(home: Path) -> None:
-    """SIGKILL all, the host's own process first so that it starts nothing new; returns when none is left."""
+    """SIGKILL all; returns when none is left.
+
+    The host's own process is told to hang up first: it starts nothing new, and nobody outside sees half a host. It
+    dies last, because it buries the others (init.py).
+    """
     for _ in range(PASSES):
         doomed = of(home)
         if not doomed:
             return
-        for process in doomed:
-            with suppress(*GONE):
-                process.kill()
-        psutil.wait_procs(doomed, timeout=1)
+        hosts = [process for process in doomed if _is_host(process, home)]
+        others = [process for process in doomed if process not in hosts]
+        for process in hosts:
+            _hang_up(process, Place(home))
+        _kill(others)
+        if hosts:
+            _wait(partial(_buried, others))
+        _kill(hosts)
+        _wait(lambda: not of(home))
+        psutil.wait_procs(hosts, timeout=0)  # a host that we started is ours to bury
     raise ProviderError(f"some processes in {home} will not die: {', '.join(str(one.pid) for one in doomed)}")
 
 
@@ -80,6 +94,32 @@ def each(home: Path, act: Callable[[psutil.Process], None]) -> None:
                 act(process)
         done.update(new)
     raise ProviderError(f"processes in {home} start faster than they can be reached")
+
+
+def _hang_up(process: psutil.Process, place: Place) -> None:
+    """Have the host leave its network; one that is frozen has left it, one that is slow has had its time."""
+    with suppress(*GONE):
+        if not is_paused(process):
+            process.terminate()
+            _wait(lambda: not place.ready.exists())
+
+
+def _kill(doomed: list[psutil.Process]) -> None:
+    for process in doomed:
+        with suppress(*GONE):
+            process.kill()
+
+
+def _buried(dead: list[psutil.Process]) -> bool:
+    """Whether none of them is left on the process table, not even as a zombie."""
+    return not any(process.is_running() for process in dead)
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    """Until it holds, or patience ends."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(TICK)
 
 
 def _alive(pid: int) -> psutil.Process | None:

@@ -62,7 +62,6 @@ class End(asyncio.Protocol):
         # asyncio does this only for sockets that were made with an explicit protocol number.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.set_write_buffer_limits(high=BUFFER)
-        transport.pause_reading()
 
     def data_received(self, data: bytes) -> None:
         self.twin.transport.write(data)
@@ -129,9 +128,11 @@ class Forward:
             end.reset()
 
     def _listen(self) -> None:
+        if self._closed:
+            return
         if any(self._cut):
             self._loop.remove_reader(self._listener)
-        elif not self._closed:
+        else:
             self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
@@ -157,8 +158,8 @@ class Forward:
             client.close()
             return
         near, far = End(self._near), End(self._far)
-        await self._loop.create_connection(lambda: far, sock=server)
-        await self._loop.connect_accepted_socket(lambda: near, client)
+        await self._join(near, client)
+        await self._join(far, server)
         for end, twin, held in ((near, far, self._cut[0]), (far, near, self._cut[1])):
             if held:
                 end.stop("cut")
@@ -166,6 +167,12 @@ class Forward:
         if self._closed:
             near.reset()
             far.reset()
+
+    async def _join(self, end: End, connection: socket.socket) -> None:
+        """Make `end` the protocol of a connection, and read nothing before both ends are there."""
+        await self._loop.create_connection(lambda: end, sock=connection)
+        # Nothing can have been read so far. In connection_made it would be too early: some asyncios forget it again.
+        end.transport.pause_reading()
 
     async def _dial(self, peer: str) -> socket.socket:
         """Connect to the target, from the peer's address where this machine can take it."""
@@ -201,6 +208,11 @@ class Wire:
             rules = json.loads(self._rules.read_text())
             for forward in self._forwards:
                 forward.hold(towards=rules["in"], back=rules["out"])
+
+    def close(self) -> None:
+        """Vanish: every connection is reset, and new ones are refused."""
+        for forward in self._forwards:
+            forward.close()
 
 
 def reset_on_close(connection: socket.socket) -> None:

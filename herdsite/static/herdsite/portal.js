@@ -54,13 +54,14 @@ function morphChildren(old, fresh) {
   for (const child of old.children) if (child.id) known.set(child.id, child);
   let at = old.firstChild;
   for (const wanted of [...fresh.childNodes]) {
-    const kept = wanted.id && known.get(wanted.id);
-    if (kept && kept !== at) old.insertBefore(kept, at);
-    else if (!at || (wanted.id && !kept) || (!wanted.id && at.id)) {
+    const node = wanted.id ? known.get(wanted.id) : at && !at.id ? at : null;
+    if (!node) {
       old.insertBefore(wanted, at);
       continue;
-    } else at = at.nextSibling;
-    morph(kept || (at ? at.previousSibling : old.lastChild), wanted);
+    }
+    if (node === at) at = at.nextSibling;
+    else old.insertBefore(node, at);
+    morph(node, wanted);
   }
   while (at) {
     const next = at.nextSibling;

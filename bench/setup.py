@@ -1,0 +1,17 @@
+"""Django made ready, then the benchmark itself. A module of its own, since models can't be imported before."""
+
+import importlib
+from typing import Any
+
+import django
+from django.core.management import call_command
+
+
+def ready(name: str, quick: bool) -> dict[str, Any]:
+    django.setup()
+    call_command("migrate", verbosity=0)
+    return importlib.import_module(f"bench.{name}").measure(quick)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)

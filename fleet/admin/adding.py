@@ -1,0 +1,122 @@
+"""Adding a server or a resource: a form whose answer is a wish (fleet/intents.py). No model is saved here."""
+
+import secrets
+from typing import Any, ClassVar
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from fleet import intents, names
+from fleet.models import Customer, Plan, Resource, Server
+from fleet.models.member import valid_name
+
+Text, Number, Choice = UnfoldAdminTextInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
+
+
+class AddForm(forms.Form):
+    """What adding anything needs. `nonce` makes a form that was sent twice add one thing."""
+
+    name = forms.CharField(max_length=63, validators=[valid_name], widget=Text)
+    reason = forms.CharField(max_length=1000, required=False, widget=Text, help_text="It is kept with the story.")
+    nonce = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any = None):
+        super().__init__(data, initial={"nonce": secrets.token_hex(8)})
+
+    def clean_name(self) -> str:
+        name = self.cleaned_data["name"]
+        if name and (holder := names.holder(name)) and not self._sent_before(holder):
+            raise ValidationError(f"There is a {holder.KIND} of this name already. Choose another.")
+        return name
+
+    def _sent_before(self, holder: Any) -> bool:
+        """Whether the name is taken by what this very form added when it was sent first."""
+        key = self.key(self.data.get("nonce", ""))
+        return key is not None and intents.Intent.objects.filter(key=key, subject=holder.pk).exists()
+
+    @staticmethod
+    def key(nonce: str) -> str | None:
+        return f"admin/add/{nonce}" if nonce else None
+
+    def given(self, actor: str) -> dict[str, Any]:
+        """What was typed, as fleet/intents.py takes it."""
+        typed = {name: value for name, value in self.cleaned_data.items() if name != "nonce"}
+        return typed | {"actor": actor, "key": self.key(self.cleaned_data["nonce"])}
+
+
+class ServerForm(AddForm):
+    provider = forms.ChoiceField(widget=Choice)
+    zone = forms.SlugField(max_length=32, initial="a", widget=Text)
+    disk_mb = forms.IntegerField(min_value=1_024, max_value=2**31 - 1, initial=20_480, widget=Number, label="Disk (MB)")
+    capacity = forms.IntegerField(
+        min_value=1, max_value=500, initial=4, widget=Number, help_text=Server._meta.get_field("capacity").help_text
+    )
+    field_order = ("name", "provider", "zone", "disk_mb", "capacity", "reason")
+
+    def __init__(self, data: Any = None):
+        super().__init__(data)
+        self.fields["provider"].choices = [(name, name) for name in settings.PROVIDERS]  # type: ignore[attr-defined]
+
+    def wish(self, actor: str) -> Server:
+        return intents.create_server(**self.given(actor))
+
+
+class ResourceForm(AddForm):
+    customer = forms.ModelChoiceField(
+        Customer.objects.all(), widget=AutocompleteSelect(Resource._meta.get_field("customer"), admin.site)
+    )
+    plan = forms.ModelChoiceField(Plan.objects.filter(offered=True), widget=Choice)
+    zone = forms.SlugField(max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere.")
+    major = forms.TypedChoiceField(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
+    field_order = ("name", "customer", "plan", "zone", "major", "reason")
+
+    def __init__(self, data: Any = None):
+        super().__init__(data)
+        self.fields["name"].required = False
+        self.fields["name"].help_text = "Left empty, one is drawn."
+
+    def wish(self, actor: str) -> Resource:
+        given = self.given(actor)
+        return intents.create_resource(plan=given.pop("plan").pk, **given)
+
+
+class AddsByAsking:
+    """An admin whose "add" is `add_form`, and whose add permission is the model's."""
+
+    add_form: ClassVar[type[ServerForm] | type[ResourceForm]]
+    admin_site: admin.AdminSite
+    opts: Any
+
+    def has_add_permission(self, request: Any) -> bool:
+        return request.user.has_perm(f"fleet.add_{self.opts.model_name}")
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = self.add_form(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            try:
+                made = form.wish(request.user.get_username())
+            except intents.AskError as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, f"Asked for {made.name}. Beats will build it; its story tells how far they are.")
+                return HttpResponseRedirect(reverse(f"admin:fleet_{self.opts.model_name}_change", args=[made.pk]))
+        context = self.admin_site.each_context(request) | {
+            "title": f"Add {self.opts.verbose_name}",
+            "opts": self.opts,
+            "form": form,
+            "media": form.media,
+        }
+        return TemplateResponse(request, "admin/fleet/add.html", context, status=422 if form.errors else 200)

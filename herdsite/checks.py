@@ -1,0 +1,108 @@
+"""What `manage.py check` holds against the settings: turns end before django-q ends them, every queue has workers, and
+nothing goes into production that only a developer's machine may have."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
+
+from fleet import policy, ring
+from fleet.states import AVAILABLE
+from fleet.subject import KINDS
+
+# With a slash and its pid, a worker's vantage must find room in 80 characters (Member.vantage, Observation.vantage).
+VANTAGE_LENGTH = 70
+# A doubled turn does no harm and a lost one no good: the next turn is the retry.
+TURN_SETTINGS = {"max_attempts": 1, "ack_failures": True, "save_limit": -1}
+
+
+@register
+def turns(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E004: django-q would end a turn in the middle of a beat, or give it out again while it runs.
+    herdsite.E005: a queue without workers."""
+    longest = settings.TURN_BUDGET_S + _longest_beat()
+    found: list[CheckMessage] = []
+    for queue in policy.QUEUES:
+        if settings.QUEUES.get(queue, {}).get("workers", 0) < 1:
+            hint = f"Set HERDSITE_{queue.upper()}_WORKERS to 1 or more: nobody would go round its rings."
+            found.append(Error(f"The queue {queue!r} has no workers.", hint=hint, id="herdsite.E005"))
+        cluster = settings.Q_CLUSTER | settings.Q_CLUSTER.get("ALT_CLUSTERS", {}).get(queue, {})
+        hint = "Correct Q_CLUSTER in herdsite/settings.py: turn budget + longest beat < timeout < retry."
+        found += [
+            Error(f"Q_CLUSTER for {queue!r}: {wrong}.", hint=hint, id="herdsite.E004")
+            for wrong in _wrong(cluster, longest)
+        ]
+    return found
+
+
+def _wrong(cluster: dict[str, Any], longest: float) -> Iterator[str]:
+    if not longest < cluster["timeout"]:
+        yield f"a turn may take {longest:g} s, and its timeout is {cluster['timeout']} s"
+    if not cluster["timeout"] < cluster["retry"]:
+        yield f"its retry of {cluster['retry']} s must be above its timeout of {cluster['timeout']} s"
+    for name, value in TURN_SETTINGS.items():
+        if cluster.get(name) != value:
+            yield f"{name} must be {value!r}, it is {cluster.get(name)!r}"
+
+
+def _longest_beat() -> float:
+    """Felt until just before its lease ends, then held on to for an action (s)."""
+    felt = max(ring.granted(kind, state) for kind in KINDS for state in (AVAILABLE, ""))
+    return felt + policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S
+
+
+@register
+def vantage(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E006: a vantage whose name finds no room on the rows that it looks at."""
+    if "/" not in settings.VANTAGE and 0 < len(settings.VANTAGE) <= VANTAGE_LENGTH:
+        return []
+    hint = f"Set HERDSITE_VANTAGE to 1 to {VANTAGE_LENGTH} characters without a slash: zone-a."
+    return [Error(f"{settings.VANTAGE!r} can't be the name of a vantage.", hint=hint, id="herdsite.E006")]
+
+
+@register
+def keys(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E007: an encryption key that is none."""
+    return [
+        Error(
+            f"Encryption key {number} of {len(settings.FERNET_KEYS)} is not a Fernet key.",
+            hint="Correct HERDSITE_FERNET_KEYS; a new key comes from cryptography.fernet.Fernet.generate_key().",
+            id="herdsite.E007",
+        )
+        for number, key in enumerate(settings.FERNET_KEYS, 1)
+        if not _is_key(key)
+    ]
+
+
+def _is_key(text: str) -> bool:
+    try:
+        Fernet(text)
+    except ValueError:
+        return False
+    return True
+
+
+@register(deploy=True)
+def production(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E008 to E010: what a deployment must have, and what it must not."""
+    found: list[CheckMessage] = []
+    if not settings.FERNET_KEYS:
+        hint = "Set HERDSITE_FERNET_KEYS, and keep a copy away from the database: without it no secret can be read."
+        found.append(Error("There is no key to encrypt secrets with.", hint=hint, id="herdsite.E008"))
+    if not _secret_key():
+        hint = "Set HERDSITE_SECRET_KEY to a long random text, the same for every web process."
+        found.append(Error("There is no key to sign sessions with.", hint=hint, id="herdsite.E009"))
+    if settings.DEBUG:
+        hint = "Unset HERDSITE_DEBUG: its error pages show settings and rows to whoever provokes one."
+        found.append(Error("DEBUG is on.", hint=hint, id="herdsite.E010"))
+    return found
+
+
+def _secret_key() -> str:
+    try:
+        return settings.SECRET_KEY
+    except ImproperlyConfigured:
+        return ""

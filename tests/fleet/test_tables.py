@@ -1,0 +1,136 @@
+"""The LIFE tables as a whole: ignorance moves nothing, nothing is a dead end, and whatever is felt has an answer."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.facts import BOOL, FACTS, FLOAT, INT, Facts, read
+from fleet.rules import GO, WAIT, think
+from fleet.states import AVAILABLE, CHANGING_OVER, DESTROYED, DESTROYING, FENCED, RETIRING, move, states_of
+from fleet.think import LIFE
+from tests.worlds import NOW, World
+
+STATES = [(kind, state) for kind in LIFE for state in states_of(kind)]
+# States that lead to the end alone, or out of which another table leads.
+WITHOUT_RETURN = (DESTROYED, DESTROYING, FENCED, RETIRING, CHANGING_OVER)
+WORDS = sorted({word for rules in LIFE.values() for rule in rules for word in str(rule.when).replace(")", " ").split()})
+
+
+def values(type_: str) -> st.SearchStrategy[Any]:
+    if type_ == BOOL:
+        return st.booleans()
+    if type_ == INT:
+        return st.integers(-1, 2**40)
+    if type_ == FLOAT:
+        return st.floats(-1, 1e9)
+    return st.sampled_from([*WORDS, "", "x" * 300])
+
+
+ANY_FACTS = st.fixed_dictionaries({}, optional={name: st.none() | values(fact.type) for name, fact in FACTS.items()})
+SMALL = settings(max_examples=60, deadline=None)
+
+
+@pytest.mark.parametrize(("kind", "state"), STATES)
+def test_facts_of_nothing_but_none_move_nothing(kind: str, state: str) -> None:
+    assert think(LIFE[kind], state, read(NOW, {})).then == WAIT
+    assert think(LIFE[kind], state, Facts(NOW, dict.fromkeys(FACTS))).then == WAIT
+
+
+@SMALL
+@given(st.sampled_from(STATES), ANY_FACTS)
+def test_whatever_is_felt_has_an_answer_that_is_legal(where: tuple[str, str], known: dict[str, Any]) -> None:
+    kind, state = where
+    rule = think(LIFE[kind], state, Facts(NOW, known))
+    assert rule.covers(state)
+    if rule.then.kind == GO:
+        assert state in move(kind, rule.then.name).sources
+    if state == DESTROYED:
+        assert rule.then == WAIT
+
+
+@SMALL
+@given(st.sampled_from(STATES), st.dictionaries(st.sampled_from([*FACTS, "colour"]), st.none() | st.text(max_size=8)))
+def test_whatever_text_was_recorded_can_be_thought_about(where: tuple[str, str], attrs: dict[str, str | None]) -> None:
+    kind, state = where
+    assert think(LIFE[kind], state, read(NOW, attrs)).covers(state)
+
+
+@SMALL
+@given(
+    st.sampled_from(STATES),
+    ANY_FACTS,
+)
+def test_nothing_but_asking_destroys(where: tuple[str, str], known: dict[str, Any]) -> None:
+    kind, state = where
+    rule = think(LIFE[kind], state, Facts(NOW, known | {"asked": None}))
+    assert not (rule.then.kind == GO and move(kind, rule.then.name).target == DESTROYING)
+
+
+WORLDS = {
+    "server": st.fixed_dictionaries(
+        {
+            "machine": st.sampled_from(["absent", "pending", "running", "stopped", None]),
+            "ssh": st.sampled_from([False, None]),
+            "host_key": st.booleans(),
+            "members": st.just(0),
+        }
+    ),
+    "instance": st.fixed_dictionaries(
+        {
+            "job": st.sampled_from(["none", "running", "done", "failed", "lost", None]),
+            "postmaster": st.sampled_from([False, None]),
+            "data_dir": st.sampled_from([True, False, None]),
+            "service_available": st.sampled_from([False, None]),
+            "tries": st.integers(0, 9),
+        }
+    ),
+    "resource": st.fixed_dictionaries(
+        {
+            "instance_state": st.sampled_from(["creating", "available", "uncertain", "down", None]),
+            "service_available": st.sampled_from([False, None]),
+            "own_instance": st.booleans(),
+            "handed": st.just("none"),
+        }
+    ),
+}
+
+
+def known_of(kind: str, state: str, known: dict[str, Any]) -> dict[str, Any]:
+    """A world in that state as it can be: what has once been available has all that it takes."""
+    if state == "creating":
+        return known
+    return (
+        known
+        | {
+            "server": {"host_key": True, "machine": known.get("machine") or "running"},
+            "instance": {"data_dir": True},
+            "resource": {"placed": True, "instance_state": known.get("instance_state") or "available"},
+        }[kind]
+    )
+
+
+@SMALL
+@given(st.data())
+@pytest.mark.parametrize(("kind", "state"), [where for where in STATES if where[1] not in WITHOUT_RETURN])
+def test_from_any_state_good_facts_lead_back_to_available(kind: str, state: str, data: st.DataObject) -> None:
+    world = World(kind, state, known_of(kind, state, data.draw(WORLDS[kind])))
+    for _beat in range(30):
+        world.beat()
+        if world.state == AVAILABLE:
+            return
+    pytest.fail(f"{kind} never came back from {state}; it is {world.state}, rows {world.rows}, facts {world.known}")
+
+
+@SMALL
+@given(st.data())
+@pytest.mark.parametrize(("kind", "state"), [where for where in STATES if where[1] not in (DESTROYED, CHANGING_OVER)])
+def test_from_any_state_asking_leads_to_the_end(kind: str, state: str, data: st.DataObject) -> None:
+    world = World(kind, state, known_of(kind, state, data.draw(WORLDS[kind])))
+    world.ask("destroy")
+    for _beat in range(30):
+        world.beat()
+        if world.state == DESTROYED:
+            return
+    pytest.fail(f"{kind} asked to destroy in {state} is {world.state}, rows {world.rows}, facts {world.known}")

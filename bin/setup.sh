@@ -54,7 +54,7 @@ install_from() {
     return
   fi
   say "installing $1 (the first time takes a minute or two)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" -c constraints.txt ||
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r "$1" -c constraints.txt ||
     fail "pip could not install $1: its message is above. Run it again once that is mended."
   printf '%s\n' "$sum" >"$stamp"
 }

@@ -4,7 +4,7 @@
 database knows of it: what was asked, what it stands on, what stands on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ class Loaded:
 def load(kind: str, claim: ring.Claim, vantage: str) -> list[Loaded]:
     """The claimed rows, with everything that a beat needs of our own database."""
     members = list(_QUERIES[kind]().filter(pk__in=claim.ids))
-    intents = _intents(claim.ids)
+    intents = _intents(members)
     seen = _last_seen(vantage) if any(member.evidence for member in members) else None
     return [_loaded(kind, member, claim, intents.get(member.pk), seen) for member in members]
 
@@ -196,18 +196,26 @@ def _handed(intent: Intent | None) -> str | None:
     return "none" if child is None else child.state if child.state != Intent.CANCELLED else Intent.REFUSED
 
 
-def _intents(ids: Iterable[UUID]) -> dict[UUID, Intent]:
-    """The open intent that counts for each subject: destroy before all, create behind all, else the oldest."""
+def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
+    """The open intent that counts for each: destroy before all until it is begun, create behind all, else the
+    oldest."""
+    begun = {member.pk for member in members if member.state == DESTROYING}  # type: ignore[attr-defined]
     found: dict[UUID, Intent] = {}
     for intent in (
-        Intent.objects.filter(subject__in=list(ids), state=Intent.OPEN)
+        Intent.objects.filter(subject__in=[member.pk for member in members], state=Intent.OPEN)
         .order_by("asked_at")
         .prefetch_related("children")
     ):
         first = found.get(intent.subject)
-        if first is None or intent.verb == "destroy" or (first.verb == "create"):
+        if first is None or _rank(intent, begun) < _rank(first, begun):
             found[intent.subject] = intent
     return found
+
+
+def _rank(intent: Intent, begun: set[UUID]) -> int:
+    if intent.verb == "destroy" and intent.subject not in begun:
+        return 0
+    return {"destroy": 2, "create": 3}.get(intent.verb, 1)
 
 
 def _last_seen(vantage: str) -> float | None:

@@ -151,6 +151,9 @@ def create_resource(
     offer = Plan.objects.filter(name=plan, offered=True).first()
     if offer is None:
         raise AskError(f"There is no plan {plan!r}. Choose one of: {_list(Plan.objects.filter(offered=True))}.")
+    majors = sorted({major for pg in Server.objects.exclude(pg={}).values_list("pg", flat=True) for major in pg})
+    if majors and str(major) not in majors:
+        raise AskError(f"No server has PostgreSQL {major}. There is: {', '.join(majors)}.")
     secret = secrets.token_hex(8)
     resource = Resource(
         name=name, customer=customer, plan=offer, zone=zone, major=major, dbname=f"d{secret}", queue="work"

@@ -176,6 +176,7 @@ class Supervisor:
     def _ended(self, child: Child, code: int) -> None:
         """Take the rest of its family with it, hear its last words, and plan its next start."""
         assert child.process is not None
+        _kill_group(child.process.pid)
         while child.pipe >= 0 and self._read(child):
             pass
         if child.rest:

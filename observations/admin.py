@@ -12,7 +12,7 @@ from django.utils import timezone
 from unfold.views import ChangeList
 
 from fleet.admin.base import BySubject, KindFilter
-from fleet.admin.story import SECTIONS, Section
+from fleet.admin.story import SECTIONS, Section, when
 from fleet.models import MEMBERS, Member
 from observations.models import Observation
 
@@ -27,10 +27,7 @@ def text_of(attrs: dict[str, str | None]) -> str:
 def last_looks(member: Member) -> Section | None:
     """A thing's last observations, for its page in the admin of the fleet."""
     found = Observation.objects.filter(subject=member.pk, at__gt=timezone.now() - RECENT)[:LOOKS]
-    rows = [
-        (f"{timezone.localtime(look.at):%Y-%m-%d %H:%M:%S}", look.vantage, f"{look.took_ms:.1f} ms", text_of(look.attrs))
-        for look in found
-    ]
+    rows = [(when(look.at), look.vantage, f"{look.took_ms:.1f} ms", text_of(look.attrs)) for look in found]
     return Section("Last observations", ("When", "From", "Took", "What was felt"), rows) if rows else None
 
 
@@ -45,7 +42,11 @@ class ByMoment(ChangeList):
         super().get_results(request)
         self.result_list = list(self.result_list)
         ids = {look.subject for look in self.result_list}
-        names = {pk: name for model in MEMBERS.values() for pk, name in model.objects.filter(pk__in=ids).values_list("pk", "name")}
+        names = {
+            pk: name
+            for model in MEMBERS.values()
+            for pk, name in model.objects.filter(pk__in=ids).values_list("pk", "name")
+        }
         for look in self.result_list:
             look.name = names.get(look.subject, "")
 
@@ -70,10 +71,10 @@ class ObservationAdmin(BySubject):
     def get_queryset(self, request: Any) -> Any:
         return super().get_queryset(request).filter(at__gt=timezone.now() - RECENT)
 
-    def get_changelist(self, request: Any, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, _request: Any, **_kwargs: Any) -> type[ChangeList]:
         return ByMoment
 
-    def get_object(self, request: Any, object_id: str, from_field: str | None = None) -> Observation | None:
+    def get_object(self, _request: Any, object_id: str, _from_field: str | None = None) -> Observation | None:
         at, _, pk = object_id.partition("~")
         try:
             return Observation.objects.filter(at=datetime.fromisoformat(at), pk=int(pk)).first()

@@ -29,8 +29,9 @@ class World:
     def beat(self) -> Rule:
         """Time passes, a person looks, the table decides, and the world follows."""
         PASSING[self.kind](self)
-        if not self.known.get("asked"):
-            self.ask(WISHES[self.kind](self))
+        wish = WISHES[self.kind](self)
+        if not self.known.get("asked") or (wish == "retry" and self.state == DESTROYING):
+            self.ask(wish)
         rule = think(LIFE[self.kind], self.state, Facts(NOW, self.known))
         self.rows.append(rule.row)
         if rule.then.kind == GO:
@@ -54,6 +55,8 @@ def _set(**facts: Any) -> Callable[[World], None]:
 def _begin(what: str) -> Callable[[World], None]:
     def effect(world: World) -> None:
         world.known |= {"job": "running", "doing": what, "tries": (world.known.get("tries") or 0) + 1}
+        if world.known["asked"] == "retry":
+            world.known["asked"] = None
 
     return effect
 

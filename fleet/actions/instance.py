@@ -28,17 +28,23 @@ def build(instance: Instance, acting: Acting) -> None:
 def rebuild(instance: Instance, acting: Acting) -> str:
     """Clear a failed build away and begin anew."""
     why = acting.facts["job_why"]
-    jobs.clean(_shell(acting), acting.subject.home, acting.subject.job)
-    if acting.intent and acting.intent.verb == "retry":
-        answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, "trying again")
-        instance.tries = 0
+    _begin_anew(instance, acting)
     build(instance, acting)
     return f"it had said: {why}" if why else "it had ended without a word"
 
 
-def destroy_again(_instance: Instance, acting: Acting) -> None:
-    jobs.clean(_shell(acting), acting.subject.home, acting.subject.job)
+def destroy_again(instance: Instance, acting: Acting) -> None:
+    """Clear a failed removal's job away and begin anew."""
+    _begin_anew(instance, acting)
     control.destroy(_shell(acting), acting.subject, acting.subject.job)
+
+
+def _begin_anew(instance: Instance, acting: Acting) -> None:
+    """Forget the job that failed; a person who asked for that is answered, and the tries count from the start."""
+    jobs.clean(_shell(acting), acting.subject.home, acting.subject.job)
+    if acting.intent and acting.intent.verb == "retry":
+        answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, "trying again")
+        instance.tries = 0
 
 
 def restart(_instance: Instance, acting: Acting) -> None:

@@ -77,7 +77,9 @@ class ResourceForm(AddForm):
         Customer.objects.all(), widget=AutocompleteSelect(Resource._meta.get_field("customer"), admin.site)
     )
     plan = forms.ModelChoiceField(Plan.objects.filter(offered=True), widget=Choice)
-    zone = forms.SlugField(max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere.")
+    zone = forms.SlugField(
+        max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere."
+    )
     major = forms.TypedChoiceField(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
     field_order = ("name", "customer", "plan", "zone", "major", "reason")
 
@@ -101,7 +103,7 @@ class AddsByAsking:
     def has_add_permission(self, request: Any) -> bool:
         return request.user.has_perm(f"fleet.add_{self.opts.model_name}")
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+    def add_view(self, request: HttpRequest, _form_url: str = "", _extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = self.add_form(request.POST if request.method == "POST" else None)
@@ -111,7 +113,9 @@ class AddsByAsking:
             except intents.AskError as error:
                 form.add_error(None, str(error))
             else:
-                messages.success(request, f"Asked for {made.name}. Beats will build it; its story tells how far they are.")
+                messages.success(
+                    request, f"Asked for {made.name}. Beats will build it; its story tells how far they are."
+                )
                 return HttpResponseRedirect(reverse(f"admin:fleet_{self.opts.model_name}_change", args=[made.pk]))
         context = self.admin_site.each_context(request) | {
             "title": f"Add {self.opts.verbose_name}",

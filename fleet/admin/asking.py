@@ -67,8 +67,9 @@ def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: str, meaning: 
         if not refused:
             return None
         members = [member for member in members if member.name in refused]
+    whom = members[0].name if len(members) == 1 else f"{len(members)} {admin.opts.verbose_name_plural}"
     context = admin.admin_site.each_context(request) | {
-        "title": f"{verb.capitalize()} {members[0].name if len(members) == 1 else f'{len(members)} {admin.opts.verbose_name_plural}'}",
+        "title": f"{verb.capitalize()} {whom}",
         "opts": admin.opts,
         "verb": verb,
         "meaning": meaning,

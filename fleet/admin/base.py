@@ -6,6 +6,7 @@ from django.contrib import admin
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
+from fleet import names
 from fleet.models import MEMBERS
 from fleet.states import STATES
 
@@ -17,7 +18,7 @@ STATE_LABELS = {name: _LABELS[state.colour] for name, state in STATES.items()}
 class Undeletable(ModelAdmin):
     """Records stay: a destroyed thing keeps its row, its name and its story."""
 
-    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+    def has_delete_permission(self, _request: Any, _obj: Any = None) -> bool:
         return False
 
 
@@ -26,10 +27,10 @@ class ReadOnly(Undeletable):
 
     compressed_fields = False
 
-    def has_add_permission(self, request: Any) -> bool:
+    def has_add_permission(self, _request: Any) -> bool:
         return False
 
-    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+    def has_change_permission(self, _request: Any, _obj: Any = None) -> bool:
         return False
 
 
@@ -47,12 +48,12 @@ class BySubject(Endless):
     search_fields = ("subject",)
     search_help_text = "The whole name of a server, instance or resource"
 
-    def get_search_results(self, request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
+    def get_search_results(self, _request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term:
             return queryset, False
         name = search_term.strip().replace("\0", "")
-        named = [pk for model in MEMBERS.values() for pk in model.objects.filter(name=name).values_list("pk", flat=True)]
-        return queryset.filter(subject__in=named), False
+        holder = names.holder(name)
+        return queryset.filter(subject=holder.pk) if holder else queryset.none(), False
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -60,8 +61,8 @@ class KindFilter(admin.SimpleListFilter):
 
     title = parameter_name = "kind"
 
-    def lookups(self, request: Any, model_admin: Any) -> list[tuple[str, str]]:
+    def lookups(self, _request: Any, _model_admin: Any) -> list[tuple[str, str]]:
         return [(kind, kind.capitalize()) for kind in MEMBERS]
 
-    def queryset(self, request: Any, queryset: Any) -> Any:
+    def queryset(self, _request: Any, queryset: Any) -> Any:
         return queryset.filter(kind=self.value()) if self.value() else queryset

@@ -14,7 +14,16 @@ from fleet.models import Instance, Member, Resource, Server
 
 RING = (
     "The ring",
-    {"classes": ("collapse",), "fields": (("queue", "due_at", "leased_until"), ("vantage", "felt_at", "seen_at"), ("row", "tries"), "why", "problem")},
+    {
+        "classes": ("collapse",),
+        "fields": (
+            ("queue", "due_at", "leased_until"),
+            ("vantage", "felt_at", "seen_at"),
+            ("row", "tries"),
+            "why",
+            "problem",
+        ),
+    },
 )
 
 
@@ -50,7 +59,13 @@ class ServerAdmin(AddsByAsking, MemberAdmin):
     search_fields = ("name", "address")
     fieldsets = (
         (None, {"fields": (("name", "state", "state_since"), ("provider", "zone"), ("disk_mb", "capacity"), "attrs")}),
-        ("The host", {"classes": ("collapse",), "fields": (("address", "ssh_port", "ssh_user"), "host_key", ("home", "bind"), "pg")}),
+        (
+            "The host",
+            {
+                "classes": ("collapse",),
+                "fields": (("address", "ssh_port", "ssh_user"), "host_key", ("home", "bind"), "pg"),
+            },
+        ),
         RING,
     )
 

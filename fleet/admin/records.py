@@ -12,11 +12,22 @@ from fleet.states import STATES
 
 @admin.register(Plan)
 class PlanAdmin(Undeletable):
-    list_display = ("name", "label", "tier", "memory_mb", "disk_mb", "connections", "beat_s", "doubt_s", "high_availability", "offered")
+    list_display = (
+        "name",
+        "label",
+        "tier",
+        "memory_mb",
+        "disk_mb",
+        "connections",
+        "beat_s",
+        "doubt_s",
+        "high_availability",
+        "offered",
+    )
     list_filter = ("tier", "high_availability", "offered")
     search_fields = ("name", "label")
 
-    def get_readonly_fields(self, request: Any, obj: Any = None) -> tuple[str, ...]:
+    def get_readonly_fields(self, _request: Any, obj: Any = None) -> tuple[str, ...]:
         """Its name is its key: another name would be another plan."""
         return ("name",) if obj else ()
 
@@ -64,7 +75,14 @@ class IntentAdmin(ReadOnly):
     search_fields = ("name", "actor", "reason")
     date_hierarchy = "asked_at"
     show_full_result_count = False
-    fields = (("kind", "name"), ("verb", "params"), ("actor", "reason"), ("state", "asked_at", "answered_at"), "answer", ("parent", "key"))
+    fields = (
+        ("kind", "name"),
+        ("verb", "params"),
+        ("actor", "reason"),
+        ("state", "asked_at", "answered_at"),
+        "answer",
+        ("parent", "key"),
+    )
 
     @display(
         description="State",
@@ -80,7 +98,14 @@ class EventAdmin(BySubject):
     list_display = ("at", "kind", "name", "verb", "row", "why", "source", "target", "actor")
     list_display_links = ("at", "name")
     list_filter = (KindFilter, ("target", admin.EmptyFieldListFilter))
-    fields = (("at", "actor"), ("kind", "name", "generation"), ("verb", "source", "target"), ("row", "why"), "facts", "evidence")
+    fields = (
+        ("at", "actor"),
+        ("kind", "name", "generation"),
+        ("verb", "source", "target"),
+        ("row", "why"),
+        "facts",
+        "evidence",
+    )
 
 
 @admin.register(Worker)

@@ -58,7 +58,12 @@ def _told(rule: Rule | None) -> tuple[str, str]:
 def facts(member: Member) -> Section | None:
     """What was felt last, as the catalogue means it."""
     rows = [
-        (name, "not known" if text is None else text, FACTS[name].unit if name in FACTS else "", FACTS[name].meaning if name in FACTS else "")
+        (
+            name,
+            "not known" if text is None else text,
+            FACTS[name].unit if name in FACTS else "",
+            FACTS[name].meaning if name in FACTS else "",
+        )
         for name, text in sorted(member.facts.items())
     ]
     return Section("Facts of the last look", ("Name", "Value", "Unit", "Meaning"), rows) if rows else None

@@ -30,7 +30,7 @@ class FakeProvider:
         self._made += 1
         self.machines[name] = Machine(
             state=RUNNING,
-            address=f"198.51.100.{self._made}",
+            address=f"198.18.{self._made // 256}.{self._made % 256}",
             user="herdsite",
             host_key=f"ssh-ed25519 FAKE{self._made}",
             home="/srv/herdsite",

@@ -36,6 +36,8 @@ LIFE = (
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "its customer can get in again"),
     Rule(313, UNCERTAIN, explained, go("go_down"), "what is beneath it does not serve"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
+    Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look"),
+    Rule(325, DOWN, no("service_available"), WAIT, "its customer still can't get in; looking on"),
     Rule(601, DESTROYING, no("placed"), go("bury"), "it never had an instance"),
     Rule(603, DESTROYING, is_("instance_state", "destroyed"), go("bury"), "its instance is gone"),
     Rule(605, DESTROYING, yes("own_instance") & is_("instance_state", "destroying"), WAIT, "its instance is being destroyed"),

@@ -25,6 +25,8 @@ LIFE = (
     Rule(311, (UNCERTAIN, DOWN), yes("ssh"), go("come_back"), "it lets us in again"),
     Rule(313, UNCERTAIN, is_("machine", "stopped", "absent"), go("go_down"), "its provider says so, which proves it"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),
+    Rule(317, UNCERTAIN, no("ssh"), WAIT, "in doubt: other workers look, and the provider is asked"),
+    Rule(325, DOWN, no("ssh"), WAIT, "it does not let us in; looking on"),
     Rule(601, DESTROYING, is_("machine", "absent"), go("bury"), "the provider has no such machine any more"),
     Rule(602, DESTROYING, yes("adopted"), go("bury"), "it was only adopted: it stays with its owner"),
     Rule(603, DESTROYING, is_("machine", "running", "stopped", "paused", "pending"), do("destroy_machine"), "it is still there"),

@@ -29,7 +29,7 @@ log = structlog.get_logger("shell")
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 LOST = (paramiko.SSHException, EOFError, OSError)  # how paramiko says that a connection broke, or a wait ended
-SESSIONS = 5  # commands at once on one connection; OpenSSH allows ten, and counts those that just ended for a while
+SESSIONS = 5  # commands at once on one connection; OpenSSH allows ten, and still counts those that have just ended
 OUTPUT_LIMIT = 4 << 20  # bytes, both outputs together
 WINDOW = 12 * OUTPUT_LIMIT
 CHUNK = 32 << 10
@@ -50,69 +50,58 @@ class Unsent(Exception):
 
 
 class Connection:
-    """One authenticated connection, on which several commands may run at once."""
+    """One authenticated connection, on which several commands may run at once.
+
+    One that is full, broke, or did not answer in time is given up: it gets no new commands and ends with its last.
+    """
 
     def __init__(self, host: Host, transport: paramiko.Transport):
         self.host, self.transport = host, transport
-        self._slots = threading.BoundedSemaphore(SESSIONS)
         self._lock = threading.Lock()
         self._users = 0
-        self._retired = False
+        self._given_up = False
 
     @property
     def alive(self) -> bool:
-        """Whether a new command may be put on it."""
-        return self.transport.is_active() and not self._retired
+        return self.transport.is_active() and not self._given_up
+
+    def enter(self) -> bool:
+        """Count one command more; False when it has to go elsewhere."""
+        with self._lock:
+            self._given_up |= self._users >= SESSIONS
+            self._users += not self._given_up
+            return not self._given_up
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            over = self._given_up and not self._users
+        if over:
+            self.close()
 
     @contextmanager
     def session(self, deadline: float) -> Iterator[paramiko.Channel]:
-        """A channel for one command, closed in the end. Raises Unsent, TimeoutError, or what else is in LOST.
-
-        A connection that broke or did not answer in time gets no new commands, and ends with the last one on it.
-        """
-        with self._slot(deadline), self._guard(deadline):
-            try:
-                channel = self.transport.open_session(WINDOW, timeout=left(deadline))
-            except LOST as error:
-                self._retired = True
-                raise TimeoutError if late(deadline) else Unsent(reason(error)) from error
-            try:
-                yield channel
-            except LOST:
-                self._retired = True
-                raise
-            finally:
-                channel.close()
-
-    @contextmanager
-    def _slot(self, deadline: float) -> Iterator[None]:
-        if not self._slots.acquire(timeout=left(deadline)):
-            raise TransportError(f"{place(self.host)}: {SESSIONS} commands are running there, and none ended in time")
-        try:
-            with self._lock:
-                if self._retired:
-                    raise Unsent("its connection is given up")
-                self._users += 1
-            try:
-                yield
-            finally:
-                with self._lock:
-                    self._users -= 1
-                    over = self._retired and not self._users
-                if over:
-                    self.close()
-        finally:
-            self._slots.release()
-
-    @contextmanager
-    def _guard(self, deadline: float) -> Iterator[None]:
+        """A channel for one command, closed in the end. Raises Unsent, TimeoutError, or what else is in LOST."""
         guard = threading.Timer(left(deadline) + GRACE, self.close)
         guard.daemon = True
         guard.start()
         try:
-            yield
+            channel = self._open(deadline)
+            try:
+                yield channel
+            finally:
+                channel.close()
+        except (Unsent, *LOST):
+            self._given_up = True
+            raise
         finally:
             guard.cancel()
+
+    def _open(self, deadline: float) -> paramiko.Channel:
+        try:
+            return self.transport.open_session(WINDOW, timeout=left(deadline))
+        except LOST as error:
+            raise TimeoutError if late(deadline) else Unsent(reason(error)) from error
 
     def answers(self, timeout: float) -> bool:
         """Whether the host still talks to us."""
@@ -200,11 +189,15 @@ class SshShell:
         try:
             while True:
                 connection, kept = self.pool.get(self.host, self.key_path)
+                if not connection.enter():
+                    continue
                 try:
                     return converse(connection, command, stdin, time.monotonic() + timeout)
                 except Unsent:
                     if not kept:
                         raise
+                finally:
+                    connection.leave()
         except Unsent as error:
             if isinstance(error.__cause__, paramiko.ChannelException):
                 raise Refused(f"{where}: it opens no session for us: {error}", "session") from None

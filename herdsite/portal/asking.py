@@ -68,12 +68,14 @@ def _ask(request: HttpRequest, member: Member) -> str:
         )
     except AskError as error:
         return str(error)
-    messages.success(request, f"Asked {member.name} to {verb}. The next beat reads it; what comes of it is in the story.")
+    messages.success(
+        request, f"Asked {member.name} to {verb}. The next beat reads it; what comes of it is in the story."
+    )
     return ""
 
 
 def _offer(request: HttpRequest, member: Member) -> dict[str, Any] | None:
-    """The verbs that can be asked, the destructive ones apart; None for who may not, and where there is nothing left."""
+    """The verbs that can be asked, the destructive ones apart; None for who may not, and where nothing is left."""
     if member.look.name == DESTROYED or not request.user.has_perm(ASK):
         return None
     verbs = VERBS[member.KIND]

@@ -1,5 +1,6 @@
 """How many things there are, by kind, zone and state, and whether anybody still looks at them: one query a kind."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -76,10 +77,15 @@ def take(now: datetime) -> tuple[Counted, ...]:
 
 def kinds(census: tuple[Counted, ...]) -> tuple[Kind, ...]:
     return tuple(
-        Kind(kind, label, sum(group.count for group in groups), totals(groups))
+        Kind(kind, label, count(groups, kind), totals(groups))
         for kind, label in PLURALS.items()
         for groups in [[group for group in census if group.kind == kind]]
     )
+
+
+def count(groups: Iterable[Counted], kind: str, state: str = "") -> int:
+    """How many things of a kind are in these groups, or how many of them in one state."""
+    return sum(group.count for group in groups if group.kind == kind and state in ("", group.state))
 
 
 def totals(groups: list[Counted]) -> tuple[Total, ...]:

@@ -20,7 +20,9 @@ class Filters:
 
     @classmethod
     def read(cls, query: QueryDict) -> "Filters":
-        words = {name: query.get(name, "").replace("\0", "").strip()[:LONGEST] for name in ("q", "state", "kind", "zone")}
+        words = {
+            name: query.get(name, "").replace("\0", "").strip()[:LONGEST] for name in ("q", "state", "kind", "zone")
+        }
         page = query.get("page", "")
         return cls(**words, page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 8 else 1)
 

@@ -14,14 +14,14 @@ log = structlog.get_logger("health")
 
 @never_cache
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(_request: HttpRequest) -> HttpResponse:
     """This process runs, and its database answers."""
     return _answer(_database)
 
 
 @never_cache
 @require_safe
-def readyz(request: HttpRequest) -> HttpResponse:
+def readyz(_request: HttpRequest) -> HttpResponse:
     """It also has the tables that this code wants."""
     return _answer(_migrations)
 
@@ -32,7 +32,9 @@ def _answer(check: Callable[[], str]) -> HttpResponse:
     except Error as error:
         log.warning("unhealthy", error=str(error).strip())
         problem = f"the database does not answer ({type(error).__name__})"
-    return HttpResponse(f"{problem or 'ok'}\n", status=503 if problem else 200, content_type="text/plain; charset=utf-8")
+    return HttpResponse(
+        f"{problem or 'ok'}\n", status=503 if problem else 200, content_type="text/plain; charset=utf-8"
+    )
 
 
 def _database() -> str:
@@ -45,5 +47,7 @@ def _migrations() -> str:
     missing = []
     for alias in connections:
         executor = MigrationExecutor(connections[alias])
-        missing += [f"{step.app_label}.{step.name}" for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+        missing += [
+            f"{step.app_label}.{step.name}" for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
+        ]
     return f"migrations are not applied: {', '.join(missing)}" if missing else ""

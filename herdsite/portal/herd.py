@@ -36,7 +36,7 @@ def herd(request: HttpRequest) -> HttpResponse:
         census.kinds(counted),
         census.silence(counted, now),
         None if filters.narrowed else draw(counted, filters.zone),
-        lists(filters, now),
+        lists(filters, counted, now),
         filters,
         empty=not counted,
     )

@@ -11,8 +11,10 @@ from django.db.models import F, Q, QuerySet
 
 from fleet.models import MEMBERS
 from fleet.states import STATES, State
-from herdsite.portal.census import LATE, PLURALS, ZONES
+from herdsite.portal.census import LATE, PLURALS, ZONES, Counted
+from herdsite.portal.census import count as counted
 from herdsite.portal.filters import Filters
+from herdsite.portal.live import drawn
 from herdsite.portal.ranks import GONE, by_rank
 from herdsite.portal.shown import Moment, moment, percent, share, size
 
@@ -61,6 +63,8 @@ class Row:
     """One thing in a list. `kin` is its provider, role or customer; `use` and `size` are what USE heads for its kind;
     `late` says that its beat is overdue."""
 
+    kind: str
+    heads: tuple[str, str]
     name: str
     look: State
     felt: Moment | None
@@ -77,10 +81,14 @@ class Row:
     size: str
     kin: str
 
+    @property
+    def html(self) -> str:
+        return drawn("portal/_row.html", self)
+
 
 @dataclass(frozen=True)
 class Listing:
-    """Part of the things of one kind that were asked for. Links are query strings, empty where there is no such page."""
+    """Part of the things of one kind that were asked for. Links are query strings, empty where there is no page."""
 
     kind: str
     label: str
@@ -94,18 +102,23 @@ class Listing:
     all: str
 
 
-def lists(filters: Filters, now: datetime) -> tuple[Listing, ...]:
+def lists(filters: Filters, census: tuple[Counted, ...], now: datetime) -> tuple[Listing, ...]:
     """One listing a kind that was asked for, also when nothing is in it; none for a kind that there is not."""
-    return tuple(listing(kind, filters, now) for kind in PLURALS if filters.kind in ("", kind))
+    return tuple(listing(kind, filters, census, now) for kind in PLURALS if filters.kind in ("", kind))
 
 
-def listing(kind: str, filters: Filters, now: datetime) -> Listing:
+def listing(kind: str, filters: Filters, census: tuple[Counted, ...], now: datetime) -> Listing:
     found = matching(kind, filters)
-    count = found.count()
+    if filters.q or filters.state == GONE:
+        count = found.count()
+    else:
+        count = counted((group for group in census if filters.zone in ("", group.zone)), kind, filters.state)
     paged = kind == "resource" or filters.kind == kind
     page = min(filters.page, max(1, -(-count // PAGE))) if paged else 1
     first = (page - 1) * PAGE
-    wanted = list(found.order_by(by_rank(), "name").values_list("pk", flat=True)[first : first + (PAGE if paged else GLANCE)])
+    wanted = list(
+        found.order_by(by_rank(), "name").values_list("pk", flat=True)[first : first + (PAGE if paged else GLANCE)]
+    )
     rows = read(kind, wanted, now)
     last = first + len(rows)
     return Listing(
@@ -138,16 +151,18 @@ def matching(kind: str, filters: Filters) -> QuerySet[Any]:
 
 def read(kind: str, ids: list[Any], now: datetime) -> tuple[Row, ...]:
     """The rows of these ids, in their order."""
-    extra = EXTRA[kind]
-    found = MEMBERS[kind].objects.filter(pk__in=ids).order_by().values_list("pk", *COMMON, *(F(path) for path in extra.values()))
-    by_id = {values[0]: _row(values[1:], tuple(extra), now) for values in found}
+    paths = (F(path) for path in EXTRA[kind].values())
+    found = MEMBERS[kind].objects.filter(pk__in=ids).order_by().values_list("pk", *COMMON, *paths)
+    by_id = {values[0]: _row(kind, values[1:], now) for values in found}
     return tuple(by_id[pk] for pk in ids if pk in by_id)
 
 
-def _row(values: tuple[Any, ...], names: tuple[str, ...], now: datetime) -> Row:
+def _row(kind: str, values: tuple[Any, ...], now: datetime) -> Row:
     name, state, felt_at, since, due_at, table_row, why, problem = values[: len(COMMON)]
-    more = dict(zip(names, values[len(COMMON) :], strict=True))
+    more = dict(zip(EXTRA[kind], values[len(COMMON) :], strict=True))
     return Row(
+        kind=kind,
+        heads=USE[kind],
         name=name,
         look=STATES[state],
         felt=moment(felt_at),

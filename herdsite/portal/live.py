@@ -6,11 +6,14 @@ queries and is answered 204. Data holds moments, never ages, or every second wou
 
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString, mark_safe
 
 from herdsite.portal.shown import moment
 
@@ -20,6 +23,12 @@ def database_now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement_timestamp()")
         return cursor.fetchone()[0]
+
+
+@lru_cache(maxsize=4096)
+def drawn(template: str, value: Any) -> SafeString:
+    """What a template makes of one frozen value: drawn once, for as long as the value is shown."""
+    return mark_safe(render_to_string(template, {"value": value}))
 
 
 def token_of(data: Any) -> str:
@@ -45,7 +54,13 @@ def live(
     if asked and request.GET.get("token") == token:
         response = HttpResponse(status=204)
     else:
-        context = {"data": data, "token": token, "now": moment(now), "fragment": name, **({} if asked else around or {})}
+        context = {
+            "data": data,
+            "token": token,
+            "now": moment(now),
+            "fragment": name,
+            **({} if asked else around or {}),
+        }
         template = f"portal/_{name}.html" if asked else f"portal/{name}.html"
         response = render(request, template, context, status=status)
     response["Herdsite-Now"] = f"{now.timestamp():.3f}"

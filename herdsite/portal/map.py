@@ -1,7 +1,7 @@
 """The map: zones, the servers in them, the instances on those, and the resources on these, one small cell each.
 
-A big herd would be a big page, so at most SERVERS servers are drawn (the troubled first), and beyond CELLS resources
-those of an instance are counted by state instead of drawn one by one.
+A big herd would be a big page. Beyond SERVERS servers each server is one cell, coloured by the worst on it, and beyond
+CELLS of those only the troubled ones are sure to be drawn. Beyond CELLS resources, an instance's are counted by state.
 """
 
 from collections import defaultdict
@@ -13,20 +13,22 @@ from django.db.models import Case, Count, Q, Value, When
 
 from fleet.models import Instance, Resource, Server
 from fleet.states import STATES, State
-from herdsite.portal.census import Counted, Total, totals
+from herdsite.portal.census import Counted, Total, count, totals
+from herdsite.portal.live import drawn
 from herdsite.portal.ranks import GONE, TROUBLED, rank
 
-SERVERS = 48
+SERVERS = 40
 CELLS = 600
 WAITING = 100
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A resource."""
+    """A resource, or a server with all that is on it; `note` says what is wrong there."""
 
     name: str
     look: State
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Zone:
-    """`more` servers are there that are not drawn; `totals` counts all of the zone's servers."""
+    """Its servers, as `machines` or, in a big herd, as `cells`; `more` are not drawn. `totals` counts all of them."""
 
     name: str
     totals: tuple[Total, ...]
-    servers: tuple[Machine, ...]
+    machines: tuple[Machine, ...]
+    cells: tuple[Cell, ...]
     more: int
 
 
@@ -66,39 +69,39 @@ class Map:
     zones: tuple[Zone, ...]
     waiting: tuple[Cell, ...]
 
+    @property
+    def html(self) -> str:
+        return drawn("portal/_map.html", self)
+
 
 def draw(census: tuple[Counted, ...], zone: str = "") -> Map:
     """The map of the herd, or of one zone of it."""
-    servers = _servers(census, zone)
-    instances = _instances([pk for pk, *_ in servers], census)
+    census = tuple(group for group in census if zone in ("", group.zone))
+    big = count(census, "server") > SERVERS
+    servers = Server.objects.exclude(state=GONE)
+    servers = servers.filter(zone=zone) if zone else servers
+    machines = {} if big else _machines(servers, count(census, "resource") <= CELLS)
+    cells = _cells(servers) if big else {}
+    zones = []
+    for name in sorted({group.zone for group in census if group.kind == "server"}):
+        groups = [group for group in census if group.kind == "server" and group.zone == name]
+        drawn = len(machines.get(name, ())) + len(cells.get(name, ()))
+        more = max(0, count(groups, "server") - drawn)
+        zones.append(Zone(name, totals(groups), tuple(machines.get(name, ())), tuple(cells.get(name, ())), more))
+    return Map(tuple(zones), () if zone else _waiting())
+
+
+def _machines(servers: Any, each: bool) -> dict[str, list[Machine]]:
+    """By zone, and by name in it: cells that jump about could not be read. `each` resource is drawn, or counted."""
+    found = list(servers.order_by("name").values_list("pk", "name", "state", "zone"))
+    instances = _instances([pk for pk, *_ in found], each)
     machines = defaultdict(list)
-    for pk, name, state, where in servers:
-        machines[where].append(Machine(name, STATES[state], tuple(instances[pk])))
-    groups = defaultdict(list)
-    for group in census:
-        if group.kind == "server" and zone in ("", group.zone):
-            groups[group.zone].append(group)
-    drawn = tuple(
-        Zone(name, totals(groups[name]), tuple(machines[name]), sum(g.count for g in groups[name]) - len(machines[name]))
-        for name in sorted(groups)
-    )
-    return Map(drawn, () if zone else _waiting())
+    for pk, name, state, zone in found:
+        machines[zone].append(Machine(name, STATES[state], tuple(instances[pk])))
+    return machines
 
 
-def _servers(census: tuple[Counted, ...], zone: str) -> list[Any]:
-    """(id, name, state, zone), by name: cells that jump about could not be read."""
-    found = Server.objects.exclude(state=GONE)
-    if zone:
-        found = found.filter(zone=zone)
-    if sum(group.count for group in census if group.kind == "server") > SERVERS:
-        ill = Q(pk__in=Instance.objects.filter(state__in=TROUBLED).values("server"))
-        ill |= Q(pk__in=Resource.objects.filter(state__in=TROUBLED, instance__isnull=False).values("instance__server"))
-        first = Case(When(Q(state__in=TROUBLED), then=Value(0)), When(ill, then=Value(1)), default=Value(2))
-        found = found.order_by(first, "name")
-    return sorted(found.values_list("pk", "name", "state", "zone")[:SERVERS], key=lambda server: server[1])
-
-
-def _instances(servers: list[UUID], census: tuple[Counted, ...]) -> dict[UUID, list[Postgres]]:
+def _instances(servers: list[UUID], each: bool) -> dict[UUID, list[Postgres]]:
     """The instances of these servers, by server."""
     rows = list(
         Instance.objects.filter(server__in=servers)
@@ -109,17 +112,35 @@ def _instances(servers: list[UUID], census: tuple[Counted, ...]) -> dict[UUID, l
     alive = Resource.objects.exclude(state=GONE).filter(instance__in=[pk for pk, *_ in rows])
     cells: dict[UUID, list[Cell]] = defaultdict(list)
     counts: dict[UUID, list[Total]] = defaultdict(list)
-    if sum(group.count for group in census if group.kind == "resource") <= CELLS:
+    if each:
         for pk, name, state in alive.order_by("name").values_list("instance_id", "name", "state"):
             cells[pk].append(Cell(name, STATES[state]))
     else:
         groups = alive.order_by().values_list("instance_id", "state").annotate(Count("pk"))
-        for pk, state, count in sorted(groups, key=lambda group: (rank(group[1]), group[1])):
-            counts[pk].append(Total(STATES[state], count))
+        for pk, state, number in sorted(groups, key=lambda group: (rank(group[1]), group[1])):
+            counts[pk].append(Total(STATES[state], number))
     found = defaultdict(list)
     for pk, server, name, state, role in rows:
         found[server].append(Postgres(name, STATES[state], role, tuple(cells[pk]), tuple(counts[pk])))
     return found
+
+
+def _cells(servers: Any) -> dict[str, list[Cell]]:
+    """One cell a server, by zone. Those with trouble are drawn before the others, and shown in order of name."""
+    on: dict[UUID, set[str]] = defaultdict(set)
+    troubled = Instance.objects.filter(state__in=TROUBLED).order_by().values_list("server", "state").distinct()
+    beneath = Resource.objects.filter(state__in=TROUBLED, instance__isnull=False).order_by()
+    for server, state in (*troubled, *beneath.values_list("instance__server", "state").distinct()):
+        on[server].add(state)
+    first = Case(When(Q(state__in=TROUBLED) | Q(pk__in=list(on)), then=Value(0)), default=Value(1))
+    found = sorted(servers.order_by(first, "name").values_list("name", "pk", "state", "zone")[:CELLS])
+    cells = defaultdict(list)
+    for name, pk, state, zone in found:
+        states = sorted(on[pk], key=rank)
+        worst = min((state, *states), key=rank)
+        note = ", ".join(STATES[one].label.lower() for one in states)
+        cells[zone].append(Cell(name, STATES[worst], f"{STATES[state].label}{f', on it: {note}' if note else ''}"))
+    return cells
 
 
 def _waiting() -> tuple[Cell, ...]:

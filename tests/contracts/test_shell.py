@@ -91,8 +91,12 @@ class TestCommands:
         assert "more than 4 MiB" in str(error)
         assert shell.run(["echo", "well"]).out == "well\n"
 
-    def test_a_command_that_a_signal_ended_is_a_result(self, rig, pool):
-        assert not rig.shell(pool).run(["sh", "-c", "kill -9 $$"]).ok
+    @pytest.mark.parametrize("stdin", [b"", b"something"])
+    def test_a_command_that_a_signal_ended_is_a_result(self, rig, pool, stdin):
+        assert not rig.shell(pool).run(["sh", "-c", "kill -9 $$"], stdin=stdin).ok
+
+    def test_a_command_without_stdin_finds_its_end(self, rig, pool):
+        assert rig.shell(pool).run(["cat"]).out == ""
 
     def test_an_argument_with_a_nul_byte_is_refused_before_it_is_sent(self, rig, pool):
         with pytest.raises(ValueError, match="NUL"):
@@ -221,9 +225,17 @@ class TestConnections:
 
     def test_many_threads_at_once(self, rig, pool):
         shell = rig.shell(pool)
-        with ThreadPoolExecutor(2 * SESSIONS) as threads:
-            answers = list(threads.map(lambda n: shell.run(["echo", str(n)], timeout=30).out, range(40)))
-        assert answers == [f"{n}\n" for n in range(40)]
+        with ThreadPoolExecutor(3 * SESSIONS) as threads:
+            answers = list(threads.map(lambda n: shell.run(["echo", str(n)], timeout=30).out, range(60)))
+        assert answers == [f"{n}\n" for n in range(60)]
+
+    def test_commands_that_end_early_do_not_break_the_connection(self, rig, pool):
+        shell = rig.shell(pool)
+        connection, _ = pool.get(rig.host, rig.key)
+        with ThreadPoolExecutor(SESSIONS) as threads:
+            codes = list(threads.map(lambda n: shell.run(["true"], stdin=b"x" * 100_000 * (n % 2)).code, range(40)))
+        assert codes == [0] * 40
+        assert pool.get(rig.host, rig.key) == (connection, True)
 
     def test_threads_that_come_together_make_one_connection(self, rig, pool):
         with ThreadPoolExecutor(8) as threads:

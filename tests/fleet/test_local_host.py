@@ -62,6 +62,14 @@ def test_a_command_can_not_read_what_is_ours(shared):
     assert b"Permission denied" in result.stderr
 
 
+@as_root
+@pytest.mark.parametrize("what", [".machine", "bin", ".boot_id"])
+def test_a_command_can_not_move_what_is_ours_out_of_the_way(shared, what):
+    result = shared.run("one", f"mv {what} away")
+    assert result.exit_status != 0
+    assert b"not permitted" in result.stderr
+
+
 def test_outputs_are_apart_and_the_exit_code_comes_back(shared):
     result = shared.run("one", "echo out; echo err >&2; exit 7")
     assert (result.stdout, result.stderr, result.exit_status) == (b"out\n", b"err\n", 7)
@@ -226,6 +234,12 @@ def test_what_is_left_when_the_hosts_process_dies_alone_is_found_and_swept_away_
     assert hosts.provider.power_on() == ["one"]
     hosts.running("one")
     assert hosts.alive("one") == []
+
+
+def test_a_host_that_was_told_to_end_by_somebody_who_then_died_ends_by_itself(hosts):
+    hosts.boot("one")
+    processes.host(hosts.place("one")).terminate()
+    until(lambda: hosts.provider.describe("one").state == STOPPED, "it ends")
 
 
 def test_a_person_who_looks_around_in_a_home_is_not_killed(hosts):

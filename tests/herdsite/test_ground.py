@@ -17,7 +17,7 @@ import sys, time
 from pathlib import Path
 from herdsite.ground import only_one
 with only_one(Path(sys.argv[1])):
-    time.sleep(600)
+    time.sleep(120)
 """
 
 
@@ -60,8 +60,8 @@ def test_the_lock_of_a_killed_one_is_free(tmp_path, started):
 
 
 def test_sweep_ends_what_is_left_of_ours_and_only_that(tmp_path, started):
-    ours = started(sys.executable, "-c", "import time; time.sleep(600)", "manage.py")
-    number_reused = started("sleep", "600")
+    ours = started(sys.executable, "-c", "import time; time.sleep(120)", "manage.py")
+    number_reused = started("sleep", "120")
     (tmp_path / "web.pid").write_text(f"{ours.pid}\n")
     (tmp_path / "clock.pid").write_text(f"{number_reused.pid}\n")
     (tmp_path / "feel.pid").write_text("")
@@ -73,7 +73,7 @@ def test_sweep_ends_what_is_left_of_ours_and_only_that(tmp_path, started):
 
 def test_sweep_ends_the_children_of_one_that_is_gone(tmp_path, started):
     note = tmp_path / "child"
-    script = f"{sys.executable} -c 'import time; time.sleep(600)' manage.py & echo $! > {note}; exit 0"
+    script = f"{sys.executable} -c 'import time; time.sleep(120)' manage.py & echo $! > {note}; exit 0"
     head = started("/bin/sh", "-c", script)
     head.wait()
     child = int(note.read_text())

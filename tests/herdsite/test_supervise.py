@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from fleet.providers.local import spawn
+from herdsite import supervise
 from herdsite.supervise import FIRST_PAUSE, LONGEST_PAUSE, SETTLED, Supervisor, next_pause
 
 BASE_DIR = Path(__file__).parents[2]
@@ -18,19 +19,19 @@ FAMILY = """
 import multiprocessing, os, sys, time
 from herdsite.supervise import children_die_with_us
 children_die_with_us()
-child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(120,))
 child.start()
 with open(sys.argv[1] + ".part", "w") as file:
     file.write(f"{os.getpid()} {child.pid}")
 os.rename(sys.argv[1] + ".part", sys.argv[1])
-time.sleep(600)
+time.sleep(120)
 """
 SUPERVISOR = """
 import os, sys
 from pathlib import Path
 from herdsite.supervise import Supervisor
 supervisor = Supervisor(lambda *_: None, Path.cwd(), dict(os.environ), Path(sys.argv[1]))
-supervisor.add("sleeper", "sleep 600")
+supervisor.add("sleeper", "sleep 120")
 supervisor.run()
 """
 
@@ -98,8 +99,8 @@ def test_the_others_live_on_when_one_is_killed(tmp_path):
 
     killed: list[int] = []
     stage = Stage(tmp_path, enough)
-    stage.supervisor.add("victim", "sh -c 'echo $$; exec sleep 600'")
-    stage.supervisor.add("other", "sh -c 'echo $$; exec sleep 600'")
+    stage.supervisor.add("victim", "sh -c 'echo $$; exec sleep 120'")
+    stage.supervisor.add("other", "sh -c 'echo $$; exec sleep 120'")
     lines = stage.run()
     assert len([line for name, line in lines if name == "other"]) == 1
     assert any("killed by SIGKILL" in line for name, line in lines if name == "up")
@@ -123,12 +124,17 @@ def test_last_words_without_an_end_of_line_are_heard(tmp_path):
 def test_pids_are_noted_while_they_run_and_the_environment_is_the_one_given(tmp_path):
     stage = Stage(tmp_path, lambda lines: lines and (tmp_path / "run" / "shell.pid").exists())
     stage.supervisor.env["GREETING"] = "good day"
-    stage.supervisor.add("shell", 'sh -c "echo $GREETING; exec sleep 600"')
+    stage.supervisor.add("shell", 'sh -c "echo $GREETING; exec sleep 120"')
     assert stage.run() == [("shell", "good day")]
     assert not list((tmp_path / "run").iterdir())
 
 
-def test_what_does_not_heed_the_first_stop_is_killed_by_the_second(tmp_path):
+DEAF = "sh -c 'trap \"echo asked\" TERM; echo ready; while :; do sleep 0.05; done'"
+
+
+def test_what_does_not_heed_the_first_stop_is_killed_by_the_second(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervise, "GRACE", 3600)
+
     def tick():
         asked = stage.supervisor.asked
         if (asked == 0 and ("deaf", "ready") in stage.lines) or (asked == 1 and ("deaf", "asked") in stage.lines):
@@ -136,15 +142,24 @@ def test_what_does_not_heed_the_first_stop_is_killed_by_the_second(tmp_path):
 
     stage = Stage(tmp_path, lambda lines: False)
     stage.supervisor.tick = tick
-    child = stage.supervisor.add("deaf", "sh -c 'trap \"echo asked\" TERM; echo ready; while :; do sleep 0.05; done'")
+    child = stage.supervisor.add("deaf", DEAF)
     stage.run()
+    assert child.code == -signal.SIGKILL
+
+
+def test_what_does_not_heed_is_killed_after_a_grace(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervise, "GRACE", 0.2)
+    stage = Stage(tmp_path, lambda lines: ("deaf", "ready") in lines)
+    child = stage.supervisor.add("deaf", DEAF)
+    stage.run()
+    assert stage.supervisor.asked == 1
     assert child.code == -signal.SIGKILL
 
 
 def test_a_family_goes_with_its_head(tmp_path):
     note = tmp_path / "family"
     stage = Stage(tmp_path, lambda lines: note.exists())
-    stage.supervisor.add("family", f"sh -c 'sleep 600 & echo $! > {note}.part; mv {note}.part {note}; wait'")
+    stage.supervisor.add("family", f"sh -c 'sleep 120 & echo $! > {note}.part; mv {note}.part {note}; wait'")
     stage.run()
     assert eventually(lambda: gone(int(note.read_text())))
 

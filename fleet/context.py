@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count, Min, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, Min, Prefetch, Q, QuerySet
 
 from fleet import policy, ring
 from fleet.models import MEMBERS, Credential, Instance, Intent, Member, Resource
@@ -51,6 +51,7 @@ def _loaded(kind: str, member: Any, claim: ring.Claim, intent: Intent | None, se
     now = claim.now
     since = member.evidence.get("since")
     common = {
+        "state": member.state,
         "state_s": max(0.0, (now - member.state_since).total_seconds()),
         "tries": member.tries,
         "asked": intent.verb if intent else None,
@@ -85,7 +86,8 @@ def _server(member: Any, now: Any, _intent: Intent | None) -> tuple[Subject, dic
             "adopted": member.attrs.get("adopted") == "true",
             "members": member.members,
             "members_answer": member.answering > 0,
-            "doubt_window_s": policy.SERVER_DOUBT_S,
+            # Its verdict is a verdict on all that is on it, so it waits as long as the most patient of them.
+            "doubt_window_s": max(policy.SERVER_DOUBT_S, member.patient or 0.0),
         },
         None,
     )
@@ -141,6 +143,7 @@ def _resource(member: Any, now: Any, intent: Intent | None) -> tuple[Subject, di
         "doubt_window_s": member.plan.doubt_s,
         "handed": _handed(intent),
         "dropped": member.attrs.get("dropped") == "true",
+        "rows_allowed": member.plan.rows,
     }
     subject = Subject(
         RESOURCE,
@@ -239,6 +242,7 @@ def _servers() -> QuerySet[Any]:
     return MEMBERS[SERVER].objects.annotate(
         members=Count("instances", filter=~Q(instances__state__in=(DESTROYING, DESTROYED))),
         answering=Count("instances", filter=Q(instances__state=AVAILABLE)),
+        patient=Max("instances__plan__doubt_s", filter=~Q(instances__state=DESTROYED)),
     )
 
 

@@ -30,6 +30,7 @@ def _catalogue(*rows: tuple[str, str, str, str]) -> dict[str, Fact]:
 
 FACTS: dict[str, Fact] = _catalogue(
     # What the beat itself knows.
+    ("state", TEXT, "", "the state that it is in"),
     ("state_s", FLOAT, "s", "how long it has been in its state"),
     ("tries", INT, "", "how often the step that it is at was begun"),
     ("asked", TEXT, "", "the verb of the oldest open intent"),
@@ -79,6 +80,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("disk_used_kb", INT, "kB", "what is used of it"),
     ("disk_used_pct", FLOAT, "%", "what is used of what we may use"),
     ("inodes_used_pct", FLOAT, "%", "inodes used on that disk"),
+    ("disk_full_in_s", FLOAT, "s", "when the disk is full if it fills on as it did since the look before"),
     ("postmasters", TEXT, "", "data directories below our folder on which a postmaster runs, with commas between"),
     # The instance's host side (SSH).
     ("job", TEXT, "", "the detached job that the next step hangs on: none, running, done, failed, lost"),
@@ -141,9 +143,20 @@ FACTS: dict[str, Fact] = _catalogue(
     ("db_size_bytes", INT, "B", "the resource's database"),
     ("tables", INT, "", "its tables"),
     ("estimated_rows", INT, "", "its rows, as the planner estimates them"),
+    ("rows_allowed", INT, "", "the rows that its plan takes"),
     ("table_hit_pct", FLOAT, "%", "table blocks found in shared memory, since the statistics began"),
     ("index_hit_pct", FLOAT, "%", "index blocks found in shared memory, since the statistics began"),
     ("transaction_id", INT, "", "the next transaction's number"),
+    # An incident (incidents/life.py).
+    ("alarm", BOOL, "", "the alarm that opened it is still open"),
+    ("subject_gone", BOOL, "", "what it is about is being destroyed, or is no more"),
+    ("under_cause", BOOL, "", "it hangs under another incident that is open"),
+    ("held", BOOL, "", "the brake is on for the place where it is"),
+    ("locked", BOOL, "", "a playbook of another incident works on the same thing"),
+    ("playbook", TEXT, "", "how its next playbook may be used: act, ask, or none is left"),
+    ("raised", BOOL, "", "its playbook ended with an error of ours"),
+    ("wait_s", FLOAT, "s", "how long it still waits: for a step to take effect, or for its date"),
+    ("patience_s", FLOAT, "s", "how long it may be in its state before a person is called"),
 )
 
 

@@ -196,7 +196,8 @@ def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, mo
                 continue
             raise AskError(f"There is a {other.KIND} named {name!r} already. Choose another name.")
         try:
-            member.full_clean(exclude=["state"])
+            # Whether the name is free, the database says.
+            member.full_clean(exclude=["state"], validate_unique=False)
             with transaction.atomic():
                 member.save(force_insert=True)
                 more()

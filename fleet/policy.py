@@ -3,7 +3,20 @@
 Nothing ever waits longer than LONGEST_S, whatever a plan says. Times in seconds.
 """
 
-from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, RETIRING, UNCERTAIN
+from fleet.states import (
+    AVAILABLE,
+    CREATING,
+    DESTROYED,
+    DESTROYING,
+    DOWN,
+    NEEDS_HUMAN,
+    RESOLVED,
+    RESOLVING,
+    RETIRING,
+    TRIGGERED,
+    UNCERTAIN,
+    WAITING,
+)
 
 FEEL, SUSPECT, WORK, SLOW = "feel", "suspect", "work", "slow"
 QUEUES = (FEEL, SUSPECT, WORK, SLOW)
@@ -32,12 +45,13 @@ ACT_TIMEOUT_S = 15.0
 MOST_TRIES = 1_000
 
 _MOVING = (CREATING, DESTROYING, RETIRING)
+_INCIDENT = (TRIGGERED, RESOLVING, WAITING, NEEDS_HUMAN, RESOLVED)
 _IN_DOUBT = (UNCERTAIN, DOWN)
 
 
 def queue(state: str) -> str:
-    """Who takes its beats: builders, those who look at the doubtful, or those who feel the healthy."""
-    if state in _MOVING:
+    """Who takes its beats: builders and menders, those who look at the doubtful, or those who feel the healthy."""
+    if state in (*_MOVING, *_INCIDENT):
         return WORK
     return SUSPECT if state in _IN_DOUBT else FEEL
 

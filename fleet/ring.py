@@ -9,7 +9,7 @@ Time is the database's clock.
 import json
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from django.db import connection
 
 from fleet import policy
 from fleet.models import MEMBERS, Member
+from fleet.models.member import KINDS
 from fleet.states import AVAILABLE
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -46,10 +47,11 @@ class Beat:
     seen: bool
     problem: str = ""
     tries: int = 0
+    watch: dict[str, Any] = field(default_factory=dict)
 
 
 def table_of(kind: str) -> str:
-    return MEMBERS[kind]._meta.db_table
+    return KINDS[kind]._meta.db_table
 
 
 def granted(kind: str, state: str) -> float:
@@ -124,11 +126,13 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                 due_at = CASE WHEN member.due_at > beat.claimed AND beat.in_s IS NOT NULL THEN member.due_at
                               ELSE clock_timestamp() + beat.in_s * interval '1 s' END,
                 facts = beat.facts, probed = beat.probed, evidence = beat.evidence,
-                row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries
+                row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries,
+                watch = beat.watch
             FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[],
                         %(facts)s::hstore[], %(probed)s::jsonb[], %(evidence)s::jsonb[], %(rows)s::smallint[],
-                        %(whys)s::text[], %(seen)s::bool[], %(problems)s::text[], %(tries)s::smallint[])
-                 AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries)
+                        %(whys)s::text[], %(seen)s::bool[], %(problems)s::text[], %(tries)s::smallint[],
+                        %(watches)s::jsonb[])
+                 AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries, watch)
             WHERE member.id = beat.id AND member.lease = beat.lease
             RETURNING member.id
             """,
@@ -146,6 +150,7 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                 "seen": [beat.seen for beat in beats],
                 "problems": [beat.problem for beat in beats],
                 "tries": [beat.tries for beat in beats],
+                "watches": [_json(beat.watch) for beat in beats],
             },
         )
         return {row[0] for row in cursor.fetchall()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 CREATING, AVAILABLE, UNCERTAIN, DOWN = "creating", "available", "uncertain", "down"
 STOPPED, FENCED, MAINTENANCE, CHANGING_OVER = "stopped", "fenced", "maintenance", "changing_over"
 RETIRING, DESTROYING, DESTROYED = "retiring", "destroying", "destroyed"
+TRIGGERED, RESOLVING, WAITING, NEEDS_HUMAN, RESOLVED = "triggered", "resolving", "waiting", "needs_human", "resolved"
 OPEN, CLOSED, EXPIRED = "open", "closed", "expired"
 
 
@@ -45,6 +46,11 @@ STATES = {
         State(RETIRING, "Retiring", "busy"),
         State(DESTROYING, "Destroying", "busy"),
         State(DESTROYED, "Destroyed", "quiet"),
+        State(TRIGGERED, "Triggered", "bad"),
+        State(RESOLVING, "Resolving", "busy"),
+        State(WAITING, "Waiting", "doubt"),
+        State(NEEDS_HUMAN, "Needs a person", "bad"),
+        State(RESOLVED, "Resolved", "good"),
         State(OPEN, "Open", "good"),
         State(CLOSED, "Closed", "quiet"),
         State(EXPIRED, "Expired", "quiet"),
@@ -84,6 +90,12 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("finish_changeover", (CHANGING_OVER,), AVAILABLE, "changed over"),
         Move("destroy", (*_ALIVE, MAINTENANCE), DESTROYING, "is being destroyed"),
         _END,
+    ),
+    "incident": (
+        Move("begin", (TRIGGERED, WAITING, NEEDS_HUMAN), RESOLVING, "is being worked on"),
+        Move("wait", (TRIGGERED, RESOLVING), WAITING, "waits"),
+        Move("escalate", (TRIGGERED, RESOLVING, WAITING), NEEDS_HUMAN, "needs a person"),
+        Move("resolve", (TRIGGERED, RESOLVING, WAITING, NEEDS_HUMAN), RESOLVED, "is resolved"),
     ),
     "timeline": (
         Move("close", (OPEN,), CLOSED, "was closed"),

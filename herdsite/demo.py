@@ -1,8 +1,11 @@
 """The demo herd: what bin/up grows. Everything has a fixed key, so growing again takes up what is there."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from django.utils import timezone
 
 from fleet import intents
 from fleet.models import Customer, Instance, Resource, Server
@@ -53,26 +56,31 @@ def mine() -> list[Resource]:
 def grow(nap: Callable[[float], None]) -> Iterator[str]:
     """Ask for the herd and tell how it gets on, until all of it is available. Takes as long as it takes: what hinders
     it is told as well."""
+    began = timezone.now()
     hosts = servers()
     yield f"{len(hosts)} servers in {len(ZONES)} zones asked for"
-    yield from _until(Server, [host.pk for host in hosts], "servers", nap)
+    yield from _until(Server, [host.pk for host in hosts], "servers", began, nap)
     wanted = resources()
     yield f"{len(wanted)} databases asked for"
-    yield from _until(Resource, [resource.pk for resource in wanted], "databases", nap)
+    yield from _until(Resource, [resource.pk for resource in wanted], "databases", began, nap)
     yield f"the herd is up: {Server.objects.filter(state=AVAILABLE).count()} servers, " + ", ".join(
         f"{model.objects.filter(state=AVAILABLE).count()} {name}"
         for model, name in ((Instance, "instances"), (Resource, "databases"))
     )
 
 
-def _until(model: type[Any], ids: list[UUID], what: str, nap: Callable[[float], None]) -> Iterator[str]:
-    """Lines of progress until none is on its way any more."""
+def _until(
+    model: type[Any], ids: list[UUID], what: str, began: datetime, nap: Callable[[float], None]
+) -> Iterator[str]:
+    """Lines of progress until all were seen well since we began: what the rows say of an earlier run is hearsay."""
     said = ""
     while True:
-        rows = model.objects.filter(pk__in=ids).exclude(state=DESTROYED).values_list("state", "name", "problem")
-        up = sum(state == AVAILABLE for state, _name, _problem in rows)
+        rows = (
+            model.objects.filter(pk__in=ids).exclude(state=DESTROYED).values_list("state", "seen_at", "name", "problem")
+        )
+        up = sum(state == AVAILABLE and seen is not None and seen > began for state, seen, _name, _problem in rows)
         line = f"{up} of {len(rows)} {what} available"
-        problems = sorted({f"{name}: {problem}" for _state, name, problem in rows if problem})
+        problems = sorted({f"{name}: {problem}" for _state, _seen, name, problem in rows if problem})
         line += f" ({problems[0]})" if problems else ""
         if line != said:
             yield line

@@ -11,6 +11,7 @@ import dj_database_url
 from fleet import policy
 from fleet.providers.local import spawn
 from herdsite import embedded, logs
+from incidents.notices import mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -175,3 +176,24 @@ UNFOLD = {
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
 }
+
+# Telling people (incidents/notices). A channel without its settings is passed over; the log is always there.
+URL = _env("URL").rstrip("/")  # under which people reach the portal: pages and notices link there
+PAGING = [name for name in _env("PAGING", "pagerduty,email,webhook,log").split(",") if name]
+NOTIFIERS = {
+    "pagerduty": "incidents.notices.channels.pagerduty",
+    "email": "incidents.notices.channels.email",
+    "webhook": "incidents.notices.channels.webhook",
+    "log": "incidents.notices.log.Log",
+}
+PAGE_AGAIN_S = float(_env("PAGE_AGAIN_S", "300"))  # until somebody acknowledges
+PAGES_PER_MINUTE = int(_env("PAGES_PER_MINUTE", "10"))  # of the whole herd; above that they are held, and one page says so
+PAGERDUTY_KEY = _env("PAGERDUTY_KEY")
+PAGERDUTY_URL = _env("PAGERDUTY_URL", "https://events.pagerduty.com")
+PAGERDUTY_SECRETS = [secret for secret in _env("PAGERDUTY_SECRET").split(",") if secret]  # of its webhooks to us
+WEBHOOK_URL, WEBHOOK_SECRET = _env("WEBHOOK_URL"), _env("WEBHOOK_SECRET")
+globals().update(mail.email_settings(_env("EMAIL_URL")))
+# What customers hear, and whether at once (send), when somebody approves (hold), or not at all (never).
+NOTICES = {"opened": "never", "tried": "send", "fixed": "send", "planned": "send"} | dict(
+    part.split("=", 1) for part in _env("NOTICES").split(",") if part
+)

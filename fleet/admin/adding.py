@@ -2,6 +2,7 @@
 
 import secrets
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -22,6 +23,21 @@ from fleet.models import Customer, Plan, Resource, Server
 from fleet.models.member import valid_name
 
 Text, Number, Choice = UnfoldAdminTextInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
+
+
+class Typed(AutocompleteSelect):
+    """Finds by typing. A value that can't be an id is left out: Django would ask the database for it, and fail."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [one for one in value if not one or _is_id(one)], attr)
+
+
+def _is_id(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 class AddForm(forms.Form):
@@ -74,7 +90,7 @@ class ServerForm(AddForm):
 
 class ResourceForm(AddForm):
     customer = forms.ModelChoiceField(
-        Customer.objects.all(), widget=AutocompleteSelect(Resource._meta.get_field("customer"), admin.site)
+        Customer.objects.all(), widget=Typed(Resource._meta.get_field("customer"), admin.site)
     )
     plan = forms.ModelChoiceField(Plan.objects.filter(offered=True), widget=Choice)
     zone = forms.SlugField(

@@ -51,8 +51,7 @@ class BySubject(Endless):
     def get_search_results(self, _request: Any, queryset: Any, search_term: str) -> tuple[Any, bool]:
         if not search_term:
             return queryset, False
-        name = search_term.strip().replace("\0", "")
-        holder = names.holder(name)
+        holder = names.holder(search_term.strip())
         return queryset.filter(subject=holder.pk) if holder else queryset.none(), False
 
 

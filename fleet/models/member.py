@@ -22,6 +22,10 @@ valid_name = RegexValidator(
 )
 
 
+# The models that move, by the name of their kind; apps above the fleet add theirs.
+KINDS: dict[str, type[Any]] = {}
+
+
 class Moving:
     """A model of a kind that moves: `class Server(Member, kind="server")` has one django-fsm transition for each move
     of that kind in fleet/states.py."""
@@ -32,6 +36,7 @@ class Moving:
         super().__init_subclass__(**kwargs)
         if kind:
             cls.KIND = kind
+            KINDS[kind] = cls
             for move in MOVES[kind]:
                 setattr(cls, move.name, _transition(move))
 
@@ -56,7 +61,8 @@ def state_field(kind: str, default: str = CREATING) -> FSMField:
 class Member(Moving, ConcurrentTransitionMixin, models.Model):
     """Ring columns: `due_at` is when its next beat is due (NULL: it has left the ring), `lease` and `leased_until`
     whose beat it is now, `vantage` who beat it last, `felt_at` when, `seen_at` when a look last succeeded.
-    `row` and `why` are the table row that won at the last beat, `problem` is what went wrong with the last action.
+    `row` and `why` are the table row that won at the last beat, `problem` is what went wrong with the last action,
+    `watch` how its alarms stand.
     All times are the database's clock."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -75,6 +81,7 @@ class Member(Moving, ConcurrentTransitionMixin, models.Model):
     facts = HStoreField(default=dict, editable=False)
     probed = models.JSONField(default=dict, editable=False)
     evidence = models.JSONField(default=dict, editable=False)
+    watch = models.JSONField(default=dict, editable=False)
     row = models.PositiveSmallIntegerField(null=True, editable=False)
     why = models.TextField(default="", editable=False)
     problem = models.TextField(default="", editable=False)

@@ -113,7 +113,7 @@ class LocalHost:
 def openssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     if not PROGRAM:
         pytest.skip("OpenSSH's server is not installed")
-    server = Sshd(tmp_path_factory.mktemp("sshd"))
+    server = Sshd(tmp_path_factory.mktemp("sshd"), "ed25519")
     server.start()
     yield server
     server.stop()

@@ -44,22 +44,25 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
 
 
 class Sshd:
-    """One server. `stop` ends it with every session on it; `start` brings it up, again on the same port."""
+    """One server with a host key of each kind, of which `host` pins the first. `stop` ends it with every session on
+    it; `start` brings it up, again on the same port."""
 
-    def __init__(self, folder: Path, kind: str = "ed25519"):
+    def __init__(self, folder: Path, *kinds: str):
         self.port, self.key = free_port(), folder / "user_key"
         self.process: psutil.Process | None = None
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (folder / "authorized_keys").write_text(make_key(self.key) + "\n")
-        self.host = Host("h1", "127.0.0.1", self.port, getpass.getuser(), make_key(folder / "host_key", kind))
+        keys = {kind: make_key(folder / f"host_{kind}", kind) for kind in kinds}
+        self.host = Host("h1", "127.0.0.1", self.port, getpass.getuser(), keys[kinds[0]])
         self.config = folder / "config"
+        lines = "\n".join(f"HostKey {folder}/host_{kind}" for kind in kinds)
         self.config.write_text(
-            f"""
+            f"""{lines}
             ListenAddress 127.0.0.1:{self.port}
-            HostKey {folder}/host_key
             AuthorizedKeysFile {folder}/authorized_keys
             PidFile none
+            SetEnv HOME={folder}
             StrictModes no
             UsePAM no
             PasswordAuthentication no

@@ -311,6 +311,11 @@ def test_addresses_tell_the_zone_and_zones_keep_their_number(hosts):
     assert (machine.address, machine.bind) == (f"127.{provider.net}.1.1", f"127.{provider.net + 1}.1.1")
 
 
+def test_an_address_that_another_root_uses_is_passed_over(hosts):
+    with socket.create_server((f"127.{hosts.provider.net}.1.1", net.SSH_PORT)):
+        assert hosts.boot("one").address == f"127.{hosts.provider.net}.1.2"
+
+
 def test_a_net_is_kept_and_one_that_somebody_uses_is_not_taken(tmp_path):
     root = tmp_path / "hosts"
     first = choose_net(root)

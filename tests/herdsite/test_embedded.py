@@ -138,9 +138,14 @@ def test_it_comes_back_after_kill_9(running):
 
 def test_a_pid_file_whose_number_is_somebody_elses_is_no_obstacle(running):
     running.stop()
-    (running.data / "postmaster.pid").write_text(f"{os.getpid()}\n{running.data}\n0\n1\n\n{ADDRESS}\n\nready\n")
-    assert not running.running()
-    assert ask(running.start(), "SELECT 1") == (1,)
+    somebody = spawn.start(["sleep", "120"], drop=True)
+    try:
+        (running.data / "postmaster.pid").write_text(f"{somebody.pid}\n{running.data}\n0\n1\n\n{ADDRESS}\n\nready\n")
+        assert not running.running()
+        assert ask(running.start(), "SELECT 1") == (1,)
+    finally:
+        somebody.kill()
+        somebody.wait()
 
 
 def test_a_port_taken_meanwhile_is_given_up_for_another(running):

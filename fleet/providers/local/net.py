@@ -57,12 +57,15 @@ def zone_number(root: Path, zone: str) -> int:
 
 
 def pair(net: int, zone: int, taken: Iterable[str]) -> tuple[str, str]:
-    """The first address of the zone that is not `taken`, and its inner twin. Raises OutOfCapacity."""
+    """The first address of the zone that is not `taken`, and its inner twin. Raises OutOfCapacity.
+
+    One where somebody listens is passed over: another root may have chosen the same net while neither had a host.
+    """
     busy = set(taken)
     for n in range(1, LAST + 1):
-        address = f"127.{net}.{zone}.{n}"
-        if address not in busy:
-            return address, f"127.{net + 1}.{zone}.{n}"
+        address, inner = f"127.{net}.{zone}.{n}", f"127.{net + 1}.{zone}.{n}"
+        if address not in busy and _bindable(address, SSH_PORT) and _bindable(inner, SSH_PORT):
+            return address, inner
     raise OutOfCapacity(f"the zone is full: {LAST} hosts")
 
 

@@ -132,8 +132,10 @@ def _alive(pid: int) -> psutil.Process | None:
 
 
 def _is_host(process: psutil.Process, home: Path) -> bool:
+    """One that is just being started has no command line for an instant; then its folder must do."""
     try:
-        return process.cmdline()[-3:] == ["-m", HOST, str(home)]
+        line = process.cmdline()
+        return line[-3:] == ["-m", HOST, str(home)] if line else process.cwd() == str(home)
     except psutil.Error:
         return False
 

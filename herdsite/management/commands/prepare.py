@@ -1,4 +1,5 @@
-"""Make a database ready for herdsite: verify it, migrate it, and in a fresh one make the operator's login.
+"""Make a database ready for herdsite: verify it, migrate it, make everything due, and in a fresh one make the
+operator's login.
 
 `up` runs it at every start. Where herdsite is deployed by other means, run it with each release.
 """
@@ -13,6 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
+from fleet import ring
+from fleet.models import MEMBERS
 from herdsite.database import verify_database
 from herdsite.keys import write_once
 
@@ -31,6 +34,9 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from error
             call_command("migrate", database=alias, verbosity=options["verbosity"], interactive=False)
         self.login()
+        # Nobody may have looked for a while, and what the rows say is as old as that.
+        for kind, model in MEMBERS.items():
+            ring.nudge(kind, model.objects.values_list("pk", flat=True))
 
     def login(self) -> None:
         """A fresh database gets an operator; the note of a password that was changed since is dropped."""

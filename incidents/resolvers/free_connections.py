@@ -1,0 +1,86 @@
+"""All connections are taken: end the sessions that hold one and do nothing with it.
+
+Symptom: clients are refused with "too many connections", or soon will be.
+Look first: whose sessions are they, and what do they wait for? Is a pool bigger than the plan allows?
+Steps: end sessions that have sat in an open transaction for a minute, the longest first. Where a customer can't get in
+at all, or nothing was gained, end sessions that have been idle: a minute where customers are shut out, else ten.
+Give up when: nothing is idle (every session is at work: it takes a bigger plan), or the connections are not the reason.
+"""
+
+from fleet import context
+from fleet.models import Instance, Resource
+from fleet.postgres import control
+from fleet.postgres.config import MONITOR
+from fleet.postgres.quote import literal
+from fleet.subject import Subject
+from incidents.outcomes import Case, CantAct, Outcome, again, fixed, give_up
+
+AT_ONCE = 20
+IN_TRANSACTION_S, SHUT_OUT_S, IDLE_S = 60, 60, 600
+PATIENCE_S = 120.0
+
+
+def in_transaction(case: Case) -> Outcome:
+    if isinstance(case.member, Resource) and not _is_full(case):
+        return give_up("it has connections left: that is not it")
+    return fixed(f"{_end(case, 'idle in transaction%', IN_TRANSACTION_S)} sessions in a transaction were ended")
+
+
+def idle(case: Case) -> Outcome:
+    shut_out = case.type == "resource_down"
+    if shut_out and not _is_full(case):
+        return fixed("there is room again")
+    ended = _end(case, "idle", SHUT_OUT_S if shut_out else IDLE_S)
+    if ended:
+        return fixed(f"{ended} idle sessions were ended")
+    return again(10, "none is idle for long enough") if case.step_s < PATIENCE_S else give_up("every session is at work")
+
+
+def _end(case: Case, state: str, seconds: int) -> int:
+    """End customers' sessions in this state for longer than that, the longest first, and some at a time."""
+    return int(
+        _ask(
+            case,
+            f"""SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (
+                  SELECT pid FROM pg_stat_activity
+                  WHERE backend_type = 'client backend' AND usename NOT IN ('postgres', {literal(MONITOR)})
+                    AND {_mine(case)} AND state LIKE {literal(state)}
+                    AND state_change < clock_timestamp() - interval '{seconds} s'
+                  ORDER BY state_change LIMIT {AT_ONCE}) AS longest;""",
+        )
+    )
+
+
+def _is_full(case: Case) -> bool:
+    assert isinstance(case.member, Resource)
+    return "t" == _ask(
+        case,
+        f"""SELECT count(*) >= (SELECT min(l) FROM (
+                    SELECT datconnlimit AS l FROM pg_database WHERE datname = {literal(case.member.dbname)}
+                    UNION ALL
+                    SELECT rolconnlimit FROM pg_roles JOIN pg_database ON datdba = pg_roles.oid
+                    WHERE datname = {literal(case.member.dbname)}) AS limits WHERE l >= 0)
+            FROM pg_stat_activity WHERE backend_type = 'client backend' AND {_mine(case)};""",
+    )
+
+
+def _mine(case: Case) -> str:
+    return f"datname = {literal(case.member.dbname)}" if isinstance(case.member, Resource) else "true"
+
+
+def _ask(case: Case, sql: str) -> str:
+    instance = _instance(case)
+    return control.run_sql(case.shell(instance), instance, sql).strip()
+
+
+def _instance(case: Case) -> Subject:
+    """The instance that it is about, or on which the resource lives."""
+    if isinstance(case.member, Instance):
+        return case.subject
+    instance = Instance.objects.filter(resources=case.member.pk).select_related("server").first()
+    if instance is None:
+        raise CantAct("It has no instance.")
+    return context.instance_subject(instance, case.subject.now)
+
+
+STEPS = (in_transaction, idle)

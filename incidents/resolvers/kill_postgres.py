@@ -1,0 +1,36 @@
+"""A postmaster runs and neither serves nor obeys: end it by force, then start PostgreSQL, which recovers from its WAL.
+
+Symptom: the instance is down, its host answers, a postmaster is there; a restart could not stop it (it is frozen, or
+waits for a disk).
+Look first: is it really ours, and on this data directory? Does it hang in the kernel (state D)? Then only the host can
+help.
+Steps: SIGKILL to the postmaster; ask the instance to start; wait for what it answers.
+Give up when: no postmaster runs (then something else keeps it from starting), or it would not start.
+"""
+
+from fleet.transports.base import checked
+from incidents.outcomes import Case, Outcome, fixed, give_up
+from incidents.resolvers.asking import answered, asked
+
+# A pid alone may be another process's by now: only a process that works in the data directory is a postmaster of ours.
+_KILL = """
+data=$1 pid=
+{ read -r pid < "$data/postmaster.pid"; } 2>/dev/null
+[ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$data" ] && kill -9 "$pid" && echo killed
+true
+"""
+
+
+def kill(case: Case) -> Outcome:
+    argv = ["sh", "-c", _KILL, "herdsite", case.subject.data]
+    if "killed" in checked(argv, case.shell().run(argv)).out:
+        return fixed("the postmaster was killed")
+    # It may be that this step was cut off after the kill; a start tells.
+    return fixed("no postmaster runs any more") if case.facts["postmaster"] else give_up("no postmaster runs")
+
+
+def start(case: Case) -> Outcome:
+    return asked(case, "start", "its postmaster hung and was killed")
+
+
+STEPS = (kill, start, answered)

@@ -1,0 +1,34 @@
+"""PostgreSQL does not answer, and its host does: start it, or restart it where a postmaster hangs.
+
+Symptom: the instance is down; its customers get "connection refused", or nothing at all.
+Look first: does the host answer? Does a postmaster run? Has the host rebooted (then its own table starts it)?
+Steps: wait for the host and for the instance's own table; ask the instance to start, or to restart; wait for what it
+answers.
+Give up when: the host stays silent for two minutes, or PostgreSQL would not start: the answer says why.
+"""
+
+from incidents.outcomes import Case, Outcome, again, fixed, give_up
+from incidents.resolvers.asking import answered, asked
+
+HOST_PATIENCE_S = 120.0
+REBOOTED_S = 30.0
+
+
+def host(case: Case) -> Outcome:
+    """Only with a host that answers is it known what there is to do."""
+    rebooted = case.facts["boot_id"] and case.member.attrs.get("boot_id") not in (None, case.facts["boot_id"])
+    if case.facts["ssh"] is not True:
+        why = case.facts["ssh_why"] or "its host has not answered yet"
+        return again(2, why) if case.step_s < HOST_PATIENCE_S else give_up(why)
+    if rebooted and case.step_s < REBOOTED_S:
+        return again(2, "its host rebooted, and its own table starts it")
+    return fixed("its host answers")
+
+
+def start(case: Case) -> Outcome:
+    """To start what runs does no harm; a postmaster that hangs has to go first."""
+    hangs = case.facts["postmaster"] is True and case.facts["service_available"] is not True
+    return asked(case, "restart" if hangs else "start", "its instance is down")
+
+
+STEPS = (host, start, answered)

@@ -1,0 +1,163 @@
+"""What is wrong, or soon will be: every alarm there is, and the counting that keeps a blip from being one.
+
+Every row for a thing's kind is judged at each of its beats. True counts towards opening, False towards closing, and
+what is not known changes nothing. A row opens after `open` beats in a row that say yes and closes after `close` that
+say no, so that a value on the edge does not flap.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.conditions import Condition, is_, named, no, over, reached, under, yes
+from fleet.facts import FACTS
+from fleet.states import CHANGING_OVER, CREATING, DESTROYING, DOWN, MOVES, RETIRING, UNCERTAIN
+
+SERVER, INSTANCE, RESOURCE = KINDS = ("server", "instance", "resource")
+PAGE, WARN = "page", "warn"
+SEVERITIES = (PAGE, WARN)
+GIB = 2**30
+HOUR_S = 3600
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """`kind` is the kind or kinds that it is about; `open` and `close` are beats in a row; `resolvers` name files in
+    incidents/resolvers, in the order in which they are tried."""
+
+    type: str
+    kind: str | tuple[str, ...]
+    when: Condition
+    open: int
+    close: int
+    severity: str
+    resolvers: tuple[str, ...]
+    because: str
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return (self.kind,) if isinstance(self.kind, str) else self.kind
+
+
+def state(*names: str) -> Condition:
+    return named(f"state is {' or '.join(names)}", is_("state", *names))
+
+
+def share(part: str, whole: str, percent: float) -> Condition:
+    """One measured fact has come up to so many per cent of another."""
+
+    def judge(facts: Mapping[str, Any]) -> bool | None:
+        one, all_ = facts[part], facts[whole]
+        return None if one is None or all_ is None else 100 * one >= percent * all_
+
+    return Condition(f"{part} >= {percent:g} % of {whole}", (part, whole), judge)
+
+
+def said(name: str) -> Condition:
+    """The word is not empty."""
+    return ~named(f"{name} is empty", is_(name, ""))
+
+
+off = named("its provider says that it does not run", is_("machine", "stopped", "paused", "absent"))
+# A provider that can't tell must not keep a dead server from being anybody's business: here alone, not known is no.
+not_off = Condition("its provider does not say that it is off", ("machine",), lambda facts: off(facts) is not True)
+too_long = named(
+    "it has been on its way for too long",
+    (state(CREATING) & over("state_s", 900))
+    | (state(DESTROYING) & over("state_s", 900))
+    | (state(CHANGING_OVER) & over("state_s", 600))
+    | (state(UNCERTAIN) & over("state_s", 600))
+    | (state(RETIRING) & over("state_s", 24 * HOUR_S)),
+)
+
+# fmt: off
+ALARMS: tuple[Alarm, ...] = (
+    #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
+    Alarm("server_down",         SERVER,   state(DOWN) & off,                       1,   2,   PAGE, ("restart_server",), "everything on it is down"),
+    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off,                   2,   2,   PAGE, ("restart_server",), "nobody gets in, though it may run"),
+    Alarm("server_retiring",     SERVER,   said("scheduled_events"),                2,   2,   WARN, (), "its provider is going to take it away"),
+    Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
+                                                                                    8,   8,   WARN, (), "it will be full, and PostgreSQL stops there"),
+    Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),               2,   4,   PAGE, (), "the next burst of writes stops PostgreSQL"),
+    Alarm("clock_skew",          SERVER,   over("clock_skew_s", 2) | under("clock_skew_s", -2),
+                                                                                    4,   4,   WARN, (), "certificates, logs and recovery to a time need the right one"),
+    Alarm("instance_down",       INSTANCE, state(DOWN),                             1,   2,   PAGE, ("restart_postgres", "kill_postgres", "rewrite_config"), "nobody is served"),
+    Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2),
+                                                                                    2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
+    Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),                 4,   2,   WARN, (), "WAL piles up, and there is no going back to this hour"),
+    Alarm("slot_pins_wal",       INSTANCE, over("slot_retained_bytes", GIB) & over("inactive_slots", 0),
+                                                                                    8,   2,   WARN, (), "WAL is kept for a reader that does not read"),
+    Alarm("xid_age",             INSTANCE, over("xid_age", 1_000_000_000),          2,   2,   WARN, (), "writes stop at 2^31"),
+    Alarm("connections_exhausted", INSTANCE, share("connections", "max_connections", 95),
+                                                                                    3,   3,   WARN, ("free_connections",), "the next client will be turned away"),
+    Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S), 2, 2,   WARN, (), "nothing is cleaned up behind it"),
+    Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & is_("instance_state", "available"),
+                                                                                    2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
+    Alarm("row_limit",           RESOURCE, reached("estimated_rows", "rows_allowed") & over("estimated_rows", 0),
+                                                                                    3,   3,   WARN, ("enforce_row_limit",), "it has more rows than its plan takes"),
+    Alarm("stuck",               KINDS,    too_long,                                2,   1,   PAGE, (), "it should long have got on"),
+)
+# fmt: on
+
+BY_KIND = {kind: tuple(alarm for alarm in ALARMS if kind in alarm.kinds) for kind in KINDS}
+BY_TYPE = {alarm.type: alarm for alarm in ALARMS}
+
+# How the alarms of one thing stand: type → (whether it is open, beats in a row that said otherwise).
+Streaks = Mapping[str, Any]
+_AT_REST = (False, 0)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The streaks after a beat, and the types that opened and closed at it. What is at rest is left out."""
+
+    streaks: dict[str, Any]
+    opened: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
+
+
+def judge(kind: str, facts: Mapping[str, Any], streaks: Streaks) -> Judged:
+    """Judge every alarm of the kind by one beat's facts. Pure."""
+    after: dict[str, Any] = {}
+    opened, closed = [], []
+    for alarm in BY_KIND[kind]:
+        before = streaks.get(alarm.type, _AT_REST)
+        is_open, count = step(alarm, alarm.when(facts), *before)
+        if is_open or count:
+            after[alarm.type] = [is_open, count]
+        if is_open != before[0]:
+            (opened if is_open else closed).append(alarm.type)
+    return Judged(after, tuple(opened), tuple(closed))
+
+
+def step(alarm: Alarm, verdict: bool | None, is_open: bool, count: int) -> tuple[bool, int]:
+    """One alarm after one verdict: whether it is open, and how many verdicts in a row have said otherwise."""
+    if verdict is None:
+        return is_open, count
+    if verdict is is_open:
+        return is_open, 0
+    count += 1
+    return (not is_open, 0) if count >= (alarm.close if is_open else alarm.open) else (is_open, count)
+
+
+def open_types(streaks: Streaks) -> list[str]:
+    """The alarms that are open."""
+    return [type_ for type_, (is_open, _count) in streaks.items() if is_open]
+
+
+def check(resolvers: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the table, one sentence each; nothing when it is sound."""
+    wrong = [f"{alarm.type}: there is more than one" for n, alarm in enumerate(ALARMS) if alarm.type in _types(n)]
+    for alarm in ALARMS:
+        wrong += [f"{alarm.type}: there is no kind {kind!r}" for kind in alarm.kinds if kind not in MOVES]
+        wrong += [f"{alarm.type}: no fact is called {name!r}" for name in alarm.when.names if name not in FACTS]
+        wrong += [f"{alarm.type}: there is no playbook {name!r}" for name in alarm.resolvers if name not in resolvers]
+        if alarm.severity not in SEVERITIES or alarm.open < 1 or alarm.close < 1:
+            wrong.append(f"{alarm.type}: severity is one of {', '.join(SEVERITIES)}; open and close are 1 or more")
+        if alarm.when(dict.fromkeys(FACTS)) is True:
+            wrong.append(f"{alarm.type}: opens although nothing is known")
+    return wrong
+
+
+def _types(n: int) -> set[str]:
+    return {alarm.type for alarm in ALARMS[:n]}

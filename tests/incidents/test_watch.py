@@ -1,0 +1,158 @@
+"""The alarms: ignorance changes nothing, a blip opens nothing, nothing flaps, and each row fires when it should."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.facts import BOOL, FACTS, FLOAT, INT, Facts, read
+from incidents import forecast, watch
+from incidents.resolvers import RESOLVERS
+from incidents.watch import ALARMS, BY_KIND, BY_TYPE, KINDS, GIB, judge, open_types
+from tests.worlds import NOW
+
+SMALL = settings(max_examples=60, deadline=None)
+VERDICTS = st.lists(st.sampled_from([True, False, None]), max_size=60)
+ALARM = st.sampled_from(ALARMS)
+
+
+def values(type_: str) -> st.SearchStrategy[Any]:
+    kinds = {BOOL: st.booleans(), INT: st.integers(-1, 2**40), FLOAT: st.floats(-1, 1e9)}
+    return kinds.get(type_, st.sampled_from(["down", "creating", "available", "stopped", "failed", ""]))
+
+
+FACTS_OF_ANY_KIND = st.fixed_dictionaries({}, optional={name: values(fact.type) for name, fact in FACTS.items()})
+
+
+def run(alarm: watch.Alarm, verdicts: list[bool | None]) -> list[bool]:
+    """Whether it is open after each verdict."""
+    standing, opened = (False, 0), []
+    for verdict in verdicts:
+        standing = watch.step(alarm, verdict, *standing)
+        opened.append(standing[0])
+    return opened
+
+
+def beats(kind: str, facts: Mapping[str, Any], n: int, streaks: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    standing = dict(streaks or {})
+    for _beat in range(n):
+        standing = judge(kind, Facts(NOW, facts), standing).streaks
+    return standing
+
+
+@SMALL
+@given(st.sampled_from(KINDS), st.lists(FACTS_OF_ANY_KIND, max_size=8))
+def test_what_is_not_known_changes_nothing(kind: str, looks: list[dict[str, Any]]) -> None:
+    streaks: dict[str, Any] = {}
+    for look in looks:
+        streaks = judge(kind, Facts(NOW, look), streaks).streaks
+    after = judge(kind, read(NOW, {}), streaks)
+    assert after == watch.Judged(streaks)
+
+
+@SMALL
+@given(ALARM, VERDICTS, st.data())
+def test_a_blip_shorter_than_the_threshold_opens_nothing(alarm, before, data) -> None:
+    closed = [False, *(verdict for verdict in before if verdict is not True)]
+    blip = [True] * data.draw(st.integers(0, alarm.open - 1))
+    assert not any(run(alarm, [*closed, *blip, False]))
+
+
+@SMALL
+@given(ALARM, VERDICTS)
+def test_nothing_flaps(alarm: watch.Alarm, verdicts: list[bool | None]) -> None:
+    """Between one change and the next lie as many beats that say so as the row asks for."""
+    was, agreeing = False, 0
+    for verdict, is_open in zip(verdicts, run(alarm, verdicts), strict=True):
+        agreeing = agreeing if verdict is None else 0 if verdict is was else agreeing + 1
+        if is_open is not was:
+            assert agreeing == (alarm.close if was else alarm.open)
+            was, agreeing = is_open, 0
+
+
+@SMALL
+@given(ALARM)
+def test_what_goes_on_opens_and_what_ends_closes(alarm: watch.Alarm) -> None:
+    assert run(alarm, [True] * alarm.open)[-1]
+    assert not run(alarm, [True] * alarm.open + [False] * alarm.close)[-1]
+
+
+@SMALL
+@given(st.sampled_from(KINDS), st.lists(FACTS_OF_ANY_KIND, min_size=1, max_size=12))
+def test_what_opened_and_closed_is_what_stands(kind: str, looks: list[dict[str, Any]]) -> None:
+    standing: set[str] = set()
+    streaks: dict[str, Any] = {}
+    for look in looks:
+        judged = judge(kind, Facts(NOW, look), streaks)
+        standing = standing | set(judged.opened) - set(judged.closed)
+        streaks = judged.streaks
+        assert set(open_types(streaks)) == standing
+
+
+FIRES = [
+    ("server", {"state": "down", "machine": "stopped"}, "server_down"),
+    ("server", {"state": "down", "machine": "running"}, "server_unreachable"),
+    ("server", {"state": "down"}, "server_unreachable"),
+    ("server", {"state": "available", "scheduled_events": "retires on the 14th"}, "server_retiring"),
+    ("server", {"state": "available", "disk_used_pct": 86.0}, "disk_filling"),
+    ("server", {"state": "available", "disk_used_pct": 50.0, "disk_full_in_s": 3600.0}, "disk_filling"),
+    ("server", {"state": "available", "disk_used_pct": 96.0}, "disk_critical"),
+    ("server", {"state": "available", "clock_skew_s": -3.0}, "clock_skew"),
+    ("instance", {"state": "down"}, "instance_down"),
+    ("instance", {"state": "creating", "job": "failed", "tries": 3}, "install_failed"),
+    ("instance", {"archiver_failing": True}, "archive_failing"),
+    ("instance", {"slot_retained_bytes": 2 * GIB, "inactive_slots": 1}, "slot_pins_wal"),
+    ("instance", {"xid_age": 2**30}, "xid_age"),
+    ("instance", {"connections": 96, "max_connections": 100}, "connections_exhausted"),
+    ("instance", {"longest_transaction_s": 9000.0}, "long_transaction"),
+    ("resource", {"state": "down", "service_available": False, "instance_state": "available"}, "resource_down"),
+    ("resource", {"estimated_rows": 10_000, "rows_allowed": 10_000}, "row_limit"),
+    *((kind, {"state": "creating", "state_s": 1000.0}, "stuck") for kind in KINDS),
+]
+
+
+@pytest.mark.parametrize(("kind", "facts", "type_"), FIRES)
+def test_each_row_opens_when_it_should(kind: str, facts: dict[str, Any], type_: str) -> None:
+    assert type_ in open_types(beats(kind, facts, BY_TYPE[type_].open))
+    assert type_ not in open_types(beats(kind, facts, BY_TYPE[type_].open - 1))
+
+
+def test_every_row_is_tried_above() -> None:
+    assert {alarm.type for alarm in ALARMS} == {type_ for _kind, _facts, type_ in FIRES}
+
+
+WELL = {
+    "server": {"state": "available", "machine": "running", "scheduled_events": "", "disk_used_pct": 40.0,
+               "disk_full_in_s": 1e8, "clock_skew_s": 0.1, "state_s": 1e6},
+    "instance": {"state": "available", "archiver_failing": False, "slot_retained_bytes": 0, "inactive_slots": 0,
+                 "xid_age": 200_000_000, "connections": 5, "max_connections": 100, "longest_transaction_s": 1.0,
+                 "state_s": 1e6},
+    "resource": {"state": "available", "service_available": True, "instance_state": "available", "connections": 1,
+                 "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_well_has_no_alarm_and_ends_all_that_there_were(kind: str) -> None:
+    everything = {alarm.type: [True, 0] for alarm in BY_KIND[kind]}
+    assert judge(kind, Facts(NOW, WELL[kind]), {}) == watch.Judged({})
+    assert beats(kind, WELL[kind] | {"job": "done"}, 8, everything) == {}
+
+
+def test_an_instance_that_is_down_explains_its_resources() -> None:
+    facts = {"state": "down", "service_available": False, "instance_state": "down", "state_s": 60.0}
+    assert open_types(beats("resource", facts, 20)) == []
+
+
+def test_the_table_is_sound() -> None:
+    assert watch.check(RESOLVERS) == []
+
+
+def test_a_disk_that_fills_is_full_when_its_room_is_used_up() -> None:
+    before, now = {"disk_used_kb": "400"}, {"disk_used_kb": "500", "disk_used_pct": "50.0"}
+    assert forecast.full_in_s(before, 100.0, now, 110.0) == pytest.approx(50.0)
+    assert forecast.full_in_s(now, 100.0, now, 110.0) == forecast.NEVER_S
+    assert forecast.full_in_s({}, 100.0, now, 110.0) is None
+    assert forecast.full_in_s(before, 109.0, now, 110.0) is None

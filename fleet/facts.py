@@ -151,7 +151,6 @@ FACTS: dict[str, Fact] = _catalogue(
     ("alarm", BOOL, "", "the alarm that opened it is still open"),
     ("subject_gone", BOOL, "", "what it is about is being destroyed, or is no more"),
     ("under_cause", BOOL, "", "it hangs under another incident that is open"),
-    ("held", BOOL, "", "the brake is on for the place where it is"),
     ("locked", BOOL, "", "a playbook of another incident works on the same thing"),
     ("playbook", TEXT, "", "how its next playbook may be used: act, ask, or none is left"),
     ("raised", BOOL, "", "its playbook ended with an error of ours"),

@@ -156,6 +156,17 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
         return {row[0] for row in cursor.fetchall()}
 
 
+def postpone(kind: str, claim: Claim, id: uuid.UUID, seconds: float, problem: str) -> None:
+    """Give a row back whose beat came to nothing, to be tried again in a while, with the reason where people look."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {table_of(kind)} SET lease = NULL, leased_until = NULL, problem = %s,
+                       due_at = clock_timestamp() + %s * interval '1 s'
+                WHERE id = %s AND lease = %s""",
+            [problem, seconds, id, claim.lease],
+        )
+
+
 def hand_back(kind: str, claim: Claim, ids: Sequence[uuid.UUID]) -> None:
     """Give rows back unfelt: they stay due, another worker takes them."""
     if ids:

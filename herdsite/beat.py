@@ -8,10 +8,11 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db import DataError, transaction
+from django.db import DataError, InterfaceError, OperationalError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
 from fleet import context, doubt, lifecycle, policy, ring
@@ -21,9 +22,10 @@ from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
-from fleet.subject import Subject
+from fleet.subject import SERVER, Subject
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
+from incidents import desk, forecast, watch
 from observations import record
 from observations.feel import carried, feel
 
@@ -33,7 +35,7 @@ moves = structlog.get_logger("act")
 
 @dataclass(frozen=True)
 class Thought:
-    """One thing after feeling and thinking: what is known, and the row that won."""
+    """One thing after feeling and thinking: what is known, the row that won, and how its alarms stand."""
 
     loaded: context.Loaded
     claim: ring.Claim
@@ -42,6 +44,7 @@ class Thought:
     evidence: doubt.Evidence
     facts: Facts
     rule: Rule
+    judged: watch.Judged
 
 
 def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage: str) -> Thought:
@@ -59,8 +62,12 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
         more["rebooted"] = seen["boot_id"] != started_on
     if not _job_is_known(subject, seen):
         known = {name: value for name, value in known.items() if name not in ("job", "job_why")}
+    if subject.kind == SERVER:
+        more["disk_full_in_s"] = forecast.full_in_s(subject.known, subject.probed.get("reach", 0.0), look.attrs, now)
     facts = read(look.at, known, **more)
-    return Thought(loaded, claim, look, known, evidence, facts, think(LIFE[subject.kind], subject.state, facts))
+    rule = think(LIFE[subject.kind], subject.state, facts)
+    judged = watch.judge(subject.kind, facts, loaded.member.watch)
+    return Thought(loaded, claim, look, known, evidence, facts, rule, judged)
 
 
 def _job_is_known(subject: Subject, seen: Facts) -> bool:
@@ -76,8 +83,22 @@ def finish(kind: str, thoughts: Sequence[Thought], ports: Ports, vantage: str) -
     wrong = 0
     for thought in thoughts:
         if thought.rule.then.kind in (GO, DO):
-            wrong += not _carry_out(kind, thought, ports, vantage)
+            try:
+                wrong += not _carry_out(kind, thought, ports, vantage)
+            except (OperationalError, InterfaceError):
+                raise
+            except Exception as error:
+                stumble(thought.loaded, thought.claim, error)
+                wrong += 1
     return wrong
+
+
+def stumble(loaded: context.Loaded, claim: ring.Claim, error: Exception) -> None:
+    """Code of ours raised over one thing: that one waits and shows why, the others go on."""
+    log.exception("raised", subject=loaded.subject.name, exc_info=error)
+    ring.postpone(
+        loaded.subject.kind, claim, loaded.subject.id, policy.PATIENT_S, f"{type(error).__name__}: {error}"[:2000]
+    )
 
 
 def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
@@ -158,6 +179,7 @@ def _beat(
         seen=thought.look.good,
         problem=_problem(thought) if problem is None else problem,
         tries=member.tries if tries is None else tries,
+        watch=thought.judged.streaks,
     )
 
 
@@ -184,6 +206,7 @@ def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat],
         else:
             log.exception("unwritable", subject=thoughts[0].loaded.subject.name)
         return
+    _report([thought for thought in thoughts if thought.judged.streaks or thought.judged.closed], ours)
     for thought in thoughts:
         log.debug(
             "beat",
@@ -194,6 +217,18 @@ def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat],
             ms=round(thought.look.took_ms, 1),
             dropped=thought.loaded.member.pk not in ours,
         )
+
+
+def _report(thoughts: Sequence[Thought], ours: set[UUID]) -> None:
+    """Tell the desk of alarms that are open or have just closed; most beats have none."""
+    found = []
+    for thought in thoughts:
+        types = watch.open_types(thought.judged.streaks)
+        if (types or thought.judged.closed) and thought.loaded.member.pk in ours:
+            closed, member = thought.judged.closed, thought.loaded.member
+            found.append(desk.Found(member, types, closed, thought.facts, thought.evidence, thought.rule.row))
+    if found:
+        desk.report(found)
 
 
 def _frozen(thought: Thought) -> dict[str, object]:

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 
 from fleet import policy
-from fleet.rules import ANY
+from fleet.rules import ANY, Table
 from fleet.states import MOVES, STATES, states_of
 from fleet.think import LIFE
+from incidents.life import LIFE as INCIDENT_LIFE
+from incidents.watch import ALARMS
 from observations.probes.table import PROBES
 
 
 def rendered() -> str:
-    """PROBES, LIFE of each kind, the moves, and the numbers of the policy."""
-    parts = [_probes(), *(_life(kind) for kind in LIFE), *(_moves(kind) for kind in MOVES), _numbers()]
+    """PROBES, LIFE of each kind, ALARMS, the moves, and the numbers of the policy."""
+    lives = [_life(kind, table) for kind, table in (LIFE | {"incident": INCIDENT_LIFE}).items()]
+    parts = [_probes(), *lives, _alarms(), *(_moves(kind) for kind in MOVES), _numbers()]
     return "\n".join(parts)
 
 
@@ -21,12 +24,22 @@ def _probes() -> str:
     return _titled("PROBES: what we look at", rows)
 
 
-def _life(kind: str) -> str:
+def _life(kind: str, table: Table) -> str:
     rows = [("row", "state", "when", "then", "because")]
-    rows += [
-        (str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in LIFE[kind]
-    ]
+    rows += [(str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in table]
     return _titled(f"LIFE of {kind}: the first row that is true wins, one a beat", rows)
+
+
+def _alarms() -> str:
+    rows = [("type", "of", "when", "open", "close", "severity", "resolvers", "because")]
+    rows += [
+        (
+            *(a.type, " ".join(a.kinds), str(a.when), f"{a.open}", f"{a.close}"),
+            *(a.severity, " ".join(a.resolvers) or "none", a.because),
+        )
+        for a in ALARMS
+    ]
+    return _titled("ALARMS: every row is judged at each beat; true opens, false closes, unknown changes nothing", rows)
 
 
 def _moves(kind: str) -> str:

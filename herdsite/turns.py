@@ -4,7 +4,7 @@ budget ends. django-q2 carries turns, the rows carry the truth: a turn that dies
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -18,6 +18,8 @@ from fleet.ports import Ports
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
 from herdsite import beat, wiring
+from incidents import work
+from incidents.telling import Telling
 from observations.record import Look
 
 log = structlog.get_logger("turn")
@@ -27,6 +29,10 @@ AHEAD = 4
 LONGEST_NAP_S = 0.2
 AWAY_S = 0.5
 
+
+# Rings of the apps above the fleet, by queue: each claims what is due, gives it its beats here and now, and returns how
+# many there were and how many went wrong.
+ROUNDS: dict[str, Sequence[Callable[[Ports, str, Telling], tuple[int, int]]]] = {policy.WORK: (work.go_round,)}
 
 _stopping = threading.Event()
 
@@ -80,9 +86,17 @@ class Turn:
         if self._goes_on(end) and len(self._flying) <= capacity // 2:
             self._claim(pool, capacity)
         self._land()
+        if self._goes_on(end):
+            self._go_round()
         if not self._flying and self._goes_on(end):
             soon = ring.next_due(self.kinds, self.queue)
             time.sleep(LONGEST_NAP_S if soon is None else min(max(soon, 0.01), LONGEST_NAP_S))
+
+    def _go_round(self) -> None:
+        for go_round in ROUNDS.get(self.queue, ()):
+            beats, errors = go_round(self.ports, self.vantage, wiring.telling())
+            self.beats += beats
+            self.errors += errors
 
     def _let_go(self, error: Exception) -> None:
         """Our own database went away. Whatever was claimed is lost to us, its leases run out by themselves; the turn
@@ -141,8 +155,13 @@ class Turn:
             if look is None:
                 ring.hand_back(claimed.loaded.subject.kind, claimed.claim, [claimed.loaded.subject.id])
                 continue
-            thought = beat.ponder(claimed.loaded, claimed.claim, look, self.vantage)
+            try:
+                thought = beat.ponder(claimed.loaded, claimed.claim, look, self.vantage)
+            except Exception as error:
+                beat.stumble(claimed.loaded, claimed.claim, error)
+                self.errors += 1
+                continue
             felt.setdefault(claimed.loaded.subject.kind, []).append(thought)
         for kind, thoughts in felt.items():
-            self.beats += len(thoughts)
             self.errors += beat.finish(kind, thoughts, self.ports, self.vantage)
+            self.beats += len(thoughts)

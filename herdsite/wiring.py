@@ -18,6 +18,8 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports.base import Host, Shell
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import Connections, SshShell, scan
+from incidents.notices import desk as notices
+from incidents.telling import Telling
 
 
 class OnlyAsks(RuntimeError):
@@ -48,6 +50,11 @@ def provider(name: str) -> Provider:
         return import_string(settings.PROVIDERS[name])()
     except KeyError as error:
         raise ImproperlyConfigured(f"No provider {name!r}: PROVIDERS knows {', '.join(settings.PROVIDERS)}.") from error
+
+
+def telling() -> Telling:
+    """How incidents reach people: the desk of notices, which writes its outbox."""
+    return notices
 
 
 def local_provider() -> LocalProvider:

@@ -1,6 +1,8 @@
 """What herdsite does about one incident: one row a beat, first match wins. A person is called in exactly three cases:
-no playbook is left that may act by itself (row 131), it stays too long in one state (123), or code of ours raised (121).
+no playbook is left that may act by itself (131), it stays too long in one state (123), or code of ours raised (121).
 """
+
+# ruff: noqa: E501 - a row of a table is a line
 
 from fleet.conditions import always, is_, no, over, reached, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
@@ -19,8 +21,8 @@ LIFE = (
     # row  in state    when the facts say                          then            because
     Rule(101, OPEN, yes("subject_gone"), go("resolve"), "what it was about is no more"),
     Rule(103, OPEN, no("alarm"), go("resolve"), "its alarm has closed"),
-    Rule(111, WORKING, yes("under_cause") | yes("held"), go("wait"), "it hangs under another one, which is worked on first"),
-    Rule(113, WAITING, yes("under_cause") | yes("held"), WAIT, "it hangs under another one"),
+    Rule(111, WORKING, yes("under_cause"), go("wait"), "it hangs under another one, which is worked on first"),
+    Rule(113, WAITING, yes("under_cause"), WAIT, "it hangs under another one"),
     Rule(121, BY_ITSELF, yes("raised"), go("escalate"), "its playbook raised an error of ours"),
     Rule(123, BY_ITSELF, reached("state_s", "patience_s"), go("escalate"), "it has been in this state for too long"),
     Rule(131, WORKING, is_("playbook", "none", "ask"), go("escalate"), "no playbook is left that may act by itself"),

@@ -43,9 +43,9 @@ class CantAct(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """What a step gets. `type` is the alarm's; `key` names this run of the playbook and is the same however often a step is repeated;
-    `step_s` is how long ago the step was first taken (s); `member` and `subject` are the thing that the incident is
-    about, `facts` the last that was felt of it, `evidence` what was known when the incident opened."""
+    """What a step gets. `type` is the alarm's; `key` names this run of the playbook, and is the same however often a
+    step is repeated; `step_s` is how long ago the step was first taken (s); `member` and `subject` are the thing that
+    the incident is about, `facts` the last that was felt of it, `evidence` what was known when the incident opened."""
 
     ports: Ports
     type: str

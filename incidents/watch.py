@@ -5,6 +5,8 @@ what is not known changes nothing. A row opens after `open` beats in a row that 
 say no, so that a value on the edge does not flap.
 """
 
+# ruff: noqa: E501 - a row of a table is a line
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -37,17 +37,20 @@ SECTIONS.append(last_looks)
 class ByMoment(ChangeList):
     """Links that hold the moment as well: it is the first half of the table's key."""
 
+    result_list: Any
+
     def get_results(self, request: Any) -> None:
         """The page's rows, each with its subject's name."""
         super().get_results(request)
-        self.result_list = list(self.result_list)
-        ids = {look.subject for look in self.result_list}
+        looks: list[Any] = list(self.result_list)
+        ids = {look.subject for look in looks}
         names = {
             pk: name
             for model in MEMBERS.values()
             for pk, name in model.objects.filter(pk__in=ids).values_list("pk", "name")
         }
-        for look in self.result_list:
+        self.result_list = looks
+        for look in looks:
             look.name = names.get(look.subject, "")
 
     def url_for_result(self, result: Observation) -> str:

@@ -15,5 +15,4 @@ def django_db_setup(django_db_setup, django_db_blocker):
 @pytest.fixture(autouse=True)
 def keys(settings):
     settings.FERNET_KEYS = [Fernet.generate_key().decode()]
-    settings.SECRET_KEY = "a key for tests alone, which protects nothing at all"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -28,8 +28,7 @@ def expire(*members: Member) -> None:
         rows = model.objects.filter(due_at__isnull=False)
         if members:
             rows = rows.filter(pk__in=[member.pk for member in members])
-        rows.filter(leased_until__isnull=False).update(leased_until=Now() - timedelta(milliseconds=1))
-        rows.update(due_at=Now() - timedelta(seconds=1))
+        rows.update(leased_until=Now() - timedelta(milliseconds=1), due_at=Now() - timedelta(seconds=1))
 
 
 def change(member: Member, **fields: Any) -> None:

@@ -1,6 +1,7 @@
 """Adding a server or a resource: a form whose answer is a wish (fleet/intents.py). No model is saved here."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -28,7 +29,7 @@ Text, Number, Choice = UnfoldAdminTextInputWidget, UnfoldAdminIntegerFieldWidget
 class Typed(AutocompleteSelect):
     """Finds by typing. A value that can't be an id is left out: Django would ask the database for it, and fail."""
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         return super().optgroups(name, [one for one in value if not one or _is_id(one)], attr)
 
 

@@ -37,10 +37,10 @@ TICK = 0.02  # seconds between two looks whether the host takes more stdin: para
 GRACE = 0.2  # seconds past its deadline in which a command may end without pulling the connection from the others
 IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be a tenth for each connection
 
-# When a channel is closed by the host, paramiko answers at once from its reader's thread, and whatever another thread
-# is just sending for that channel comes too late: for OpenSSH and asyncssh a reason to hang up on every command. So
-# nothing is sent that late. A command ends only when all its stdin has arrived, or has none to wait for; and a WINDOW
-# that is never used up by a tenth needs no word from us that there is room again.
+# When the host closes a channel, paramiko agrees at once, from its reader's thread, and what another thread is just
+# sending on that channel comes too late: OpenSSH and asyncssh then end the whole connection. So nothing is sent late:
+# a command ends only after all its stdin has arrived, or has none to wait for; and of WINDOW so little is ever used
+# that paramiko has no reason to tell the host that there is room again.
 WITH_STDIN = "{}; code=$?; cat >/dev/null; exit $code"
 WITHOUT = "{} </dev/null"
 
@@ -203,7 +203,8 @@ class SshShell:
                 raise Refused(f"{where}: it opens no session for us: {error}", "session") from None
             raise Unreachable(f"{where}: {error}; the command was not sent") from None
         except TimeoutError as error:
-            raise Unreachable(f"{where}: {str(error) or reason(error)}; the command may run or have run") from None
+            text = str(error) or f"no result within {timeout:g} s"
+            raise Unreachable(f"{where}: {text}; the command may run or have run") from None
         except LOST as error:
             raise Unreachable(f"{where}: {reason(error)}; the command may or may not have run") from None
 
@@ -269,6 +270,7 @@ def handshake(host: Host, deadline: float) -> paramiko.Transport:
     try:
         sock = socket.create_connection((host.address, host.port), left(deadline))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except OSError as error:
         raise Unreachable(f"{place(host)}: {reason(error)}") from None
     transport = paramiko.Transport(sock)

@@ -54,7 +54,7 @@ def _ask(request: HttpRequest, member: Member) -> str:
     """Write the Intent; the reason why not, if not."""
     form = AskForm(request.POST)
     if not form.is_valid():
-        return " ".join(f"{field}: {' '.join(errors)}" for field, errors in form.errors.items())
+        return " ".join(f"{field}: {' '.join(map(str, errors))}" for field, errors in form.errors.items())
     asked = form.cleaned_data
     verb, nonce = asked["verb"], asked["nonce"]
     try:

@@ -24,7 +24,7 @@ class Moment:
 
 
 def moment(at: datetime | None) -> Moment | None:
-    return at and Moment(f"{at.timestamp():.3f}", f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}")
+    return epoch(at.timestamp()) if at else None
 
 
 def epoch(seconds: float) -> Moment:

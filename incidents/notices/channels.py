@@ -35,6 +35,10 @@ def notifier(name: str) -> Notifier | None:
         raise NoSuchChannel(f"No channel {name!r}: there are {', '.join(settings.NOTIFIERS)}.") from error
 
 
+def known() -> list[str]:
+    return list(settings.NOTIFIERS)
+
+
 def usable(name: str) -> bool:
     """Whether there is such a channel and it is configured. A name that nobody knows is logged and passed over: a typo
     in the settings must not keep a page from going out."""

@@ -3,7 +3,7 @@ end on 429) is switched off: the outbox repeats, and a worker never waits."""
 
 import ipaddress
 import json
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from httpx2 import Response
@@ -24,7 +24,7 @@ from incidents.notices.base import (
     plain,
 )
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 5
 ACTIONS = {PAGE: "trigger", TEST: "trigger", ACKNOWLEDGE: "acknowledge", RESOLVE: "resolve"}
 # An event may have 512 KB. A detail longer than this as JSON is cut and sent as text.
 DETAIL_LENGTH = 100_000
@@ -33,7 +33,7 @@ DETAIL_LENGTH = 100_000
 class _Once(EventsApiV2Client):
     """The vendor's client with one attempt a call, and with plain HTTP to loopback (a relay, a simulator)."""
 
-    timeout = TIMEOUT_S
+    timeout = TIMEOUT_S  # type: ignore[assignment]
     max_network_attempts = 0
 
     @property
@@ -74,7 +74,7 @@ class PagerDuty:
                 client.send_event(ACTIONS[message.action], dedup_key=message.thread, **fields)
         except HttpError as error:
             # A 202 whose body the library can't read is still accepted.
-            return self._answered(error.response)
+            return self._answered(cast(Response, error.response))
         except UrlError as error:
             return Delivery(REFUSED, str(error))
         except Error as error:
@@ -83,9 +83,7 @@ class PagerDuty:
         return Delivery(ACCEPTED, "202 accepted")
 
     def _answered(self, response: Response) -> Delivery:
-        delivery = by_status(
-            response.status_code, plain(response.text, self._key), response.headers.get("retry-after")
-        )
+        delivery = by_status(response.status_code, plain(response.text, self._key), response.headers.get("retry-after"))
         if delivery.outcome == ACCEPTED and response.status_code != 202:
             return Delivery(LATER, delivery.answer)
         return delivery

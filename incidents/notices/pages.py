@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
-from incidents.models.notices import Notice, Page, Rota
+from incidents.models import Incident, Notice, Page, Rota
 from incidents.notices import channels, texts
 from incidents.notices.base import CRITICAL
 
@@ -38,24 +38,31 @@ SAID = (
 _LOCK = 4_711_300
 
 
+def lock() -> None:
+    """For the rest of this transaction nobody else touches pages. Who locks an incident too, locks that first."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
 def begin(said: dict[str, Any], now: datetime) -> Page:
     """Page somebody, by the fields of SAID. While the incident has a page that nobody has acknowledged, that one is
     the page; after an acknowledgement the next call is the next escalation."""
     with transaction.atomic():
-        _lock()
+        lock()
         page = _open(said["incident"]).filter(acknowledged_at=None).first()
         return page or _escalate(said, now)
 
 
 def keep(now: datetime) -> None:
     """What time brings: pages come again, and those held go out as there is room."""
-    due = Page.objects.filter(ended_at=None, repeat_at__lte=now)
+    snoozed = Incident.objects.filter(snoozed_until__gt=now)
+    due = Page.objects.filter(ended_at=None, repeat_at__lte=now).exclude(incident__in=snoozed.values("pk"))
     held = Page.objects.filter(let_out_at=None, ended_at=None, acknowledged_at=None)
     breaker = _open(BREAKER)
     if not (due.exists() or held.exists() or breaker.exists()):
         return
     with transaction.atomic():
-        _lock()
+        lock()
         for page in held.order_by("created_at", "id")[: max(0, settings.PAGES_PER_MINUTE - _lately(now))]:
             _let_out(page, now)
         for page in due.order_by("repeat_at"):
@@ -70,7 +77,7 @@ def acknowledge(incident: uuid.UUID, by: str, now: datetime, heard: str = "") ->
     """Somebody has taken it on: no page of this incident comes again, and the channels that care hear of it, except
     the paging service for the page of the key `heard`, which has just told us. Returns how many pages that were."""
     with transaction.atomic():
-        _lock()
+        lock()
         pages = list(_open(incident).filter(acknowledged_at=None))
         for page in pages:
             Page.objects.filter(pk=page.pk).update(acknowledged_at=now, acknowledged_by=by[:120], repeat_at=None)
@@ -81,14 +88,14 @@ def acknowledge(incident: uuid.UUID, by: str, now: datetime, heard: str = "") ->
 def end(incident: uuid.UUID, by: str, now: datetime, heard: str = "") -> int:
     """It is over: whoever may have been told hears so. Returns how many pages ended."""
     with transaction.atomic():
-        _lock()
+        lock()
         return _close(_open(incident), by, now, heard)
 
 
 def assign(key: str, who: str, now: datetime) -> None:
     """The page went to somebody else, who has yet to acknowledge it."""
     with transaction.atomic():
-        _lock()
+        lock()
         again = now + timedelta(seconds=settings.PAGE_AGAIN_S)
         Page.objects.filter(key=key, ended_at=None).update(
             assignee=who[:120], acknowledged_at=None, acknowledged_by="", repeat_at=again
@@ -196,8 +203,3 @@ def _put(page: Page, purpose: str, channel: str, recipient: str, subject: str, b
         },
     )
     return notice
-
-
-def _lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -31,7 +31,7 @@ THINGS = ("server", "instance", "resource")
 
 def _render(names: list[str], values: dict[str, Any]) -> tuple[str, str]:
     # Plain text: what is not HTML must not be escaped as if it were.
-    text = select_template(names).template.render(Context(values, autoescape=False))  # type: ignore[attr-defined]
+    text = select_template(names).template.render(Context(values, autoescape=False))
     subject, _, body = text.strip().partition("\n")
     return subject.strip(), body.strip() + "\n"
 

@@ -72,7 +72,7 @@ class Webhook:
         except ValueError as error:
             return Delivery(REFUSED, plain(str(error), self._secret, self._url))
         try:
-            text = answer.read(ANSWER_BYTES).decode(errors="replace")
+            text = answer.read1(ANSWER_BYTES).decode(errors="replace")
         except (urllib3.exceptions.HTTPError, OSError) as error:
             text = f"and then {type(error).__name__}"
         finally:

@@ -13,7 +13,7 @@ from fleet.postgres import control
 from fleet.postgres.config import MONITOR
 from fleet.postgres.quote import literal
 from fleet.subject import Subject
-from incidents.outcomes import Case, CantAct, Outcome, again, fixed, give_up
+from incidents.outcomes import CantAct, Case, Outcome, again, fixed, give_up
 
 AT_ONCE = 20
 IN_TRANSACTION_S, SHUT_OUT_S, IDLE_S = 60, 60, 600
@@ -33,7 +33,9 @@ def idle(case: Case) -> Outcome:
     ended = _end(case, "idle", SHUT_OUT_S if shut_out else IDLE_S)
     if ended:
         return fixed(f"{ended} idle sessions were ended")
-    return again(10, "none is idle for long enough") if case.step_s < PATIENCE_S else give_up("every session is at work")
+    return (
+        again(10, "none is idle for long enough") if case.step_s < PATIENCE_S else give_up("every session is at work")
+    )
 
 
 def _end(case: Case, state: str, seconds: int) -> int:
@@ -53,14 +55,17 @@ def _end(case: Case, state: str, seconds: int) -> int:
 
 def _is_full(case: Case) -> bool:
     assert isinstance(case.member, Resource)
-    return "t" == _ask(
-        case,
-        f"""SELECT count(*) >= (SELECT min(l) FROM (
+    return (
+        _ask(
+            case,
+            f"""SELECT count(*) >= (SELECT min(l) FROM (
                     SELECT datconnlimit AS l FROM pg_database WHERE datname = {literal(case.member.dbname)}
                     UNION ALL
                     SELECT rolconnlimit FROM pg_roles JOIN pg_database ON datdba = pg_roles.oid
                     WHERE datname = {literal(case.member.dbname)}) AS limits WHERE l >= 0)
             FROM pg_stat_activity WHERE backend_type = 'client backend' AND {_mine(case)};""",
+        )
+        == "t"
     )
 
 

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,9 +49,20 @@ class RealPostgres:
         self._run("pg_ctl", "-w", "-l", f"{self.home}/log", "start")
         self.admin = Database("127.0.0.1", self.port, "postgres", "postgres", PASSWORD, "require" if tls else "prefer")
         self.database = replace(self.admin, user="looker")
+        try:
+            self._people()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _people(self) -> None:
         literal = PASSWORD.replace("'", "''")
-        statements = [f"CREATE ROLE looker LOGIN PASSWORD '{literal}'", "CREATE TABLE kept (n int)"]
-        self.sql.fetch(self.admin, [*statements, "ALTER TABLE kept OWNER TO looker"], timeout=10, read_only=False)
+        statements = [
+            f"CREATE ROLE looker LOGIN PASSWORD '{literal}'",
+            "CREATE TABLE kept (n int)",
+            "ALTER TABLE kept OWNER TO looker",
+        ]
+        self.sql.fetch(self.admin, statements, timeout=10, read_only=False)
 
     def _run(self, program: str, *arguments: str) -> None:
         spawn.call([str(self.programs / program), "-D", str(self.data), *arguments], drop=True, cwd=self.home)
@@ -82,14 +93,13 @@ class RealPostgres:
     @contextmanager
     def frozen_backend(self) -> Iterator[None]:
         """Waits until `looker` runs a statement, then freezes that backend alone."""
+        running = "SELECT pid FROM pg_stat_activity WHERE usename = 'looker' AND state = 'active'"
         for _ in range(600):
-            mine = [each for each in self._processes()[1:] if "looker" in each.name() + " ".join(each.cmdline())]
-            if mine and mine[0].cmdline()[0].rstrip().endswith("SELECT"):
+            (found,) = self.sql.fetch(self.admin, [running])
+            if found:
                 break
             time.sleep(0.02)
-        else:
-            raise RuntimeError("looker runs nothing")
-        with halted(mine):
+        with halted([psutil.Process(row["pid"]) for row in found]):
             yield
 
     def stop(self) -> None:
@@ -99,10 +109,13 @@ class RealPostgres:
 
 @contextmanager
 def halted(processes: list[psutil.Process]) -> Iterator[None]:
+    assert processes, "nothing to halt"
     for each in processes:
-        each.suspend()
+        with suppress(psutil.NoSuchProcess):
+            each.suspend()
     try:
         yield
     finally:
         for each in processes:
-            each.resume()
+            with suppress(psutil.NoSuchProcess):
+                each.resume()

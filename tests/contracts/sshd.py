@@ -1,7 +1,7 @@
 """OpenSSH's server on a free loopback port, with keys and a configuration of its own, as whoever we are."""
 
-import getpass
 import os
+import pwd
 import shutil
 import socket
 import time
@@ -54,7 +54,7 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (folder / "authorized_keys").write_text(make_key(self.key) + "\n")
         keys = {kind: make_key(folder / f"host_{kind}", kind) for kind in kinds}
-        self.host = Host("h1", "127.0.0.1", self.port, getpass.getuser(), keys[kinds[0]])
+        self.host = Host("h1", "127.0.0.1", self.port, pwd.getpwuid(os.geteuid()).pw_name, keys[kinds[0]])
         self.config = folder / "config"
         lines = "\n".join(f"HostKey {folder}/host_{kind}" for kind in kinds)
         self.config.write_text(
@@ -106,7 +106,8 @@ class Sshd:
         """It accepts connections (the kernel does) and answers nothing."""
         stopped = self.processes()
         for each in stopped:
-            each.suspend()
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
         try:
             yield
         finally:

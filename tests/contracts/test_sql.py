@@ -1,5 +1,6 @@
 """The Sql's contract, on the fake and on a real PostgreSQL; what is about the wire, on the real one only."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from sshd import free_port
 
 from fleet.transports.base import Database, Refused, TransportError, Unreachable
 from fleet.transports.fake import FakeSql, World
+from fleet.transports.sql import failure
 
 TYPES = "SELECT 7 AS n, true AS yes, 'ü' AS word, 1.5::float8 AS f, 1.5 AS d, NULL AS nothing"
 TYPED = {"n": 7, "yes": True, "word": "ü", "f": 1.5, "d": Decimal("1.5"), "nothing": None}
@@ -141,6 +143,23 @@ class TestRefusals:
         finally:
             postgres.sql.fetch(postgres.admin, [f"{limit} -1"], read_only=False)
 
+    @pytest.mark.parametrize(
+        ("said", "meant"),
+        [
+            ("FATAL:  the database system is starting up", (Refused, "57P03")),
+            ("FATAL:  sorry, too many clients already", (Refused, "53300")),
+            ('FATAL:  role "x" does not exist', (Refused, "28000")),
+            ('FATAL:  no pg_hba.conf entry for host "192.0.2.1", user "x", database "y"', (Refused, "28000")),
+            ("FATAL:  nobody has heard this before", (Refused, "08004")),
+            ("FATAL:  terminating connection due to administrator command", (Unreachable, "")),
+        ],
+    )
+    def test_what_a_server_says_at_the_door(self, said, meant):
+        text = f'connection to server at "192.0.2.1", port 5432 failed: {said}\n'
+        error = failure(FakePostgres.database, text, answered=True)
+        assert (type(error), getattr(error, "code", "")) == meant
+        assert str(error) == f"looker@192.0.2.1:5432/postgres: {said}"
+
     def test_tls_is_used(self, postgres):
         text = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         assert postgres.sql.fetch(postgres.database, [text]) == [[{"ssl": True}]]
@@ -179,6 +198,15 @@ class TestSilence:
     def test_a_server_that_goes_away_in_a_statement(self, postgres):
         text = "SELECT pg_terminate_backend(pg_backend_pid())"
         assert error_of(postgres.sql, postgres.database, text) == (Unreachable, "")
+
+    @pytest.mark.parametrize("sslmode", ["require", "prefer", "disable"])
+    def test_somebody_who_hangs_up(self, postgres, sslmode):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            closing = Thread(target=lambda: [server.accept()[0].close() for _ in range(1 + (sslmode == "prefer"))])
+            closing.daemon = True
+            closing.start()
+            database = replace(postgres.database, port=server.getsockname()[1], sslmode=sslmode)
+            assert error_of(postgres.sql, database) == (Unreachable, "")
 
     def test_a_host_name_is_looked_up(self, postgres):
         database = replace(postgres.database, address="localhost")

@@ -147,16 +147,16 @@ def test_a_lost_host_is_off_and_comes_back(hosts):
 
 
 def test_a_paused_host_accepts_and_never_answers(hosts, postgres):
-    with postgres.connect() as connection, ThreadPoolExecutor(1) as pool:
-        chaos.pause_host(hosts.provider, "one")
-        assert hosts.provider.describe("one").state == PAUSED
-        assert all(processes.is_paused(process) for process in processes.of(hosts.place("one").home))
-        assert not greets(postgres.machine)
-        answer = pool.submit(connection.execute, "SELECT 1")
-        with pytest.raises(TimeoutError):
-            answer.result(SILENCE)
-        chaos.heal(hosts.provider, "one")
-        assert answer.result(30).fetchone() == (1,)
+    connection, pool = postgres.connect(), ThreadPoolExecutor(1)
+    chaos.pause_host(hosts.provider, "one")
+    assert hosts.provider.describe("one").state == PAUSED
+    assert all(processes.is_paused(process) for process in processes.of(hosts.place("one").home))
+    assert not greets(postgres.machine)
+    answer = pool.submit(connection.execute, "SELECT 1")
+    with pytest.raises(TimeoutError):
+        answer.result(SILENCE)
+    chaos.heal(hosts.provider, "one")
+    assert answer.result(30).fetchone() == (1,)
     assert hosts.provider.describe("one").state == RUNNING
     assert greets(postgres.machine)
 

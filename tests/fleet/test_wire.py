@@ -221,6 +221,27 @@ def test_a_new_connection_during_a_cut_waits_unanswered_until_it_heals():
     asyncio.run(scene())
 
 
+def test_a_cut_holds_a_connection_that_is_just_being_made():
+    async def caught_after(steps):
+        async with relayed() as (forward, port):
+            client = socket.create_connection((OUTER, port))
+            client.sendall(b"hello")
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            forward.hold(towards=True, back=True)
+            reader, writer = await asyncio.open_connection(sock=client)
+            assert await silent(reader)
+            forward.hold(towards=False, back=False)
+            assert await asyncio.wait_for(reader.readexactly(5), SOON) == b"hello"
+            writer.close()
+
+    async def scene():
+        for steps in range(5):
+            await caught_after(steps)
+
+    asyncio.run(scene())
+
+
 def test_close_resets_what_is_open_and_refuses_what_is_new():
     async def scene():
         async with relayed() as (forward, port):

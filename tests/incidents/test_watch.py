@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fleet.facts import BOOL, FACTS, FLOAT, INT, Facts, read
 from incidents import forecast, watch
 from incidents.resolvers import RESOLVERS
-from incidents.watch import ALARMS, BY_KIND, BY_TYPE, KINDS, GIB, judge, open_types
+from incidents.watch import ALARMS, BY_KIND, BY_TYPE, GIB, KINDS, judge, open_types
 from tests.worlds import NOW
 
 SMALL = settings(max_examples=60, deadline=None)

@@ -1,6 +1,7 @@
 """Feeling over fakes: what answers is told, what does not is told with its reason, and nothing is made up."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,6 @@ import pytest
 
 from fleet import policy
 from fleet.facts import FACTS
-from fleet.ports import Ports
 from fleet.postgres.statements import statement
 from fleet.providers.fake import FakeProvider
 from fleet.states import AVAILABLE, CREATING, DOWN, UNCERTAIN
@@ -19,6 +19,7 @@ from fleet.transports.fake import FakeShell, FakeSql, Ran, World, at
 from observations.feel import carried, feel
 from observations.probes.table import PROBES
 from observations.record import Look
+from tests.fakeherd import FakeHerd
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HOST = Host("herd-a-1", "198.51.100.1", 2222, "herdsite", "ssh-ed25519 AAAA")
@@ -34,11 +35,16 @@ class Herd:
     def __init__(self) -> None:
         self.world, self.provider = World(), FakeProvider()
         self.broken: dict[str, Exception] = {}
-        self.ports = Ports(lambda host: FakeShell(host, self.world), FakeSql(self.world), lambda _name: self.provider)
+        self.ports = replace(
+            FakeHerd().ports, shell=self.shell, sql=FakeSql(self.world), provider=lambda _name: self.provider
+        )
         self.world.on(lambda ran: ran.argv[:2] == ("sh", "-c"), self.answer)
         for database in (MONITOR, OWNER):
             self.world.serve(database, self.rows)
         self.provider.create(HOST.name, "a", 1_000)
+
+    def shell(self, host: Host) -> FakeShell:
+        return FakeShell(host, self.world)
 
     def rows(self, asked: str) -> list[dict[str, Any]]:
         for name, error in self.broken.items():
@@ -95,7 +101,7 @@ def test_all_that_one_wire_is_asked_goes_in_one_round_trip(herd: Herd) -> None:
             asked.append(len(statements))
             return fetch(database, statements, **given)
 
-    feel(subject(INSTANCE, UNCERTAIN), Ports(herd.ports.shell, Counting(), herd.ports.provider))
+    feel(subject(INSTANCE, UNCERTAIN), replace(herd.ports, sql=Counting()))
     assert len(asked) == 1
     assert asked[0] > 3
     assert len(herd.world.ran) == 1
@@ -164,7 +170,7 @@ def test_asking_again_takes_no_longer_than_is_left(herd: Herd) -> None:
             raise Refused("canceling statement due to statement timeout", "57014")
 
     began = time.monotonic()
-    feel(subject(INSTANCE), Ports(herd.ports.shell, Slow(), herd.ports.provider))
+    feel(subject(INSTANCE), replace(herd.ports, sql=Slow()))
     spent = time.monotonic() - began
     assert given[0] == policy.SQL_TIMEOUT_S
     assert given[0] - spent <= given[1] <= given[0]
@@ -178,7 +184,7 @@ def test_the_monitor_only_reads_and_the_customer_may_write(herd: Herd) -> None:
             reads.append(read_only)
             raise Unreachable("never mind")
 
-    ports = Ports(herd.ports.shell, Noting(), herd.ports.provider)
+    ports = replace(herd.ports, sql=Noting())
     feel(subject(INSTANCE), ports)
     feel(subject(RESOURCE), ports)
     assert reads == [True, False]

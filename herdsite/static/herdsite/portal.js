@@ -3,7 +3,7 @@
 // counting, and says loudly when it could not ask. A token of what is shown spares the answer when nothing changed.
 
 const EVERY_MS = 2000, PATIENCE_MS = 5000;
-const live = document.getElementById("live"), stale = document.getElementById("stale"), pulse = document.getElementById("pulse");
+const live = document.getElementById("live"), stale = document.getElementById("stale");
 let clockAhead = 0, refreshedAt = Date.now(), why = "", asking = false;
 
 function heardTheTime(epoch) {
@@ -31,7 +31,7 @@ function tick() {
     document.getElementById("stale-for").textContent = words(silent / 1000);
     document.getElementById("stale-why").textContent = why;
   }
-  pulse.classList.toggle("lost", !stale.hidden);
+  document.body.classList.toggle("lost", !stale.hidden);
 }
 
 // Make `old` like `fresh` and keep the nodes: focus, selection and scrolling stay where they are.
@@ -85,7 +85,9 @@ async function refresh() {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.getElementById("live");
       if (!fresh) throw new Error("The server answered something else.");
+      const focused = document.activeElement;
       morph(live, fresh);
+      if (focused.isConnected) focused.focus({ preventScroll: true });
     }
     heardTheTime(answer.headers.get("Herdsite-Now"));
     refreshedAt = Date.now();

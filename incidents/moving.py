@@ -1,0 +1,60 @@
+"""The moves of an incident, each one transaction: the state with its Event, the journal, and who is to be told."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from fleet import lifecycle, ring
+from fleet.lifecycle import Because
+from fleet.states import TRIGGERED
+from incidents import desk, playbooks
+from incidents.models import Incident
+from incidents.resolvers import RESOLVERS
+from incidents.telling import FIXED, OPENED, Telling
+from incidents.watch import BY_TYPE
+
+# What hung under an incident that is resolved gets this long to come back by itself (s).
+AFTERWARDS_S = 30
+
+
+def move(incident: Incident, name: str, because: Because, claim: ring.Claim, telling: Telling) -> None:
+    """Take the move if the beat is still ours. Raises as lifecycle.move does."""
+    source, problem = incident.state, incident.problem
+    with transaction.atomic():
+        lifecycle.move(incident, name, because, claim.lease)
+        if name == "resolve":
+            _resolved(incident, because, claim, telling)
+        elif name == "escalate":
+            _escalated(incident, because, problem, telling)
+        else:
+            desk.write(incident, name, because.why, because.actor)
+        if source == TRIGGERED and name in ("begin", "escalate"):
+            telling.tell_customer(incident, OPENED)
+
+
+def runbook(incident: Incident) -> str:
+    """The texts of the playbooks that were tried, for the person who is called; what there is to say where none was."""
+    tried = [RESOLVERS[name].runbook for name in incident.tried if name in RESOLVERS]
+    alarm = BY_TYPE.get(incident.type)
+    return "\n\n".join(tried) or f"There is no playbook for {incident.type}" + (f": {alarm.because}." if alarm else ".")
+
+
+def _escalated(incident: Incident, because: Because, problem: str, telling: Telling) -> None:
+    # What the last playbook said is what the person wants to read first.
+    Incident.objects.filter(pk=incident.pk).update(escalations=F("escalations") + 1, problem=problem)
+    incident.refresh_from_db(fields=["escalations", "problem"])
+    desk.write(incident, "escalated", f"{because.why}: {problem}" if problem else because.why, because.actor)
+    telling.page(incident, incident.evidence, runbook(incident))
+
+
+def _resolved(incident: Incident, because: Because, claim: ring.Claim, telling: Telling) -> None:
+    mended = incident.resolver and because.facts.get("alarm") is False
+    desk.write(incident, playbooks.MENDED if mended else "resolved", because.why, because.actor)
+    Incident.objects.filter(pk=incident.pk).update(resolved_at=Now(), approved=False)
+    children = desk.open_incidents().filter(cause=incident)
+    children.update(wait_until=claim.now + timedelta(seconds=AFTERWARDS_S))
+    ring.nudge(Incident.KIND, children.values_list("pk", flat=True))
+    telling.ended(incident)
+    telling.tell_customer(incident, FIXED)

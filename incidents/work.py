@@ -1,0 +1,158 @@
+"""One beat of an incident: see whether its alarm is still open, think once, take one step, write it down.
+
+A worker keeps nothing between beats, and whatever it leaves undone when it dies, the next beat finds as it was: a step
+is counted only once its answer is in the database, and is taken again until then.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import IntegrityError
+from django_fsm import ConcurrentTransition, TransitionNotAllowed
+
+from fleet import context, lifecycle, policy, ring
+from fleet.facts import Facts, read, text
+from fleet.models import MEMBERS
+from fleet.ports import Ports
+from fleet.rules import DO, GO, Rule, think
+from fleet.states import DESTROYED, DESTROYING, NEEDS_HUMAN, RESOLVED, RESOLVING, TRIGGERED, WAITING
+from incidents import brake, mending, moving, playbooks
+from incidents.life import LIFE, PATIENCE_S
+from incidents.models import Incident
+from incidents.models.incident import STORM
+from incidents.outcomes import RAISED
+from incidents.telling import Telling
+from incidents.watch import SERVER, open_types
+
+log = structlog.get_logger("incident")
+
+AT_ONCE = 4
+# How often an open incident looks (s). It is told at once when its alarm closes.
+INTERVAL_S = {TRIGGERED: 1.0, RESOLVING: 1.0, WAITING: 5.0, NEEDS_HUMAN: 5.0}
+SOONEST_S = 0.1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a beat knows of an incident: `facts` are its own, `loaded` and `felt` the thing's (None for a storm, and for
+    what is no more)."""
+
+    incident: Incident
+    claim: ring.Claim
+    facts: Facts
+    loaded: context.Loaded | None
+    felt: Facts | None
+    playbook: str
+
+
+def go_round(ports: Ports, vantage: str, telling: Telling, n: int = AT_ONCE) -> tuple[int, int]:
+    """Claim up to `n` incidents and give each its beat, here and now. Returns how many, and how many went wrong."""
+    claim = ring.claim(Incident.KIND, policy.WORK, n, vantage)
+    wrong = 0
+    for incident in Incident.objects.filter(pk__in=claim.ids).select_related("cause"):
+        wrong += not beat(incident, claim, ports, vantage, telling)
+    return len(claim.ids), wrong
+
+
+def beat(incident: Incident, claim: ring.Claim, ports: Ports, vantage: str, telling: Telling) -> bool:
+    """One incident's beat. False when something in it went wrong."""
+    seen = see(incident, claim, vantage)
+    rule = think(LIFE, incident.state, seen.facts)
+    because = lifecycle.Because(rule.row, rule.because, vantage, {name: seen.facts[name] for name in rule.when.names})
+    well, began = True, time.monotonic()
+    try:
+        if rule.then.kind == GO:
+            moving.move(incident, rule.then.name, because, claim, telling)
+        elif rule.then.kind == DO and ring.hold(incident, claim, policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S):
+            assert seen.loaded is not None and seen.felt is not None
+            well = mending.step(incident, seen.playbook, seen.loaded, seen.felt, claim, ports, vantage, telling)
+    except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed, IntegrityError) as error:
+        # It is another's by now, or another one's playbook was quicker: the next beat sees what is so.
+        log.info("dropped", incident=incident.name, why=str(error).splitlines()[0])
+    _release(seen, rule, vantage)
+    log.debug("beat", incident=incident.name, row=rule.row, ms=round((time.monotonic() - began) * 1000, 1))
+    return well
+
+
+def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
+    """Everything that its table asks for, from herdsite's own database alone."""
+    member = None
+    if incident.subject_kind in MEMBERS:
+        member = MEMBERS[incident.subject_kind].objects.filter(pk=incident.subject).first()
+    loaded = context.load_one(member, vantage, ring.Claim(claim.lease, [member.pk], claim.now)) if member else None
+    felt = read(claim.now, loaded.member.facts, **loaded.facts) if loaded else None
+    if incident.type in brake.HELD and incident.cause is None and loaded:
+        _hang_under(incident, brake.storm_over(loaded.member))
+    playbook, mode = playbooks.coming(incident)
+    facts = {
+        "state": incident.state,
+        "state_s": max(0.0, (claim.now - incident.state_since).total_seconds()),
+        "alarm": _alarm(incident, loaded),
+        "subject_gone": incident.type != STORM and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
+        "under_cause": incident.cause is not None and incident.cause.is_open,
+        "locked": _others(incident).filter(state=RESOLVING).exists(),
+        "playbook": mode,
+        "raised": incident.outcome == RAISED,
+        "wait_s": (incident.wait_until - claim.now).total_seconds() if incident.wait_until else 0.0,
+        "patience_s": _patience(incident),
+        "server_state": loaded.facts.get("server_state") if loaded and incident.subject_kind != SERVER else None,
+    }
+    return Seen(incident, claim, read(claim.now, {}, **facts), loaded, felt, playbook)
+
+
+def _alarm(incident: Incident, loaded: context.Loaded | None) -> bool:
+    if incident.type == STORM:
+        return brake.goes_on(incident)
+    return loaded is not None and incident.type in open_types(loaded.member.watch)
+
+
+def _patience(incident: Incident) -> float | None:
+    """How long it may be in this state; what waits may do so until its date, and what waits for a person has time."""
+    if incident.state not in PATIENCE_S:
+        return None
+    end = PATIENCE_S[incident.state]
+    if incident.state == WAITING and incident.wait_until:
+        end += max(0.0, (incident.wait_until - incident.state_since).total_seconds())
+    if incident.deadline:
+        end = min(end, max(0.0, (incident.deadline - incident.state_since).total_seconds()))
+    return end
+
+
+def _others(incident: Incident) -> Any:
+    return Incident.objects.filter(subject=incident.subject).exclude(pk=incident.pk)
+
+
+def _hang_under(incident: Incident, cause: Incident | None) -> None:
+    if cause:
+        Incident.objects.filter(pk=incident.pk).update(cause=cause)
+        incident.cause = cause
+
+
+def _release(seen: Seen, rule: Rule, vantage: str) -> None:
+    """Give the row back: soon where a playbook is at work, never again where it is resolved."""
+    incident = Incident.objects.get(pk=seen.incident.pk)
+    in_s: float | None = INTERVAL_S.get(incident.state)
+    if in_s is not None and rule.then.kind in (GO, DO):
+        in_s = SOONEST_S
+    if incident.state == RESOLVING and incident.wait_until:
+        waits = (incident.wait_until - seen.claim.now) / timedelta(seconds=1)
+        in_s = min(max(waits, SOONEST_S), INTERVAL_S[RESOLVING])
+    if incident.state == RESOLVED:
+        in_s = None
+    beat = ring.Beat(
+        id=incident.pk,
+        claim=seen.claim,
+        in_s=in_s,
+        facts={name: text(value) for name, value in seen.facts.items()},
+        probed={},
+        evidence=incident.evidence,
+        row=rule.row,
+        why=rule.because,
+        seen=seen.facts["alarm"] is False,
+        problem=incident.problem,
+        tries=min(incident.attempts, policy.MOST_TRIES),
+    )
+    ring.release(Incident.KIND, [beat], vantage)

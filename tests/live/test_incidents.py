@@ -1,0 +1,81 @@
+"""A live herd that mends itself: real PostgreSQL is broken, and the incident's own journal tells what became of it."""
+
+from pathlib import Path
+
+import pytest
+
+from fleet.models import Instance, Resource
+from fleet.providers.local import chaos
+from incidents import desk, story
+from incidents.models import Incident, Journal, Page
+from tests.liveherd import Herd, available, until
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+
+
+def of(instance: Instance) -> Incident | None:
+    """The latest incident of a dead instance."""
+    return Incident.objects.filter(subject=instance.pk, type="instance_down").first()
+
+
+def broken(herd: Herd, instance: Instance, how) -> Incident:
+    """Break what is on its disk, kill it, and wait for the incident."""
+    how(Path(instance.data))
+    chaos.kill_postgres(herd.provider, instance.server.name, instance.data)
+    until(lambda: of(instance), "an incident opens", 60)
+    incident = of(instance)
+    assert incident is not None
+    return incident
+
+
+def tried(incident: Incident) -> list[tuple[str, str]]:
+    """Each playbook that was begun, and how it ended."""
+    told = Journal.objects.filter(incident=incident, outcome__in=("mended", "give_up", "raised"))
+    return list(told.values_list("resolver", "outcome"))
+
+
+def test_a_killed_postgres_is_mended_by_its_playbook_and_nobody_is_called(herd: Herd):
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+    instance = resource.instance
+    incident = broken(herd, instance, lambda _data: None)
+    assert incident.evidence["facts"] == {"state": "down"} and incident.opened_by is not None
+    until(lambda: not of(instance).is_open, "it is resolved", 90)
+    until(lambda: available(Instance, [instance]) and available(Resource, [resource]), "back", 60)
+    assert tried(incident) == [("restart_postgres", "mended")]
+    assert [line.what for line in story.of(incident)][:3] == ["opened", "begin", "began"]
+    assert not Page.objects.filter(incident=incident.pk).exists()
+
+
+def test_what_the_first_playbooks_cant_mend_a_later_one_does(herd: Herd):
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+
+    def corrupt(data: Path) -> None:
+        with (data / "postgresql.conf").open("a") as conf:
+            conf.write("shared_buffers = 'a lot'\n")
+
+    incident = broken(herd, resource.instance, corrupt)
+    until(lambda: not of(resource.instance).is_open, "it is resolved", 120)
+    assert tried(incident) == [
+        ("restart_postgres", "give_up"),
+        ("kill_postgres", "give_up"),
+        ("rewrite_config", "mended"),
+    ]
+    until(lambda: available(Resource, [resource]), "back", 60)
+    assert not Page.objects.filter(incident=incident.pk).exists()
+
+
+def test_what_no_playbook_can_mend_calls_one_person_once_who_has_it_tried_again(herd: Herd):
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+    instance = resource.instance
+    control = Path(instance.data) / "global" / "pg_control"
+    incident = broken(herd, instance, lambda _data: control.rename(control.with_suffix(".gone")))
+    until(lambda: of(instance).state == "needs_human", "a person is called", 120)
+    assert [name for name, _outcome in tried(incident)] == ["restart_postgres", "kill_postgres", "rewrite_config"]
+    page = Page.objects.get(incident=incident.pk)
+    assert page.evidence["facts"] == {"state": "down"} and "Give up when" in page.runbook
+    control.with_suffix(".gone").rename(control)
+    desk.retry(of(instance), "test")
+    until(lambda: not of(instance).is_open, "it is resolved", 90)
+    until(lambda: available(Resource, [resource]), "back", 60)
+    page.refresh_from_db()
+    assert page.ended_at is not None

@@ -1,0 +1,102 @@
+"""A whole herdsite of its own, brought up as a person would: `manage.py up --empty`, with a database, keys and local
+hosts in a folder of its own. The test's process looks into the same database and asks as anybody would."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dj_database_url
+import psutil
+from django.conf import settings as django_settings
+from django.db import connection, connections
+
+from fleet import intents
+from fleet.models import Customer, Resource, Server
+from fleet.providers.local import spawn
+from fleet.providers.local.provider import LocalProvider
+from herdsite import wiring
+
+PATIENCE_S = 90
+
+
+def until(true: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
+    """Wait for something that must come; the test fails with `what` if it does not."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.05)
+
+
+class Herd:
+    """herdsite as `manage.py up` runs it, in `var`."""
+
+    def __init__(self, var: Path):
+        self.var = var
+        self.log = (var / "up.log").open("ab")
+        env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        argv = [sys.executable, "manage.py", "up", "--empty", "--port", "18080"]
+        self.up = spawn.start(argv, cwd=django_settings.BASE_DIR, env=env | {"HERDSITE_VAR": str(var)}, log=self.log)
+        until(lambda: "herdsite is up" in (var / "up.log").read_text() or self.up.poll() is not None, "up", 120)
+        assert self.up.poll() is None, (var / "up.log").read_text()
+
+    @property
+    def provider(self) -> LocalProvider:
+        return wiring.local_provider()
+
+    def processes(self, words: str) -> list[psutil.Process]:
+        """herdsite's own processes whose command line has these words; a cluster's forks have their parent's."""
+        found = []
+        for process in psutil.Process(self.up.pid).children(recursive=True):
+            try:
+                line = " ".join(process.cmdline())
+            except psutil.Error:
+                continue
+            if words in line and str(self.var / "hosts") not in line:
+                found.append(process)
+        return found
+
+    def grow(self, servers: int, production: int, starters: int) -> list[Resource]:
+        """Ask for a herd and wait until all of it is available."""
+        customer, _made = Customer.objects.get_or_create(name="live")
+        hosts = [
+            intents.create_server(f"live-{n}", actor="test", zone="abc"[n % 3], key=f"live/{n}") for n in range(servers)
+        ]
+        until(lambda: available(Server, hosts), "servers")
+        made = [
+            intents.create_resource(customer, plan, actor="test", key=f"live/{plan}/{n}")
+            for plan, count in (("standard-0", production), ("starter-0", starters))
+            for n in range(count)
+        ]
+        until(lambda: available(Resource, made), "resources")
+        return list(Resource.objects.filter(pk__in=[one.pk for one in made]).select_related("instance__server", "plan"))
+
+    def stop(self) -> None:
+        self.up.send_signal(signal.SIGINT)
+        try:
+            self.up.wait(60)
+        finally:
+            if self.up.poll() is None:
+                self.up.kill()
+            self.log.close()
+
+
+def available(model, things) -> bool:
+    return model.objects.filter(pk__in=[one.pk for one in things], state="available").count() == len(things)
+
+
+@contextmanager
+def elsewhere(url: str) -> Iterator[None]:
+    """The default database is another one for as long as this lasts."""
+    connections.close_all()
+    before = dict(connection.settings_dict)
+    parsed = dj_database_url.parse(url)
+    connection.settings_dict.update({name: parsed[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
+    try:
+        yield
+    finally:
+        connections.close_all()
+        connection.settings_dict.update(before)

@@ -1,0 +1,174 @@
+"""The web asks, the beat does: every URL and every admin action works although whatever reaches the fleet raises.
+
+The URLs are enumerated from the site itself. A new one is covered by being there; one with a parameter that is not
+known here fails the test until `samples` can fill it.
+"""
+
+import re
+import socket
+
+import paramiko
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from fleet.intents import VERBS
+from fleet.models import MEMBERS, Credential, Event, Intent, Worker
+from fleet.providers.local import spawn
+from fleet.providers.local.provider import LocalProvider
+from fleet.providers.ssh import SshProvider
+from fleet.transports import ssh
+from fleet.transports.sql import PsycopgSql
+from fleet.transports.ssh import SshShell
+from observations.models import Observation
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+class TouchedTheFleet(BaseException):
+    """Not an Exception, so that nothing on the way out takes it for one of its own."""
+
+
+REACHES = (
+    (SshShell, "run"),
+    (PsycopgSql, "fetch"),
+    (ssh, "scan"),
+    (paramiko.Transport, "__init__"),
+    (socket.socket, "connect"),
+    (socket.socket, "connect_ex"),
+    (spawn, "start"),
+    (spawn, "call"),
+    *((provider, verb) for provider in (LocalProvider, SshProvider) for verb in dir(provider) if verb[0] != "_"),
+)
+
+
+@pytest.fixture(autouse=True)
+def harmless(monkeypatch):
+    """Whatever leaves this process for the fleet raises."""
+
+    def touch(*_args, **_kwargs):
+        raise TouchedTheFleet
+
+    for owner, name in REACHES:
+        monkeypatch.setattr(owner, name, touch)
+
+
+@pytest.fixture
+def operator():
+    return User.objects.create_superuser("operator")
+
+
+@pytest.fixture
+def samples(operator):
+    """One row of every model that the admin shows."""
+    now = timezone.now()
+    resource = factories.resource(name="proud-walrus", instance=factories.instance(name="lucid-moose"))
+    instance = resource.instance
+    rows = [
+        *(resource, instance, instance.server, instance.timeline, resource.plan, resource.customer, operator),
+        Credential.objects.get(),
+        Group.objects.create(name="readers"),
+        Intent.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="restart", actor="x"),
+        Event.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="doubt", why="", actor="x"),
+        Worker.objects.create(name="box/7", queue="feel", started_at=now, seen_at=now),
+        Observation.objects.create(at=now, kind="server", subject=instance.server.pk, vantage="box/7", took_ms=1),
+    ]
+    return {type(row): row for row in rows}
+
+
+def key(row) -> str:
+    """As the admin writes it into an address."""
+    plain = f"{row.at.isoformat()}~{row.pk}" if isinstance(row, Observation) else str(row.pk)
+    return re.sub(r'[:/_#?;@&=+$,"\[\]<>%\n\\]', lambda found: f"_{ord(found[0]):02X}", plain)
+
+
+PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
+# Where nothing is, by intent: a row of no content type, and what the admin does not know.
+NOTHING = ("/admin/r/0/0/", "/admin/nowhere")
+
+
+def routes(resolver=None, prefix=""):
+    """Every address of the site as its pattern is written, and the names of the parameters in it."""
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(entry.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(entry, URLResolver):
+            yield from routes(entry, route)
+        elif isinstance(entry, URLPattern):
+            yield route
+
+
+def addresses(samples) -> list[str]:
+    """Every address of the site, with rows that there are."""
+    known = {"app_label": "fleet", "name": "proud-walrus", "url": "nowhere", "content_type_id": "0"}
+    known["id"] = str(samples[User].pk)
+    keys = {f"admin/{model._meta.app_label}/{model._meta.model_name}/": key(row) for model, row in samples.items()}
+    found = []
+    for route in routes():
+        values = known | {"object_id": next((key for start, key in keys.items() if route.startswith(start)), "0")}
+        found.append("/" + PARAMETER.sub(lambda part, values=values: values[part[1] or part[2]], route))
+    return found
+
+
+def test_it_would_be_noticed():
+    for owner, name in REACHES:
+        with pytest.raises(TouchedTheFleet):
+            getattr(owner, name)()
+
+
+def test_there_is_a_sample_of_every_model(samples):
+    assert set(admin.site._registry) == set(samples)
+
+
+@pytest.mark.parametrize("method", ["get", "post", "head"])
+@pytest.mark.parametrize("who", ["operator", "stranger"])
+def test_every_url_works_without_the_fleet(samples, operator, method, who):
+    for address in addresses(samples):
+        client = Client()
+        if who == "operator":
+            client.force_login(operator)
+        answer = getattr(client, method)(address)
+        assert answer.status_code < 500, address
+        if who == "operator":
+            assert (answer.status_code == 404) == (address in NOTHING), address
+
+
+@pytest.mark.parametrize("model", [*admin.site._registry], ids=lambda model: model.__name__)
+def test_every_action_works_without_the_fleet(samples, operator, rf, model):
+    client = Client()
+    client.force_login(operator)
+    request = rf.get("/")
+    request.user = operator
+    row, shown = samples[model], admin.site._registry[model]
+    for action in shown.get_actions(request):
+        chosen = {"action": action, "_selected_action": [str(row.pk)]}
+        address = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        between = client.post(address, chosen)
+        done = client.post(address, chosen | {"asked": "1", "reason": "a test", "confirm": str(row)})
+        assert (between.status_code, done.status_code) in ((200, 200), (200, 302)), action
+
+
+def test_every_verb_of_the_portal_works_without_the_fleet(samples, operator):
+    client = Client()
+    client.force_login(operator)
+    asked = 0
+    for kind, verbs in VERBS.items():
+        name = samples[MEMBERS[kind]].name
+        for verb in verbs:
+            answer = client.post(f"/things/{name}", {"verb": verb, "reason": "a test", "confirm": name})
+            assert answer.status_code in (302, 422), (kind, verb)
+            asked += answer.status_code == 302
+    assert asked == Intent.objects.filter(actor="operator").count() > 4
+
+
+def test_adding_works_without_the_fleet(samples, operator):
+    client = Client()
+    client.force_login(operator)
+    host = {"name": "host-z", "provider": "local", "zone": "a", "disk_mb": "2048", "capacity": "1"}
+    shop = {"customer": str(samples[MEMBERS["resource"]].customer_id), "plan": "standard-0", "major": "17"}
+    assert client.post("/admin/fleet/server/add/", host).status_code == 302
+    assert client.post("/admin/fleet/resource/add/", shop).status_code == 302
+    assert Intent.objects.filter(verb="create").count() == 2

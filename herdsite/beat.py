@@ -227,8 +227,15 @@ def _report(thoughts: Sequence[Thought], ours: set[UUID]) -> None:
         if (types or thought.judged.closed) and thought.loaded.member.pk in ours:
             closed, member = thought.judged.closed, thought.loaded.member
             found.append(desk.Found(member, types, closed, thought.facts, thought.evidence, thought.rule.row))
-    if found:
+    if not found:
+        return
+    try:
         desk.report(found)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        # What is wrong is reported again at the next beat; a bug in that must not keep the beats of others waiting.
+        log.exception("unreported", subjects=[one.member.name for one in found])
 
 
 def _frozen(thought: Thought) -> dict[str, object]:

@@ -187,7 +187,8 @@ NOTIFIERS = {
     "log": "incidents.notices.log.Log",
 }
 PAGE_AGAIN_S = float(_env("PAGE_AGAIN_S", "300"))  # until somebody acknowledges
-PAGES_PER_MINUTE = int(_env("PAGES_PER_MINUTE", "10"))  # of the whole herd; above that they are held, and one page says so
+# Of the whole herd; above that they are held, and one page says so.
+PAGES_PER_MINUTE = int(_env("PAGES_PER_MINUTE", "10"))
 PAGERDUTY_KEY = _env("PAGERDUTY_KEY")
 PAGERDUTY_URL = _env("PAGERDUTY_URL", "https://events.pagerduty.com")
 PAGERDUTY_SECRETS = [secret for secret in _env("PAGERDUTY_SECRET").split(",") if secret]  # of its webhooks to us

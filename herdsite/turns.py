@@ -18,8 +18,6 @@ from fleet.ports import Ports
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
 from herdsite import beat, wiring
-from incidents import work
-from incidents.telling import Telling
 from observations.record import Look
 
 log = structlog.get_logger("turn")
@@ -30,9 +28,19 @@ LONGEST_NAP_S = 0.2
 AWAY_S = 0.5
 
 
-# Rings of the apps above the fleet, by queue: each claims what is due, gives it its beats here and now, and returns how
-# many there were and how many went wrong.
-ROUNDS: dict[str, Sequence[Callable[[Ports, str, Telling], tuple[int, int]]]] = {policy.WORK: (work.go_round,)}
+@dataclass(frozen=True)
+class Round:
+    """A ring of an app above the fleet: `go` claims what is due, gives it its beats here and now, and returns how many
+    there were and how many went wrong; a turn goes `every_s` seconds."""
+
+    go: Callable[[Ports, str], tuple[int, int]]
+    every_s: float
+
+
+ROUNDS: dict[str, Sequence[Round]] = {
+    policy.WORK: (Round(wiring.mend, 0.1),),
+    policy.SLOW: (Round(wiring.send_notices, 1.0),),
+}
 
 _stopping = threading.Event()
 
@@ -68,6 +76,7 @@ class Turn:
     beats: int = 0
     errors: int = 0
     _flying: dict[Future[Look | None], _Claimed] = field(default_factory=dict)
+    _gone: dict[Round, float] = field(default_factory=dict)
 
     def run(self, budget_s: float) -> int:
         threads = settings.QUEUES[self.queue]["threads"]
@@ -93,10 +102,13 @@ class Turn:
             time.sleep(LONGEST_NAP_S if soon is None else min(max(soon, 0.01), LONGEST_NAP_S))
 
     def _go_round(self) -> None:
-        for go_round in ROUNDS.get(self.queue, ()):
-            beats, errors = go_round(self.ports, self.vantage, wiring.telling())
-            self.beats += beats
-            self.errors += errors
+        now = time.monotonic()
+        for ring_ in ROUNDS.get(self.queue, ()):
+            if now >= self._gone.get(ring_, 0.0) + ring_.every_s:
+                self._gone[ring_] = now
+                beats, errors = ring_.go(self.ports, self.vantage)
+                self.beats += beats
+                self.errors += errors
 
     def _let_go(self, error: Exception) -> None:
         """Our own database went away. Whatever was claimed is lost to us, its leases run out by themselves; the turn

@@ -8,6 +8,7 @@ from herdsite.portal.health import healthz, readyz
 from herdsite.portal.herd import herd
 from herdsite.portal.rings import rings
 from herdsite.portal.tables import tables
+from incidents.notices.inbound import pagerduty
 
 urlpatterns = [
     path("", herd, name="herd"),
@@ -16,5 +17,6 @@ urlpatterns = [
     path("rings", rings, name="rings"),
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
+    path("hooks/pagerduty", pagerduty, name="pagerduty"),
     path("admin/", admin.site.urls),
 ]

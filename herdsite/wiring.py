@@ -18,8 +18,9 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports.base import Host, Shell
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import Connections, SshShell, scan
+from incidents import work
 from incidents.notices import desk as notices
-from incidents.telling import Telling
+from incidents.notices import outbox
 
 
 class OnlyAsks(RuntimeError):
@@ -52,9 +53,14 @@ def provider(name: str) -> Provider:
         raise ImproperlyConfigured(f"No provider {name!r}: PROVIDERS knows {', '.join(settings.PROVIDERS)}.") from error
 
 
-def telling() -> Telling:
-    """How incidents reach people: the desk of notices, which writes its outbox."""
-    return notices
+def mend(ports: Ports, vantage: str) -> tuple[int, int]:
+    """Beats of incidents that are due; the desk of notices is whom they tell."""
+    return work.go_round(ports, vantage, notices)
+
+
+def send_notices(_ports: Ports, _vantage: str) -> tuple[int, int]:
+    """Messages that are due, by whatever channels are set up."""
+    return outbox.send_due(), 0
 
 
 def local_provider() -> LocalProvider:

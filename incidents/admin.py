@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-from fleet.admin.base import STATE_LABELS, ReadOnly, Undeletable
+from fleet.admin.base import STATE_LABELS, ReadOnly
 from fleet.admin.story import Section
 from incidents import desk, moving, story
 from incidents.models import BrakeRelease, Incident, Journal, PlaybookPolicy
@@ -116,14 +117,12 @@ class JournalAdmin(ReadOnly):
 
 
 @admin.register(PlaybookPolicy)
-class PlaybookPolicyAdmin(Undeletable):
+class PlaybookPolicyAdmin(ModelAdmin):
+    """A word that is taken back leaves what is said of more."""
+
     list_display = ("resolver", "plan", "resource", "mode")
     list_filter = ("mode", "resolver")
     autocomplete_fields = ("resource",)
-
-    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
-        """A word that is taken back leaves what is said of more."""
-        return request.user.has_perm("incidents.delete_playbookpolicy")
 
 
 @admin.register(BrakeRelease)

@@ -121,7 +121,8 @@ class Judged:
 def judge(kind: str, facts: Mapping[str, Any], streaks: Streaks) -> Judged:
     """Judge every alarm of the kind by one beat's facts. Pure."""
     after: dict[str, Any] = {}
-    opened, closed = [], []
+    opened: list[str] = []
+    closed: list[str] = []
     for alarm in BY_KIND[kind]:
         before = streaks.get(alarm.type, _AT_REST)
         is_open, count = step(alarm, alarm.when(facts), *before)

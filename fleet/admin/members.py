@@ -46,7 +46,7 @@ class MemberAdmin(ReadOnly):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         member = self.get_object(request, object_id) if self.has_view_permission(request) else None
-        told = {"sections": sections(member) if member else []}
+        told = {"sections": sections(member) if member else [], "in_portal": True}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | told)
 
 

@@ -17,7 +17,13 @@ LATE = timedelta(seconds=LONGEST_S)
 # Something is always due within the longest interval; this much later still means that nobody looks.
 SILENT = timedelta(seconds=LONGEST_S + 5)
 
-PLURALS = {"server": "Servers", "instance": "Instances", "resource": "Resources"}
+
+def plural(kind: str) -> str:
+    """A kind's heading: "Servers"."""
+    return f"{kind.capitalize()}s"
+
+
+PLURALS = {kind: plural(kind) for kind in MEMBERS}
 # Where each kind's zone stands. What has no place yet has none.
 ZONES = {"server": "zone", "instance": "server__zone", "resource": "instance__server__zone"}
 

@@ -11,7 +11,7 @@ from fleet.models import Worker
 from fleet.policy import LONGEST_S
 from fleet.workers import GONE_S
 from herdsite.portal.access import operators_only
-from herdsite.portal.census import PLURALS
+from herdsite.portal.census import plural
 from herdsite.portal.live import database_now, live
 from herdsite.portal.shown import Moment, moment
 
@@ -64,7 +64,7 @@ def rings(request: HttpRequest) -> HttpResponse:
 def _rings() -> tuple[Ring, ...]:
     return tuple(
         Ring(
-            PLURALS[standing.kind],
+            plural(standing.kind),
             standing.queue,
             standing.members,
             standing.due,

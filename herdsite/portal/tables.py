@@ -10,14 +10,18 @@ from fleet.rules import ANY, Rule
 from fleet.states import STATES, State
 from fleet.think import LIFE
 from herdsite.portal.access import operators_only
-from herdsite.portal.census import PLURALS
+from herdsite.portal.census import plural
+from incidents.life import LIFE as INCIDENT_LIFE
+
+TABLES = LIFE | {"incident": INCIDENT_LIFE}
 
 
 @operators_only
 @require_safe
 def tables(request: HttpRequest) -> HttpResponse:
     shown = [
-        {"kind": kind, "label": PLURALS[kind], "rows": [_shown(rule) for rule in table]} for kind, table in LIFE.items()
+        {"kind": kind, "label": plural(kind), "rows": [_shown(rule) for rule in table]}
+        for kind, table in TABLES.items()
     ]
     return render(request, "portal/tables.html", {"tables": shown})
 

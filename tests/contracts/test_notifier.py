@@ -5,296 +5,30 @@ import base64
 import hashlib
 import hmac
 import json
-import socketserver
 import threading
-from collections import deque
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email import message_from_bytes, policy
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import replace
 
 import pytest
+from notifier_rigs import FAULTY, KEY, MESSAGE, RIGS, SECRET, EmailRig, PagerDutyRig, WebhookRig
+from receivers import Answer
 from sshd import free_port
 from structlog.testing import capture_logs
 
-from incidents.notices import pagerduty, webhook
+from incidents.notices import webhook
 from incidents.notices.base import (
     ACCEPTED,
     ACKNOWLEDGE,
     CRITICAL,
     LATER,
-    PAGE,
     REFUSED,
     RESOLVE,
     SLOWED_S,
     Delivery,
-    Message,
 )
-from incidents.notices.fake import FakeNotifier
 from incidents.notices.log import Log
-from incidents.notices.mail import Email, email_settings
+from incidents.notices.mail import email_settings
 from incidents.notices.pagerduty import PagerDuty
 from incidents.notices.webhook import Webhook
-
-KEY = "0123456789abcdef0123456789abcdef"
-SECRET = "a secret shared with one receiver"
-MESSAGE = Message(
-    id="6d0c2cf2-5f6e-4b56-9bb2-b0a5ea2d9a11",
-    action=PAGE,
-    thread="herdsite/incident/0d9ea1b5-4a0b-47ff-9ff7-4f4f7d3c8f0e/1",
-    recipient="ann@example.com",
-    subject="acme-orders does not answer: it's dürr",
-    body="Two lines\nof text.\n",
-    at=datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
-    severity=CRITICAL,
-    source="acme-orders",
-    details={
-        "type": "instance_down",
-        "component": "instance",
-        "group": "acme-orders",
-        "evidence": {"ssh": True, "sql": ["a", "b"]},
-        "runbook": "Look first.",
-        "url": "https://herd.example/things/instance/acme-orders",
-    },
-)
-
-
-@dataclass
-class Answer:
-    status: int = 202
-    body: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    hang: bool = False
-
-
-class HttpServer(ThreadingHTTPServer):
-    """Keeps what it got in `requests`, answers with `answers` in turn; hangs until it is closed when told to."""
-
-    daemon_threads = True
-
-    def __init__(self, check=lambda path, body: None):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.check, self.requests, self.answers, self.closed = check, [], deque(), threading.Event()
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def close(self):
-        self.closed.set()
-        self.shutdown()
-        self.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.requests.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-        wrong = self.server.check(self.path, body)
-        ok = json.dumps({"status": "success", "message": "processed", "dedup_key": "k"})
-        answer = self.server.answers.popleft() if self.server.answers else Answer(body=ok)
-        if wrong:
-            answer = Answer(400, json.dumps({"status": "invalid event", "errors": [wrong]}))
-        if answer.hang:
-            self.server.closed.wait()
-            return
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.send_header("content-length", str(len(answer.body.encode())))
-        self.end_headers()
-        self.wfile.write(answer.body.encode())
-
-    do_GET = do_POST
-
-    def log_message(self, *_args):
-        pass
-
-
-def invalid_event(path, raw):
-    """What PagerDuty's Events API v2 would say is wrong with an event, or None."""
-    event = json.loads(raw)
-    if path != "/v2/enqueue" or len(raw) > 512 * 1024:
-        return "path or size"
-    if set(event) - {"routing_key", "event_action", "dedup_key", "payload", "links", "images", "client", "client_url"}:
-        return f"unknown fields in {sorted(event)}"
-    if len(event["routing_key"]) != 32 or not 0 < len(event["dedup_key"]) <= 255:
-        return "keys"
-    if event["event_action"] != "trigger":
-        return None if event["event_action"] in ("acknowledge", "resolve") and "payload" not in event else "action"
-    payload = event["payload"]
-    optional = {"timestamp", "component", "group", "class", "custom_details"}
-    if set(payload) - optional != {"summary", "source", "severity"}:
-        return f"payload has {sorted(payload)}"
-    if not 0 < len(payload["summary"]) <= 1024 or not payload["source"]:
-        return "summary or source"
-    if payload["severity"] not in ("critical", "error", "warning", "info"):
-        return "severity"
-    if datetime.fromisoformat(payload["timestamp"]).tzinfo is None:
-        return "timestamp"
-    if not isinstance(payload["custom_details"], dict):
-        return "custom_details"
-    return None if all(set(link) == {"href", "text"} for link in event.get("links", [])) else "links"
-
-
-class SmtpServer(socketserver.ThreadingTCPServer):
-    """As much of SMTP as it takes to get a mail. `answers` are given to RCPT in turn, "hang" hangs there."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Smtp)
-        self.mails, self.answers, self.rcpts, self.closed = [], deque(), 0, threading.Event()
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self):
-        self.closed.set()
-        self.shutdown()
-        self.server_close()
-
-
-class _Smtp(socketserver.StreamRequestHandler):
-    def handle(self):
-        with suppress(ConnectionError):
-            self.say("220 here")
-            while line := self.rfile.readline():
-                verb = line[:4].upper()
-                if verb == b"RCPT":
-                    self.server.rcpts += 1
-                    answer = self.server.answers.popleft() if self.server.answers else "250 ok"
-                    if answer == "hang":
-                        self.server.closed.wait()
-                        return
-                    self.say(answer)
-                elif verb == b"DATA":
-                    self.say("354 go on")
-                    lines = iter(self.rfile.readline, b".\r\n")
-                    self.server.mails.append(message_from_bytes(b"".join(lines), policy=policy.default))
-                    self.say("250 taken")
-                else:
-                    self.say("250 ok")
-                    if verb == b"QUIT":
-                        return
-
-    def say(self, text):
-        self.wfile.write(text.encode() + b"\r\n")
-
-
-class FakeRig:
-    secrets = ()
-
-    def __init__(self, _settings, _monkeypatch):
-        self.notifier = FakeNotifier()
-
-    def will(self, outcome):
-        waits = {"slowed": 60.0}
-        final = Delivery(REFUSED, "400 no") if outcome == "refused" else Delivery(LATER, outcome, waits.get(outcome))
-        self.notifier.outcomes.append(final)
-
-    def arrived(self):
-        return [(one.id, one.subject) for one in self.notifier.sent]
-
-    def attempts(self):
-        return len(self.notifier.tried)
-
-    def close(self):
-        pass
-
-
-class HttpRig:
-    statuses = {
-        "refused": Answer(400, f"bad: {KEY} {SECRET}\nnext line"),
-        "slowed": Answer(429, "slower"),
-        "broken": Answer(503, f"down {KEY} {SECRET}"),
-        "hangs": Answer(hang=True),
-    }
-
-    def will(self, outcome):
-        self.server.answers.append(self.statuses[outcome])
-
-    def attempts(self):
-        return len(self.server.requests)
-
-    def close(self):
-        self.server.close()
-
-
-class WebhookRig(HttpRig):
-    secrets = (SECRET,)
-
-    def __init__(self, _settings, monkeypatch):
-        monkeypatch.setattr(webhook, "READ_S", 0.3)
-        self.server = HttpServer()
-        self.notifier = Webhook(self.server.url + "/hook", SECRET)
-
-    def arrived(self):
-        bodies = [(headers["webhook-id"], json.loads(body)) for _path, headers, body in self.server.requests]
-        return [(id, body["subject"]) for id, body in bodies]
-
-
-class PagerDutyRig(HttpRig):
-    secrets = (KEY,)
-
-    def __init__(self, _settings, monkeypatch):
-        monkeypatch.setattr(pagerduty._Once, "timeout", 0.3)
-        self.server = HttpServer(invalid_event)
-        self.notifier = PagerDuty(KEY, self.server.url)
-
-    def arrived(self):
-        """PagerDuty knows an alert by its deduplication key, and only a trigger says what it is about."""
-        ids = {MESSAGE.thread: MESSAGE.id}
-        events = [json.loads(body) for _path, _headers, body in self.server.requests]
-        return [(ids[one["dedup_key"]], one.get("payload", {}).get("summary", MESSAGE.subject)) for one in events]
-
-
-class EmailRig:
-    secrets = (SECRET,)
-
-    def __init__(self, settings, _monkeypatch):
-        self.server = SmtpServer()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        for name, value in email_settings(f"smtp://127.0.0.1:{self.server.server_address[1]}").items():
-            setattr(settings, name, value)
-        settings.EMAIL_TIMEOUT = 0.3
-        settings.EMAIL_HOST_PASSWORD = SECRET  # without a user nobody logs in: only an answer could give it away
-        self.notifier = Email()
-
-    def will(self, outcome):
-        answers = {"refused": f"550 nobody {SECRET}", "slowed": "450 later", "broken": "421 closing", "hangs": "hang"}
-        self.server.answers.append(answers[outcome])
-
-    def arrived(self):
-        return [(mail["message-id"].strip("<>").split("@")[0], mail["subject"]) for mail in self.server.mails]
-
-    def attempts(self):
-        return self.server.rcpts
-
-    def close(self):
-        self.server.close()
-
-
-class LogRig:
-    def __init__(self, _settings, _monkeypatch):
-        self.notifier, self._capturing = Log(), capture_logs()
-        self.lines = self._capturing.__enter__()
-
-    def arrived(self):
-        return [(line["id"], line["subject"]) for line in self.lines]
-
-    def attempts(self):
-        return len(self.lines)
-
-    def close(self):
-        self._capturing.__exit__(None, None, None)
-
-
-# The log can't fail: it is held against the part of the contract that is about success.
-FAULTY = {"fake": FakeRig, "email": EmailRig, "webhook": WebhookRig, "pagerduty": PagerDutyRig}
-
-
-RIGS = FAULTY | {"log": LogRig}
 
 
 @pytest.fixture(params=RIGS)

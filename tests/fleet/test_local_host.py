@@ -242,6 +242,13 @@ def test_a_host_that_was_told_to_end_by_somebody_who_then_died_ends_by_itself(ho
     until(lambda: hosts.provider.describe("one").state == STOPPED, "it ends")
 
 
+def test_a_host_whose_folder_was_removed_ends(hosts):
+    hosts.boot("one")
+    host = processes.host(hosts.place("one"))
+    shutil.rmtree(hosts.place("one").home)
+    until(lambda: not host.is_running() or host.status() == psutil.STATUS_ZOMBIE, "it ends")
+
+
 def test_a_person_who_looks_around_in_a_home_is_not_killed(hosts):
     hosts.boot("one")
     person, terminal = pty.fork()

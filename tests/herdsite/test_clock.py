@@ -17,6 +17,18 @@ from observations import retention
 pytestmark = pytest.mark.django_db
 
 
+def hang_up() -> None:
+    """Close the session of the thread that calls."""
+    connection.close()
+
+
+def session() -> int:
+    """The server's process for the thread that calls."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
 @pytest.fixture
 def another():
     """A clock in another session. Both give the lock back in the end."""
@@ -26,7 +38,7 @@ def another():
             return pool.submit(what).result()
 
         yield ask
-        ask(connection.close)
+        ask(hang_up)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock_all()")
 
@@ -41,7 +53,8 @@ def test_one_of_two_clocks_is_elected_and_stays_so(another) -> None:
 def test_when_it_dies_the_other_ticks(another) -> None:
     assert another(clock.elected)
     assert not clock.elected()
-    another(connection.close)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 20000)", [another(session)])
     assert clock.elected()
 
 

@@ -12,7 +12,7 @@ from fleet import intents, lifecycle
 from fleet.lifecycle import Because
 from fleet.models import Event, Intent, Resource
 from fleet.states import DESTROYED, DESTROYING, DOWN, UNCERTAIN
-from fleet.think import LIFE
+from herdsite.portal.tables import TABLES
 from observations.models import Observation
 from tests import factories
 
@@ -213,7 +213,7 @@ def test_only_the_recent_past_is_shown(client, operator, walrus):
 
 def test_the_tables_are_shown_row_by_row(client, operator):
     page = text(client.get("/tables"))
-    for kind, table in LIFE.items():
+    for kind, table in TABLES.items():
         for rule in table:
             row = html.unescape(re.search(rf'<tr id="{kind}-{rule.row}">.*?</tr>', page, re.DOTALL).group(0))
             assert str(rule.when) in row and str(rule.then) in row and rule.because in row

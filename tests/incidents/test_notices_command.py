@@ -64,8 +64,10 @@ def test_a_rota_with_nobody_on_it_is_a_failure(board):
     assert error
 
 
-def test_nothing_configured_is_a_failure(board):
-    assert run()[1] == "No channel is configured: nobody can be paged."
+@pytest.mark.parametrize("channels", [(), ("log",)])
+def test_a_log_alone_wakes_nobody(board, channels):
+    board.has(*channels)
+    assert run()[1] == "No channel is configured that reaches a person: nobody can be paged."
 
 
 def test_a_channel_that_there_is_not(board):

@@ -1,5 +1,7 @@
 """A live herd that mends itself: real PostgreSQL is broken, and the incident's own journal tells what became of it."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,11 @@ def of(instance: Instance) -> Incident | None:
 
 
 def broken(herd: Herd, instance: Instance, how) -> Incident:
-    """Break what is on its disk, kill it, and wait for the incident."""
+    """Break what is on its disk, kill it, and wait for the incident, which is another one than before."""
+    before = of(instance)
     how(Path(instance.data))
     chaos.kill_postgres(herd.provider, instance.server.name, instance.data)
-    until(lambda: of(instance), "an incident opens", 60)
+    until(lambda: of(instance) != before, "an incident opens", 60)
     incident = of(instance)
     assert incident is not None
     return incident
@@ -62,6 +65,32 @@ def test_what_the_first_playbooks_cant_mend_a_later_one_does(herd: Herd):
     ]
     until(lambda: available(Resource, [resource]), "back", 60)
     assert not Page.objects.filter(incident=incident.pk).exists()
+
+
+def test_a_postgres_that_is_frozen_is_killed_and_started(herd: Herd):
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+    before = of(resource.instance)
+    postmaster = int((Path(resource.instance.data) / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)
+    until(lambda: of(resource.instance) != before, "an incident opens", 90)
+    incident = of(resource.instance)
+    until(lambda: not of(resource.instance).is_open, "it is resolved", 200)
+    assert tried(incident)[-1] in [("restart_postgres", "mended"), ("kill_postgres", "mended")]
+    until(lambda: available(Resource, [resource]), "back", 60)
+    assert not Page.objects.filter(incident=incident.pk).exists()
+
+
+def test_a_host_that_died_is_switched_on_and_what_lived_on_it_comes_back_with_one_incident_at_work(herd: Herd):
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+    server = resource.instance.server
+    chaos.kill_host(herd.provider, server.name)
+    down = Incident.objects.filter(subject=server.pk, type__in=("server_down", "server_unreachable"))
+    until(down.exists, "an incident opens", 90)
+    until(lambda: not down.get().is_open, "the server is mended", 200)
+    until(lambda: available(Resource, [resource]), "back", 90)
+    until(lambda: not Incident.objects.exclude(state="resolved").exists(), "nothing is left open", 60)
+    assert tried(down.get()) == [("restart_server", "mended")]
+    assert not Page.objects.filter(created_at__gte=down.get().created_at).exists()
 
 
 def test_what_no_playbook_can_mend_calls_one_person_once_who_has_it_tried_again(herd: Herd):

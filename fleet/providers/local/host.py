@@ -46,7 +46,7 @@ class Door(asyncssh.SSHServer):
 
 
 async def serve(place: Place) -> None:
-    """Boot, then be the host until killed."""
+    """Boot, then be the host until killed, or until the host's folder is gone."""
     record = place.read()
     init = Init()
     place.put(place.boot_id, f"{uuid.uuid4()}\n", 0o644)
@@ -70,7 +70,7 @@ async def serve(place: Place) -> None:
     place.put(place.ready, str(os.getpid()))
     if place.ballast.exists():
         disk.limit(0, full=True)
-    while True:
+    while place.exists:
         await asyncio.sleep(LOOK)
         wire.look()
         init.bury()

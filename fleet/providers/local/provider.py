@@ -54,7 +54,7 @@ class LocalProvider:
             if not place.exists:
                 self._make_room()
                 self._furnish(place, zone, disk_mb)
-            if not place.pid.exists():
+            if not place.pid.exists():  # new, or somebody died here the last time
                 self._boot(place)
 
     def describe(self, name: str) -> Machine:
@@ -63,6 +63,8 @@ class LocalProvider:
             record, key, state = place.read(), place.public_key.read_text(), _state(place)
         except FileNotFoundError:
             return Machine(ABSENT)
+        except OSError as error:
+            raise ProviderError(f"can't tell what the local host {name} does: {error}") from error
         return Machine(
             state=state,
             address=record.address,

@@ -2,6 +2,7 @@ import getpass
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
 
 from fleet import intents
 from fleet.models import Customer
@@ -19,17 +20,19 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        customer, _made = Customer.objects.get_or_create(name=options["customer"])
         try:
-            resource = intents.create_resource(
-                customer,
-                options["plan"],
-                actor=f"{getpass.getuser()} (command line)",
-                name=options["name"],
-                zone=options["zone"],
-                major=options["major"],
-                reason=options["reason"],
-            )
+            # A refusal leaves no new customer behind.
+            with transaction.atomic():
+                customer, _made = Customer.objects.get_or_create(name=options["customer"])
+                resource = intents.create_resource(
+                    customer,
+                    options["plan"],
+                    actor=f"{getpass.getuser()} (command line)",
+                    name=options["name"],
+                    zone=options["zone"],
+                    major=options["major"],
+                    reason=options["reason"],
+                )
         except intents.AskError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"asked: create {resource.name}; see: manage.py explain {resource.name}")

@@ -47,13 +47,15 @@ class Command(NamedCommand):
 def ponder(member: Member, look: bool) -> beat.Thought:
     """Think about one thing, outside of any ring: nothing is changed and nothing recorded."""
     claim = ring.Claim(uuid4(), [member.pk], datetime.now(UTC))
-    loaded = context.load_one(member, vantage(), claim)
+    # The last facts are thought about as whoever felt them would: ours would be one more vantage in the evidence.
+    who = vantage() if look or not member.vantage else member.vantage
+    loaded = context.load_one(member, who, claim)
     felt = (
         beat.look_at(loaded, wiring.ports())
         if look
         else Look(member.KIND, member.pk, member.felt_at or claim.now, 0, False, dict(member.facts), {})
     )
-    return beat.ponder(loaded, claim, felt, vantage())
+    return beat.ponder(loaded, claim, felt, who)
 
 
 def _unit(name: str) -> str:

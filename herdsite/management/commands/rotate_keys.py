@@ -4,6 +4,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from fleet.models import Credential
+from incidents.models import Hook
 
 
 class Command(BaseCommand):
@@ -14,6 +15,12 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         with transaction.atomic():
-            credentials = list(Credential.objects.select_for_update())
-            Credential.objects.bulk_update(credentials, ["secret"], batch_size=500)
-        self.stdout.write(f"{len(credentials)} secrets are encrypted with the first key now")
+            count = sum(_again(model) for model in (Credential, Hook))
+        self.stdout.write(f"{count} secrets are encrypted with the first key now")
+
+
+def _again(model: Any) -> int:
+    """Read and write every secret of a model; how many there were."""
+    rows = list(model.objects.select_for_update())
+    model.objects.bulk_update(rows, ["secret"], batch_size=500)
+    return len(rows)

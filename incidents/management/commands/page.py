@@ -16,11 +16,11 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         names = [options["channel"]] if options["channel"] else settings.PAGING
-        results = [self._prove(name) for name in names]
-        if False in results:
+        results = {name: self._prove(name) for name in names}
+        if False in results.values():
             raise CommandError("Pages do not get through by every channel.")
-        if True not in results:
-            raise CommandError("No channel is configured: nobody can be paged.")
+        if not any(works for name, works in results.items() if name != "log" or options["channel"]):
+            raise CommandError("No channel is configured that reaches a person: nobody can be paged.")
 
     def _prove(self, name: str) -> bool | None:
         """Whether it works; None if it is not configured."""

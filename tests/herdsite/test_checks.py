@@ -1,0 +1,151 @@
+"""`manage.py check` finds what is wrong before a beat does; each check fires, and says what to do."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.core.checks import CheckMessage, registry, run_checks
+
+import fleet.checks
+import herdsite.checks
+import observations.checks
+from fleet import policy
+from fleet.conditions import always, yes
+from fleet.rules import Rule, do
+from fleet.think import LIFE
+from observations.probes.table import PROBES
+
+
+def told(found: list[CheckMessage]) -> set[str]:
+    for message in found:
+        assert message.hint, f"{message.id} does not say what to do"
+    return {message.id for message in found}
+
+
+def words(found: list[CheckMessage]) -> str:
+    return " ".join(message.msg for message in found)
+
+
+def test_as_it_is_all_is_well() -> None:
+    assert run_checks(include_deployment_checks=False) == []
+
+
+def test_every_check_of_ours_is_registered() -> None:
+    ours = {fleet.checks.tables, fleet.checks.leases, observations.checks.probes}
+    ours |= {herdsite.checks.turns, herdsite.checks.vantage, herdsite.checks.keys}
+    assert ours <= set(registry.registry.get_checks())
+    assert herdsite.checks.production not in registry.registry.get_checks()
+    assert herdsite.checks.production in registry.registry.get_checks(include_deployment_checks=True)
+
+
+def test_a_row_that_names_no_action(monkeypatch) -> None:
+    row = Rule(1, "available", yes("ssh"), do("dance"), "why not")
+    monkeypatch.setitem(LIFE, "server", (row, *LIFE["server"]))
+    found = fleet.checks.tables()
+    assert told(found) == {"herdsite.E001"}
+    assert words(found) == "server row 1: there is no action 'dance'"
+    assert "fleet/think/server.py" in str(found[0].hint)
+
+
+def test_an_action_that_another_kind_has_is_none(monkeypatch) -> None:
+    row = Rule(1, "available", yes("ssh"), do("place"), "why not")
+    monkeypatch.setitem(LIFE, "server", (row, *LIFE["server"]))
+    assert told(fleet.checks.tables()) == {"herdsite.E001"}
+
+
+def test_a_row_that_acts_on_nothing(monkeypatch) -> None:
+    row = Rule(1, "available", always, do("create_machine"), "why not")
+    monkeypatch.setitem(LIFE, "server", (row, *LIFE["server"]))
+    assert "acts although nothing is known" in words(fleet.checks.tables())
+
+
+def test_a_lease_that_its_beat_outlasts(monkeypatch) -> None:
+    monkeypatch.setattr(policy, "LEASE_MARGIN_S", 0.0)
+    assert told(fleet.checks.leases()) == {"herdsite.E002"}
+    monkeypatch.setattr(policy, "LEASE_MARGIN_S", 0.5)
+    assert fleet.checks.leases() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"kind": "planet"}, "looks at 'planet'"),
+        ({"over": "smoke"}, "goes over 'smoke'"),
+        ({"timeout": 99.0}, "may take 99 s, and its wire has"),
+        ({"fills": ("happiness",)}, "fills 'happiness', which is not in the catalogue"),
+        ({"states": ("asleep",)}, "is for 'asleep', a state that a server does not have"),
+    ],
+)
+def test_a_probe_that_nobody_could_use(changes: dict[str, Any], wrong: str, monkeypatch) -> None:
+    first = next(probe for probe in PROBES if probe.kind == "server")
+    monkeypatch.setattr(observations.checks, "PROBES", (*PROBES, replace(first, name="odd", **changes)))
+    found = observations.checks.probes()
+    assert told(found) == {"herdsite.E003"}
+    assert wrong in words(found)
+
+
+def test_two_probes_of_one_name(monkeypatch) -> None:
+    monkeypatch.setattr(observations.checks, "PROBES", (*PROBES, PROBES[0]))
+    assert words(observations.checks.probes()) == f"There is more than one probe {PROBES[0].name!r}."
+
+
+@pytest.mark.parametrize(
+    ("cluster", "wrong"),
+    [
+        ({"timeout": 21}, "a turn may take"),
+        ({"retry": 60, "timeout": 60}, "its retry of 60 s must be above its timeout of 60 s"),
+        ({"max_attempts": 2}, "max_attempts must be 1, it is 2"),
+        ({"ack_failures": False}, "ack_failures must be True, it is False"),
+        ({"save_limit": 250}, "save_limit must be -1, it is 250"),
+    ],
+)
+def test_a_cluster_that_would_end_a_turn_or_double_it(cluster: dict[str, Any], wrong: str, settings) -> None:
+    clusters = settings.Q_CLUSTER["ALT_CLUSTERS"]
+    settings.Q_CLUSTER = settings.Q_CLUSTER | {"ALT_CLUSTERS": clusters | {"work": clusters["work"] | cluster}}
+    found = herdsite.checks.turns()
+    assert told(found) == {"herdsite.E004"}
+    assert f"Q_CLUSTER for 'work': {wrong}" in words(found)
+
+
+def test_a_turn_whose_budget_leaves_no_time_for_its_last_beat(settings) -> None:
+    settings.TURN_BUDGET_S = 59
+    assert len(herdsite.checks.turns()) == len(policy.QUEUES)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_a_queue_without_workers(workers: int, settings) -> None:
+    settings.QUEUES = settings.QUEUES | {"suspect": {"workers": workers, "threads": 8}}
+    found = herdsite.checks.turns()
+    assert told(found) == {"herdsite.E005"}
+    assert "HERDSITE_SUSPECT_WORKERS" in str(found[0].hint)
+
+
+@pytest.mark.parametrize("vantage", ["", "zone/a", "x" * 71])
+def test_a_vantage_that_can_be_none(vantage: str, settings) -> None:
+    settings.VANTAGE = vantage
+    assert told(herdsite.checks.vantage()) == {"herdsite.E006"}
+
+
+def test_a_key_that_is_none(settings) -> None:
+    settings.FERNET_KEYS = [*settings.FERNET_KEYS, "hunter2"]
+    found = herdsite.checks.keys()
+    assert told(found) == {"herdsite.E007"}
+    assert words(found) == "Encryption key 2 of 2 is not a Fernet key."
+    assert "hunter2" not in words(found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ids"),
+    [
+        ({}, set()),
+        ({"FERNET_KEYS": []}, {"herdsite.E008"}),
+        ({"SECRET_KEY": ""}, {"herdsite.E009"}),
+        ({"DEBUG": True}, {"herdsite.E010"}),
+    ],
+)
+def test_what_must_not_go_into_production(changes: dict[str, Any], ids: set[str], monkeypatch) -> None:
+    deployed = LazySettings()
+    deployed.configure(**({"FERNET_KEYS": ["a key"], "SECRET_KEY": "another", "DEBUG": False} | changes))
+    monkeypatch.setattr(herdsite.checks, "settings", deployed)
+    assert told(herdsite.checks.production()) == ids

@@ -7,7 +7,7 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
 from fleet.models import Instance, Member, Resource, Server
@@ -21,7 +21,8 @@ from incidents.watch import PAGE
 # It is over when no more than half of that share is left.
 SHARE, LEAST, WITHIN_S = 0.5, 2, 300
 # What waits for a storm to be over; that a disk fills does not.
-HELD = ("server_down", "server_unreachable", "instance_down", "resource_down")
+HELD = ("server_down", "server_unreachable", "instance_down", "resource_down", "stuck")
+ILL = Q(state__in=(UNCERTAIN, DOWN))
 _SPACE = uuid.UUID("6f0f5d0e-3c0a-4b53-9f0c-2f4be2d0a2b7")
 
 
@@ -41,15 +42,20 @@ def storm_over(member: Member) -> Incident | None:
     for scope in scopes(member):
         if released(scope):
             continue
-        found = desk.open_incidents().filter(type=STORM, subject=_id(scope)).first()
-        if found or (begins(scope) and (found := _open(scope))):
+        storm = desk.open_incidents().filter(type=STORM, subject=_id(scope))
+        if not storm.exists() and begins(scope):
+            _open(scope)
+        if found := storm.first():
             return found
     return None
 
 
 def begins(scope: str) -> bool:
-    """Whether so many of its servers have fallen ill lately that it is a storm."""
-    ill, all_ = _count(scope, Q(state_since__gt=Now() - timedelta(seconds=WITHIN_S)))
+    """Whether so many of its servers have fallen ill within minutes of the last one that it is a storm."""
+    last = _servers(scope).filter(ILL).aggregate(at=Max("state_since"))["at"]
+    if last is None:
+        return False
+    ill, all_ = _count(scope, Q(state_since__gt=last - timedelta(seconds=WITHIN_S)))
     return ill >= LEAST and ill >= SHARE * all_
 
 
@@ -87,12 +93,14 @@ def _open(scope: str) -> Incident | None:
 
 def _count(scope: str, lately: Q | None = None) -> tuple[int, int]:
     """How many of its servers are in doubt, and how many there are."""
+    found = _servers(scope).aggregate(ill=Count("pk", ILL & (lately or Q())), all=Count("pk"))
+    return found["ill"], found["all"]
+
+
+def _servers(scope: str) -> Any:
     place, _, name = scope.partition("/")
     where = Q(**{place: name}) if name else Q()
-    ill = Q(state__in=(UNCERTAIN, DOWN)) & (lately or Q())
-    alive = Server.objects.filter(where).exclude(state__in=(CREATING, DESTROYING, DESTROYED))
-    found = alive.aggregate(ill=Count("pk", ill), all=Count("pk"))
-    return found["ill"], found["all"]
+    return Server.objects.filter(where).exclude(state__in=(CREATING, DESTROYING, DESTROYED))
 
 
 def _server(member: Member) -> Server | None:

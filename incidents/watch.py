@@ -63,13 +63,23 @@ def said(name: str) -> Condition:
 off = named("its provider says that it does not run", is_("machine", "stopped", "paused", "absent"))
 # A provider that can't tell must not keep a dead server from being anybody's business: here alone, not known is no.
 not_off = Condition("its provider does not say that it is off", ("machine",), lambda facts: off(facts) is not True)
-too_long = named(
-    "it has been on its way for too long",
-    (state(CREATING) & over("state_s", 900))
-    | (state(DESTROYING) & over("state_s", 900))
-    | (state(CHANGING_OVER) & over("state_s", 600))
-    | (state(UNCERTAIN) & over("state_s", 600))
-    | (state(RETIRING) & over("state_s", 24 * HOUR_S)),
+
+
+# How long a thing may be on its way, by the state that it is in (s).
+DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600, RETIRING: 24 * HOUR_S}
+
+
+def _overdue(facts: Mapping[str, Any]) -> bool | None:
+    state, since = facts["state"], facts["state_s"]
+    if state is None or (state in DEADLINES_S and since is None):
+        return None
+    return state in DEADLINES_S and since > DEADLINES_S[state]
+
+
+too_long = Condition(
+    f"state_s > its deadline: {', '.join(f'{name} {limit:g}' for name, limit in DEADLINES_S.items())}",
+    ("state", "state_s"),
+    _overdue,
 )
 
 # fmt: off

@@ -30,9 +30,9 @@ def claim(n: int = 10, queue: str = policy.FEEL, vantage: str = HERE) -> ring.Cl
 
 
 def test_what_is_due_is_claimed_oldest_first_and_no_more_than_asked() -> None:
-    late, latest = server(5), server(9)
-    server(1)
+    early, late, latest, _least = server(3), server(5), server(9), server(1)
     assert set(claim(2).ids) == {late.pk, latest.pk}
+    assert list(claim(1).ids) == [early.pk]
 
 
 def test_what_is_not_due_or_not_of_the_queue_is_left() -> None:

@@ -54,11 +54,22 @@ def test_a_few_are_no_storm(scene, servers: int, ill: int):
     assert not Incident.objects.filter(type="storm").exists()
 
 
-def test_what_fell_ill_long_ago_makes_no_storm(scene):
-    zone("a", 4, ill=4)
+def test_what_fell_ill_one_after_the_other_over_hours_makes_no_storm(scene):
     zone("b", 8)
-    Server.objects.filter(zone="a").update(state_since=Now() - timedelta(seconds=brake.WITHIN_S + 1))
+    for hours, server in enumerate(zone("a", 4, ill=4)):
+        Server.objects.filter(pk=server.pk).update(state_since=Now() - timedelta(hours=hours))
     assert scene.beat(raise_alarm(dead("a"), "server_down")).state == "resolving"
+
+
+def test_a_herd_that_has_been_in_doubt_for_long_is_one_page(scene):
+    """Our own vantage is blind: nothing was ever confirmed to be down."""
+    zone("a", 4, ill=4)
+    Server.objects.update(state="uncertain", state_since=Now() - timedelta(seconds=700))
+    raised = [raise_alarm(server, "stuck") for server in Server.objects.all()]
+    assert {scene.beat(incident, 2).state for incident in raised} == {"waiting"}
+    storm = Incident.objects.get(type="storm")
+    scene.beat(storm, 2)
+    assert scene.pages == [storm.name]
 
 
 def test_the_widest_place_that_is_ill_is_the_storms(scene):

@@ -15,6 +15,7 @@ from herdsite.keys import make_keys
 NAMES = {
     "beats": "full beats per second over the bare loop",
     "provision": "time to an available database over bare initdb + start + createdb",
+    "faults": "what becomes of every kind of fault: mended, or one page",
 }
 VAR = Path(__file__).resolve().parent.parent / "var" / "bench"
 

@@ -3,6 +3,7 @@
 Who is next to a thing that moved is nudged after the commit: its next beat is due at once and sees the move.
 """
 
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Because:
 def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = None) -> Event:
     """Take the transition `name`. With a lease, only if the beat is still ours (LeaseLost otherwise); raises
     TransitionNotAllowed or ConcurrentTransition when the state is another by now."""
+    began = time.monotonic()
     with transaction.atomic():
         if lease and not type(member)._default_manager.select_for_update().filter(pk=member.pk, lease=lease).exists():
             raise LeaseLost(f"{member.name}: the lease ran out before {name}")
@@ -53,7 +55,7 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
             answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
         if target == DESTROYED:
             answer(_open(member), Intent.DONE, because.why)
-        transaction.on_commit(lambda: _after(member, source, target, name, because))
+        transaction.on_commit(lambda: _after(member, source, target, name, because, began))
     return event
 
 
@@ -84,7 +86,7 @@ def _open(member: Member) -> Any:
     return Intent.objects.filter(subject=member.pk, state=Intent.OPEN)
 
 
-def _after(member: Member, source: str, target: str, name: str, because: Because) -> None:
+def _after(member: Member, source: str, target: str, name: str, because: Because, began: float) -> None:
     log.info(
         name,
         kind=member.KIND,
@@ -94,6 +96,7 @@ def _after(member: Member, source: str, target: str, name: str, because: Because
         target=target,
         why=because.why,
         actor=because.actor,
+        ms=round((time.monotonic() - began) * 1000, 1),
     )
     nudge_neighbours(member)
 

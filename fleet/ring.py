@@ -16,7 +16,7 @@ from typing import Any
 from django.db import connection
 
 from fleet import policy
-from fleet.models import MEMBERS, Member
+from fleet.models import Member
 from fleet.models.member import KINDS
 from fleet.states import AVAILABLE
 
@@ -222,7 +222,7 @@ def standings() -> list[Standing]:
     member was last felt."""
     found = []
     with connection.cursor() as cursor:
-        for kind in MEMBERS:
+        for kind in (kind for kind, model in KINDS.items() if issubclass(model, Member)):
             cursor.execute(
                 f"""
                 SELECT queue, count(*), count(*) FILTER (WHERE due_at <= clock_timestamp()),

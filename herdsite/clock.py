@@ -16,6 +16,10 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from fleet import workers
+from herdsite import wiring
+from incidents import ourselves, work
+from incidents.notices import desk as notices
+from incidents.notices import outbox
 from observations import retention
 
 log = structlog.get_logger("clock")
@@ -57,9 +61,24 @@ def keep_house() -> None:
         log.info("partitions", made=len(made), dropped=len(dropped))
 
 
+def look_at_ourselves(watch: ourselves.Watch) -> None:
+    """Open incidents about herdsite itself and call a person, also when no worker lives that would."""
+    try:
+        watch.look()
+        work.go_round(wiring.ports(), workers.vantage(), notices, queue=ourselves.QUEUE)
+        if ourselves.nobody_sends():
+            # One at a time: a channel that hangs must not keep turns waiting for long.
+            outbox.send_due(1)
+    except Error:
+        raise
+    except Exception:
+        # Whatever is wrong with looking, the turns must go on.
+        log.exception("raised")
+
+
 def run() -> None:
     """Tick for ever."""
-    house_at = 0.0
+    house_at, look_at, watch = 0.0, 0.0, ourselves.Watch()
     while True:
         began = time.monotonic()
         with _surviving():
@@ -70,6 +89,9 @@ def run() -> None:
                     with _surviving():
                         keep_house()
                 tick()
+                if began >= look_at:
+                    look_at = began + ourselves.EVERY_S
+                    look_at_ourselves(watch)
         time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
 
 

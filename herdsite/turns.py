@@ -31,7 +31,7 @@ AWAY_S = 0.5
 @dataclass(frozen=True)
 class Round:
     """A ring of an app above the fleet: `go` claims what is due, gives it its beats here and now, and returns how many
-    there were and how many went wrong; a turn goes `every_s` seconds."""
+    there were and how many went wrong; a turn goes at most every `every_s` seconds."""
 
     go: Callable[[Ports, str], tuple[int, int]]
     every_s: float

@@ -17,10 +17,9 @@ from django.db.models.functions import Now
 
 from fleet import lifecycle, ring
 from fleet.lifecycle import Because
-from fleet.models import Instance, Member, Resource
+from fleet.models import MEMBERS, Instance, Member, Resource
 from fleet.states import RESOLVED, RESOLVING
 from incidents.models import Incident, Journal
-from incidents.models.incident import STORM
 from incidents.telling import Telling
 from incidents.watch import BY_TYPE, INSTANCE, SERVER
 
@@ -213,7 +212,7 @@ def resolve(incident: Incident, actor: str, why: str, telling: Telling) -> None:
 
 def _forget(incident: Incident) -> None:
     """The alarm counts from nothing."""
-    if incident.type != STORM:
+    if incident.subject_kind in MEMBERS:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"UPDATE {ring.table_of(incident.subject_kind)} SET watch = watch - %s WHERE id = %s",

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from fleet import lifecycle, ring
 from fleet.lifecycle import Because
 from fleet.states import TRIGGERED
-from incidents import desk, playbooks
+from incidents import desk, ourselves, playbooks
 from incidents.models import Incident
 from incidents.resolvers import RESOLVERS
 from incidents.telling import FIXED, OPENED, Telling
@@ -38,6 +38,8 @@ def runbook(incident: Incident) -> str:
     """The texts of the playbooks that were tried, for the person who is called; what there is to say where none was."""
     tried = [RESOLVERS[name].runbook for name in incident.tried if name in RESOLVERS]
     alarm = BY_TYPE.get(incident.type)
+    if failing := ourselves.FAILINGS.get(incident.type):
+        return failing.runbook
     return "\n\n".join(tried) or f"There is no playbook for {incident.type}" + (f": {alarm.because}." if alarm else ".")
 
 

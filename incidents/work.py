@@ -19,10 +19,10 @@ from fleet.models import MEMBERS
 from fleet.ports import Ports
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DESTROYED, DESTROYING, NEEDS_HUMAN, RESOLVED, RESOLVING, TRIGGERED, WAITING
-from incidents import brake, mending, moving, playbooks
+from incidents import brake, mending, moving, ourselves, playbooks
 from incidents.life import LIFE, PATIENCE_S
 from incidents.models import Incident
-from incidents.models.incident import STORM
+from incidents.models.incident import HERDSITE, STORM
 from incidents.outcomes import RAISED
 from incidents.telling import Telling
 from incidents.watch import SERVER, open_types
@@ -48,9 +48,12 @@ class Seen:
     playbook: str
 
 
-def go_round(ports: Ports, vantage: str, telling: Telling, n: int = AT_ONCE) -> tuple[int, int]:
-    """Claim up to `n` incidents and give each its beat, here and now. Returns how many, and how many went wrong."""
-    claim = ring.claim(Incident.KIND, policy.WORK, n, vantage)
+def go_round(
+    ports: Ports, vantage: str, telling: Telling, n: int = AT_ONCE, queue: str = policy.WORK
+) -> tuple[int, int]:
+    """Claim up to `n` incidents of the queue and give each its beat, here and now. Returns how many, and
+    how many went wrong."""
+    claim = ring.claim(Incident.KIND, queue, n, vantage)
     wrong = 0
     for incident in Incident.objects.filter(pk__in=claim.ids).select_related("cause"):
         wrong += not beat(incident, claim, ports, vantage, telling)
@@ -85,13 +88,16 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
     loaded = context.load_one(member, vantage, ring.Claim(claim.lease, [member.pk], claim.now)) if member else None
     felt = read(claim.now, loaded.member.facts, **loaded.facts) if loaded else None
     if incident.type in brake.HELD and incident.cause is None and loaded:
-        _hang_under(incident, brake.storm_over(loaded.member))
+        _hang_under(incident, ourselves.blindness() or brake.storm_over(loaded.member))
+    if incident.type == STORM and incident.cause is None:
+        _hang_under(incident, ourselves.blindness())
     playbook, mode = playbooks.coming(incident)
     facts = {
         "state": incident.state,
         "state_s": max(0.0, (claim.now - incident.state_since).total_seconds()),
         "alarm": _alarm(incident, loaded),
-        "subject_gone": incident.type != STORM and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
+        "subject_gone": incident.subject_kind in MEMBERS
+        and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
         "under_cause": incident.cause is not None and incident.cause.is_open,
         "locked": _others(incident).filter(state=RESOLVING).exists(),
         "playbook": mode,
@@ -106,6 +112,8 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
 def _alarm(incident: Incident, loaded: context.Loaded | None) -> bool:
     if incident.type == STORM:
         return brake.goes_on(incident)
+    if incident.subject_kind == HERDSITE:
+        return ourselves.goes_on(incident)
     return loaded is not None and incident.type in open_types(loaded.member.watch)
 
 

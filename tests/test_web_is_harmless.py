@@ -115,8 +115,8 @@ def key(row) -> str:
 
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
-# Where nothing is, by intent: a row of no content type, and what the admin does not know.
-NOTHING = ("/admin/r/0/0/", "/admin/nowhere")
+# Where nothing is, by intent: a row of no content type, and what the admin and the API do not know.
+NOTHING = ("/admin/r/0/0/", "/admin/nowhere", "/api/v1/nowhere")
 
 
 def routes(resolver=None, prefix=""):
@@ -132,7 +132,7 @@ def routes(resolver=None, prefix=""):
 def addresses(samples) -> list[str]:
     """Every address of the site, with rows that there are."""
     known = {"app_label": "fleet", "name": "proud-walrus", "url": "nowhere", "content_type_id": "0"}
-    known["id"] = str(samples[User].pk)
+    known |= {"id": str(samples[User].pk), "incident": samples[Incident].name, "verb": "ack"}
     keys = {f"admin/{model._meta.app_label}/{model._meta.model_name}/": key(row) for model, row in samples.items()}
     found = []
     for route in routes():

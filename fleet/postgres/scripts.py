@@ -66,9 +66,13 @@ start() {
 stop() {
     ! running ||
         "$bin/pg_ctl" stop -D "$data" -m fast -t "$1" -s ||
-        "$bin/pg_ctl" stop -D "$data" -m immediate -t 20 -s ||
-        ! running
-    running || vacate
+        "$bin/pg_ctl" stop -D "$data" -m immediate -t "$1" -s ||
+        true
+    if running; then
+        echo "the postmaster would not stop" >&2
+        exit 1
+    fi
+    vacate
 }
 """
 
@@ -119,7 +123,12 @@ RESTART = _COMMON + 'stop "$3"\nstart\n'
 DESTROY = (
     _COMMON
     + """
-stop 5
+# What is being destroyed need not end well.
+(stop 5) || {
+    ! running || kill -9 "$pid"
+    while running; do sleep 0.1; done
+    vacate
+}
 rm -rf "$data.new" "$data.gone"
 [ ! -e "$data" ] || mv -T "$data" "$data.gone"
 rm -rf "$data.gone"

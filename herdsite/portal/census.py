@@ -1,11 +1,10 @@
-"""How many things there are, by kind, zone and state, and whether anybody still looks at them: one query a kind."""
+"""How many things there are, by kind and state, and whether anybody still looks at them: one query a kind."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Max, Q, Value
-from django.db.models.functions import Coalesce
 
 from fleet.models import MEMBERS
 from fleet.policy import LONGEST_S
@@ -24,8 +23,6 @@ def plural(kind: str) -> str:
 
 
 PLURALS = {kind: plural(kind) for kind in MEMBERS}
-# Where each kind's zone stands. What has no place yet has none.
-ZONES = {"server": "zone", "instance": "server__zone", "resource": "instance__server__zone"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Counted:
-    """One group of a census."""
+    """One group of a census. Servers are counted in each zone, other kinds across all."""
 
     kind: str
     zone: str
@@ -73,7 +70,7 @@ def take(now: datetime) -> tuple[Counted, ...]:
         groups = (
             model.objects.exclude(state=GONE)
             .order_by()
-            .values(place=Coalesce(F(ZONES[kind]), Value("")), now_in=F("state"))
+            .values(place=F("zone") if kind == "server" else Value(""), now_in=F("state"))
             .annotate(count=Count("pk"), late=Count("pk", filter=Q(due_at__lt=now - LATE)), felt=Max("felt_at"))
             .values_list("place", "now_in", "count", "late", "felt")
         )
@@ -96,7 +93,7 @@ def count(groups: Iterable[Counted], kind: str, state: str = "") -> int:
 
 def totals(groups: list[Counted]) -> tuple[Total, ...]:
     """The groups' members by state, what wants attention first."""
-    states = sorted({group.state for group in groups}, key=lambda state: (rank(state), state))
+    states = sorted({group.state for group in groups}, key=rank)
     return tuple(Total(STATES[state], sum(g.count for g in groups if g.state == state)) for state in states)
 
 

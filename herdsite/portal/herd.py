@@ -12,6 +12,7 @@ from herdsite.portal.filters import Filters
 from herdsite.portal.lists import Listing, lists
 from herdsite.portal.live import database_now, live
 from herdsite.portal.map import Map, draw
+from herdsite.portal.troubles import badged
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def herd(request: HttpRequest) -> HttpResponse:
         census.kinds(counted),
         census.silence(counted, now),
         None if filters.narrowed else draw(counted, filters.zone),
-        lists(filters, counted, now),
+        badged(lists(filters, counted, now)),
         filters,
         empty=not counted,
     )

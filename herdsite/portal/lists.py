@@ -1,6 +1,5 @@
-"""The lists of the herd page: one row a thing, what wants attention first, in pages. Two queries a list.
-
-The first finds which rows, over narrow columns; the second reads those, and only the columns that are shown.
+"""The lists of the herd page: one row a thing, what wants attention first, in pages. One query a
+list, over only the columns that are shown.
 """
 
 from dataclasses import dataclass
@@ -11,11 +10,10 @@ from django.db.models import F, Q, QuerySet
 
 from fleet.models import MEMBERS
 from fleet.states import STATES, State
-from herdsite.portal.census import LATE, PLURALS, ZONES, Counted
-from herdsite.portal.census import count as counted
+from herdsite.portal.census import LATE, PLURALS, Counted
 from herdsite.portal.filters import Filters
 from herdsite.portal.live import drawn
-from herdsite.portal.ranks import GONE, by_rank
+from herdsite.portal.ranks import GONE, NOT_WELL, WELL, by_rank
 from herdsite.portal.shown import Moment, moment, percent, share, size
 
 PAGE = 100
@@ -55,13 +53,15 @@ USE = {
     "instance": ("Connections", "Size"),
     "resource": ("Connections", "Size"),
 }
+# Where each kind's zone stands. What has no place yet has none.
+ZONES = {"server": "zone", "instance": "server__zone", "resource": "instance__server__zone"}
 SEARCHED = {"server": ("name",), "instance": ("name",), "resource": ("name", "customer__name", "dbname")}
 
 
 @dataclass(frozen=True)
 class Row:
     """One thing in a list. `kin` is its provider, role or customer; `use` and `size` are what USE heads for its kind;
-    `late` says that its beat is overdue."""
+    `late` says that its beat is overdue, `incidents` how many are open about it."""
 
     kind: str
     heads: tuple[str, str]
@@ -80,6 +80,7 @@ class Row:
     use: str
     size: str
     kin: str
+    incidents: int = 0
 
     @property
     def html(self) -> str:
@@ -109,17 +110,12 @@ def lists(filters: Filters, census: tuple[Counted, ...], now: datetime) -> tuple
 
 def listing(kind: str, filters: Filters, census: tuple[Counted, ...], now: datetime) -> Listing:
     found = matching(kind, filters)
-    if filters.q or filters.state == GONE:
-        count = found.count()
-    else:
-        count = counted((group for group in census if filters.zone in ("", group.zone)), kind, filters.state)
+    ill, well = counts(kind, found, filters, census)
+    count = ill + well
     paged = kind == "resource" or filters.kind == kind
     page = min(filters.page, max(1, -(-count // PAGE))) if paged else 1
     first = (page - 1) * PAGE
-    wanted = list(
-        found.order_by(by_rank(), "name").values_list("pk", flat=True)[first : first + (PAGE if paged else GLANCE)]
-    )
-    rows = read(kind, wanted, now)
+    rows = read(kind, found, ill, first, first + (PAGE if paged else GLANCE), now)
     last = first + len(rows)
     return Listing(
         kind,
@@ -133,6 +129,15 @@ def listing(kind: str, filters: Filters, census: tuple[Counted, ...], now: datet
         later=filters.but(page=page + 1) if paged and last < count else "",
         all=filters.but(kind=kind) if not paged and last < count else "",
     )
+
+
+def counts(kind: str, found: QuerySet[Any], filters: Filters, census: tuple[Counted, ...]) -> tuple[int, int]:
+    """How many of those that were asked for are not well, and how many are. The census knows what is plain."""
+    if filters.q or filters.zone or filters.state == GONE:
+        return found.filter(state__in=NOT_WELL).count(), found.filter(state__in=WELL).count()
+    groups = [one for one in census if one.kind == kind and filters.state in ("", one.state)]
+    well = sum(group.count for group in groups if group.state in WELL)
+    return sum(group.count for group in groups) - well, well
 
 
 def matching(kind: str, filters: Filters) -> QuerySet[Any]:
@@ -149,12 +154,15 @@ def matching(kind: str, filters: Filters) -> QuerySet[Any]:
     return found
 
 
-def read(kind: str, ids: list[Any], now: datetime) -> tuple[Row, ...]:
-    """The rows of these ids, in their order."""
+def read(kind: str, found: QuerySet[Any], ill: int, first: int, last: int, now: datetime) -> tuple[Row, ...]:
+    """The rows from `first` to before `last`, by rank and name; `ill` of them are not well, and come first. Those that
+    are well come by the index of names, the others by that of states: to sort all of a big herd is to read all of it.
+    """
+    unwell = found.filter(state__in=NOT_WELL).order_by(by_rank(), "name").values("pk")[first:last]
+    well = found.filter(state__in=WELL).order_by("name").values("pk")[max(0, first - ill) : max(0, last - ill)]
     paths = (F(path) for path in EXTRA[kind].values())
-    found = MEMBERS[kind].objects.filter(pk__in=ids).order_by().values_list("pk", *COMMON, *paths)
-    by_id = {values[0]: _row(kind, values[1:], now) for values in found}
-    return tuple(by_id[pk] for pk in ids if pk in by_id)
+    rows = MEMBERS[kind].objects.filter(pk__in=unwell.union(well, all=True)).order_by(by_rank(), "name")
+    return tuple(_row(kind, values, now) for values in rows.values_list(*COMMON, *paths))
 
 
 def _row(kind: str, values: tuple[Any, ...], now: datetime) -> Row:

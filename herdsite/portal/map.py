@@ -76,15 +76,15 @@ class Map:
 
 def draw(census: tuple[Counted, ...], zone: str = "") -> Map:
     """The map of the herd, or of one zone of it."""
-    census = tuple(group for group in census if zone in ("", group.zone))
-    big = count(census, "server") > SERVERS
+    there = [group for group in census if group.kind == "server" and zone in ("", group.zone)]
+    big = count(there, "server") > SERVERS
     servers = Server.objects.exclude(state=GONE)
     servers = servers.filter(zone=zone) if zone else servers
     machines = {} if big else _machines(servers, count(census, "resource") <= CELLS)
     cells = _cells(servers) if big else {}
     zones = []
-    for name in sorted({group.zone for group in census if group.kind == "server"}):
-        groups = [group for group in census if group.kind == "server" and group.zone == name]
+    for name in sorted({group.zone for group in there}):
+        groups = [group for group in there if group.zone == name]
         drawn = len(machines.get(name, ())) + len(cells.get(name, ()))
         more = max(0, count(groups, "server") - drawn)
         zones.append(Zone(name, totals(groups), tuple(machines.get(name, ())), tuple(cells.get(name, ())), more))
@@ -117,7 +117,7 @@ def _instances(servers: list[UUID], each: bool) -> dict[UUID, list[Postgres]]:
             cells[pk].append(Cell(name, STATES[state]))
     else:
         groups = alive.order_by().values_list("instance_id", "state").annotate(Count("pk"))
-        for pk, state, number in sorted(groups, key=lambda group: (rank(group[1]), group[1])):
+        for pk, state, number in sorted(groups, key=lambda group: rank(group[1])):
             counts[pk].append(Total(STATES[state], number))
     found = defaultdict(list)
     for pk, server, name, state, role in rows:

@@ -9,6 +9,7 @@ from fleet.states import MOVES, STATES, State
 from herdsite.portal.census import LATE
 from herdsite.portal.ranks import GONE, by_rank
 from herdsite.portal.shown import Known, Moment, epoch, known, moment
+from herdsite.portal.troubles import Trouble, of
 from observations.models import Observation
 
 EVENTS, LOOKS, NEIGHBOURS, ASKED = 50, 20, 100, 10
@@ -95,6 +96,7 @@ class Thing:
     story: tuple[Happening, ...]
     observations: tuple[Look, ...]
     intents: tuple[Asked, ...]
+    troubles: tuple[Trouble, ...]
 
 
 def describe(member: Any, now: datetime) -> Thing:
@@ -117,12 +119,13 @@ def describe(member: Any, now: datetime) -> Thing:
         attrs=_sorted(member.attrs),
         facts=tuple(known(name, text) for name, text in sorted(member.facts.items())),
         doubted=epoch(member.evidence["since"]) if "since" in member.evidence else None,
-        evidence=_evidence(member.evidence),
+        evidence=witnesses(member.evidence),
         beneath=tuple(beneath),
         above=tuple(above),
         story=_story(member),
         observations=_observations(member),
         intents=_intents(member),
+        troubles=of(member.pk),
     )
 
 
@@ -130,7 +133,8 @@ def _sorted(attrs: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
     return tuple((name, text if text is not None else "—") for name, text in sorted(attrs.items()))
 
 
-def _evidence(evidence: dict[str, Any]) -> tuple[Witness, ...]:
+def witnesses(evidence: dict[str, Any]) -> tuple[Witness, ...]:
+    """The words in the evidence of a doubt, by wire and worker."""
     return tuple(
         Witness(wire, vantage, epoch(word["at"]), word["why"])
         for wire, words in sorted(evidence.items())

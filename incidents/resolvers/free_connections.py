@@ -30,7 +30,8 @@ def idle(case: Case) -> Outcome:
     shut_out = case.type == "resource_down"
     if shut_out and not _is_full(case):
         return fixed("there is room again")
-    ended = _end(case, "idle", SHUT_OUT_S if shut_out else IDLE_S)
+    # Those that have come to sit in a transaction for long enough meanwhile go with the idle ones.
+    ended = _end(case, "idle%", SHUT_OUT_S if shut_out else IDLE_S)
     if ended:
         return fixed(f"{ended} idle sessions were ended")
     return (

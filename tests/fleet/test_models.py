@@ -58,7 +58,7 @@ def test_the_offers_are_there_from_the_start() -> None:
         assert (plan.tier, plan.beat_s, plan.doubt_s) == (offered.tier, offered.beat_s, offered.doubt_s)
         assert (plan.connections, plan.shared_by) == (offered.connections, offered.shared_by)
         plan.full_clean()
-    assert set(Plan.objects.filter(offered=True).values_list("name", flat=True)) == {o.name for o in OFFERS if o.offered}
+        assert plan.offered == offered.offered
 
 
 def test_a_port_is_one_living_instances() -> None:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import placement
@@ -22,6 +22,7 @@ PLACES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PLACES, st.sampled_from(["", "a", "d"]), st.frozensets(st.sampled_from("abc")))
 def test_a_full_server_is_never_chosen(places: list[Place], zone: str, avoid: frozenset[str]) -> None:
     chosen = choose(places, zone, avoid)

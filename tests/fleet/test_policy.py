@@ -1,7 +1,7 @@
 """The numbers: nothing waits longer than a minute, the doubtful and the moving go before the healthy."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet import policy
@@ -13,6 +13,7 @@ STATES = [(kind, state) for kind in KINDS for state in of(kind)]
 SECONDS = st.floats(0, 1e7)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(STATES), st.none() | st.floats(0.001, 1e6), SECONDS, st.none() | SECONDS)
 def test_whatever_a_plan_says_nothing_waits_longer_than_a_minute(
     where: tuple[str, str], beat_s: float | None, state_s: float, asked_s: float | None
@@ -26,6 +27,7 @@ def test_whatever_a_plan_says_nothing_waits_longer_than_a_minute(
         assert 0 < interval <= policy.LONGEST_S
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 60), st.floats(0, 1, exclude_max=True))
 def test_jitter_is_always_to_the_early_side(interval: float, draw: float) -> None:
     assert interval * (1 - policy.JITTER) <= policy.early(interval, draw) <= interval

@@ -218,6 +218,22 @@ def test_destroy_leaves_nothing_and_can_be_repeated(shell: LocalShell) -> None:
     assert not shell.processes()
 
 
+def test_a_frozen_postmaster_is_never_taken_for_stopped_and_does_not_outlive_destroy(shell: LocalShell) -> None:
+    subject = instance(shell, 17)
+    assert build(shell, subject) == Look(DONE)
+    postmaster = int(Path(subject.data, "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)
+    script = commands.stop(subject, patience_s=1)
+    jobs.start(shell, subject.home, "stop-frozen", script.text, script.args, script.stdin)
+    look = ended(shell, "stop-frozen")
+    assert look.job == FAILED
+    assert "would not stop" in look.why
+    control.destroy(shell, subject, "destroy-frozen")
+    assert ended(shell, "destroy-frozen") == Look(DONE)
+    assert postmaster not in shell.processes()
+    assert os.listdir(Path(subject.data).parent) == []
+
+
 # Customers.
 
 

@@ -188,6 +188,16 @@ def test_lists_come_in_pages(client, operator, monkeypatch):
     assert '<a href="?kind=resource&amp;zone=a&amp;page=2" rel="prev">' in text(last) and 'rel="next"' not in text(last)
 
 
+def test_pages_go_on_from_the_troubled_to_the_others(client, operator, monkeypatch):
+    monkeypatch.setattr(lists, "PAGE", 3)
+    instance = factories.instance()
+    for n, state in enumerate((AVAILABLE, DOWN, AVAILABLE, DOWN, UNCERTAIN, DOWN, AVAILABLE, UNCERTAIN)):
+        factories.resource(name=f"r{n}", instance=instance, state=state)
+    pages = [rows(client.get(f"/?kind=resource&page={page}")) for page in (1, 2, 3)]
+    assert pages == [["r1", "r3", "r5"], ["r4", "r7", "r0"], ["r2", "r6"]]
+    assert rows(client.get("/?kind=resource&q=r&page=2")) == ["r4", "r7", "r0"]
+
+
 def test_beside_the_resources_only_the_first_servers_are_listed(client, operator, monkeypatch):
     monkeypatch.setattr(lists, "GLANCE", 2)
     for n in range(3):

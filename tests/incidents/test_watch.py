@@ -86,7 +86,7 @@ def test_what_opened_and_closed_is_what_stands(kind: str, looks: list[dict[str, 
     streaks: dict[str, Any] = {}
     for look in looks:
         judged = judge(kind, Facts(NOW, look), streaks)
-        standing = standing | set(judged.opened) - set(judged.closed)
+        standing = (standing | set(judged.opened)) - set(judged.closed)
         streaks = judged.streaks
         assert set(open_types(streaks)) == standing
 

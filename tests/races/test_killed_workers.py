@@ -114,13 +114,14 @@ def play(scenario: Scenario, fate: Fate) -> bool:
         provider=lambda name: Mortal(herd.ports.provider(name), fate),
     )
     for number in range(ROUNDS):
-        for kind in ("resource", "instance"):
-            expire()
-            for queue in (policy.WORK, policy.FEEL):
-                try:
-                    Turn(queue, ports, f"here/{number}").once(kind, 2)
-                except Killed:
-                    killed = True
+        expire()
+        for model in (Resource, Instance):
+            # One queue for all of them: which one they are in is not what is asked here.
+            model.objects.update(queue=policy.WORK)
+            try:
+                Turn(policy.WORK, ports, f"here/{number}").once(model.KIND, 2)
+            except Killed:
+                killed = True
         herd.pass_time()
         if scenario.done(again(scenario.member)):
             return killed

@@ -5,6 +5,7 @@ a host leaves it switched on, so `power_on` brings it back too.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -30,6 +31,25 @@ def kill_postgres(provider: LocalProvider, name: str, data_dir: str | None = Non
     if not killed:
         raise ProviderError(f"no PostgreSQL runs on {name}" + (f" in {data_dir}" if data_dir else ""))
     return sorted(killed)
+
+
+def stop_postgres(provider: LocalProvider, name: str, data_dir: str) -> None:
+    """Freeze the postmaster of `data_dir` and its children: it still accepts connections, and never answers."""
+    frozen = [process for process, folder in processes.of(provider.existing(name).home).items() if folder == data_dir]
+    if not frozen:
+        raise ProviderError(f"no PostgreSQL runs on {name} in {data_dir}")
+    for process in frozen:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+
+
+def corrupt_config(provider: LocalProvider, name: str, data_dir: str) -> None:
+    """Write what PostgreSQL can't read into its postgresql.conf: what runs goes on, and would not start again."""
+    conf = Path(data_dir, "postgresql.conf")
+    if provider.existing(name).home not in conf.parents or not conf.exists():
+        raise ProviderError(f"there is no {conf} on {name}")
+    with conf.open("a") as file:
+        file.write("shared_buffers = 'a lot'\n")
 
 
 def kill_host(provider: LocalProvider, name: str) -> None:

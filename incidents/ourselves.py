@@ -1,0 +1,153 @@
+"""What is wrong with herdsite itself: rings that nobody goes round, and eyes that see nothing anywhere.
+
+The clock looks, since it is the process that still runs when workers are dead; it gives such an incident the beats that
+call a person. While we are blind, what we seem to see of the herd is our trouble and not theirs, and hangs under it.
+"""
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+from django.db.models.functions import Now
+
+from fleet.models import MEMBERS, Worker
+from fleet.policy import QUEUES, SLOW, WORK
+from fleet.states import UNCERTAIN
+from incidents import desk
+from incidents.models import Incident
+from incidents.models.incident import HERDSITE
+from incidents.models.notices import Notice
+from incidents.watch import PAGE
+
+# Until a person has been called, its beats are the clock's, whoever else lives.
+QUEUE = "herdsite"
+# A beat may be so late (s), a worker silent for so long, and nothing at all seen well for so long. An incident goes on
+# until no beat is later than half of that.
+LATE_S, SILENT_S, BLIND_S = 60.0, 30.0, 60.0
+# A silent queue matters once something in it has been due for so long (s).
+WAITED_S = 10.0
+# The clock looks every so often (s), and believes what it has seen so many times in a row: after a night without any
+# process everything is late, and that is no news.
+EVERY_S, IN_A_ROW = 5.0, 3
+
+_OURS = uuid.UUID("5b0c7f5e-9d7c-4a57-8f0e-1c3d5f7a9b20")
+_Evidence = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failing:
+    """`found` gives the evidence, or nothing when all is well; it is asked with 1 to open and with less to go on."""
+
+    type: str
+    found: Callable[[float], _Evidence]
+    because: str
+    runbook: str
+
+
+def stalled(share: float = 1.0) -> _Evidence:
+    """Queues whose beats are late by more than that share of LATE_S, or that have work and no worker that lives."""
+    told = set(Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=SILENT_S)).values_list("queue", flat=True))
+    waiting = _waiting(WAITED_S)
+    late = _waiting(LATE_S * share)
+    silent = sorted(queue for queue in waiting if queue not in told)
+    if not late and not silent:
+        return {}
+    return {"queues": ", ".join(sorted({*late, *silent})), "late": sum(late.values()), "silent": ", ".join(silent)}
+
+
+def blind(_share: float = 1.0) -> _Evidence:
+    """Things have been in doubt for a minute, were looked at within it, and nothing anywhere in the herd was seen well.
+    What is known to be down says nothing about our eyes."""
+    lately = Now() - timedelta(seconds=BLIND_S)
+    if any(model.objects.filter(seen_at__gt=lately).exists() for model in MEMBERS.values()):
+        return {}
+    doubted = Q(state=UNCERTAIN, state_since__lt=lately, felt_at__gt=lately)
+    in_doubt = sum(model.objects.filter(doubted).count() for model in MEMBERS.values())
+    return {"in doubt": in_doubt, "seen well": 0} if in_doubt else {}
+
+
+FAILINGS = {
+    failing.type: failing
+    for failing in (
+        Failing(
+            "ring_stalled",
+            stalled,
+            "nobody goes round: what breaks now is seen late or not at all",
+            "Symptom: beats are late, or a queue has work and no worker.\nLook first: `manage.py rings`; do `manage.py "
+            "worker QUEUE` processes run, and is one killed again and again?\nSteps: start them, or more of them; a "
+            "database of ours that is slow makes all of them slow.",
+        ),
+        Failing(
+            "portal_blind",
+            blind,
+            "nothing anywhere is seen well: suspect our own eyes first",
+            "Symptom: every look fails, from every vantage.\nLook first: this network, its DNS and routes, our SSH key "
+            "and monitoring passwords; can one of the databases be reached from elsewhere?\nSteps: mend our way out. "
+            "Nothing is failed over by a blind eye.",
+        ),
+    )
+}
+
+
+@dataclass
+class Watch:
+    """How often in a row each failing has been seen by this process."""
+
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def look(self) -> list[Incident]:
+        """One look at ourselves; returns the incidents that it opened."""
+        opened = []
+        for failing in FAILINGS.values():
+            evidence = failing.found(1.0)
+            self.seen[failing.type] = self.seen.get(failing.type, 0) + 1 if evidence else 0
+            if self.seen[failing.type] >= IN_A_ROW and not _open(failing.type).exists():
+                incident = desk.raise_incident(
+                    failing.type, HERDSITE, _OURS, HERDSITE, PAGE, {"facts": dict(evidence)}, failing.because
+                )
+                if incident:
+                    Incident.objects.filter(pk=incident.pk).update(queue=QUEUE)
+                    opened.append(incident)
+        return opened
+
+
+def goes_on(incident: Incident) -> bool:
+    """Whether it is not over yet."""
+    failing = FAILINGS.get(incident.type)
+    return failing is not None and bool(failing.found(0.5))
+
+
+def blindness() -> Incident | None:
+    """The incident that we are blind, while we are: it explains whatever is seen of the herd."""
+    return _open("portal_blind").first()
+
+
+def nobody_sends() -> bool:
+    """Whether no worker lives that lets pages out, repeats them and sends messages."""
+    return not Worker.objects.filter(queue=SLOW, seen_at__gt=Now() - timedelta(seconds=SILENT_S)).exists()
+
+
+def _waiting(late_s: float) -> dict[str, int]:
+    """How many beats and messages have been due for longer than that, by queue."""
+    due: dict[str, int] = {}
+    before = Now() - timedelta(seconds=late_s)
+    for model in MEMBERS.values():
+        rows = model.objects.filter(queue__in=QUEUES, due_at__lt=before).order_by()
+        for queue, n in rows.values_list("queue").annotate(Count("pk")):
+            due[queue] = due.get(queue, 0) + n
+    more = ((WORK, Incident.objects.filter(queue=WORK, due_at__lt=before)), (SLOW, _messages(late_s)))
+    for queue, rows in more:
+        if n := rows.count():
+            due[queue] = due.get(queue, 0) + n
+    return due
+
+
+def _messages(late_s: float) -> Any:
+    return Notice.objects.filter(state=Notice.QUEUED, next_at__lt=Now() - timedelta(seconds=late_s))
+
+
+def _open(type_: str) -> Any:
+    return desk.open_incidents().filter(type=type_, subject=_OURS)

@@ -1,0 +1,28 @@
+"""The cheapest faults of `bin/bench faults`, by the same code: each is mended, and nobody is called."""
+
+import pytest
+
+from bench.faults import CHEAP, MENDED, Fault, Scene, suffer
+from fleet.models import Resource
+from incidents.models import Page
+from tests.liveherd import Herd
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
+
+
+@pytest.fixture(scope="module")
+def target(herd: Herd) -> Resource:
+    (resource,) = herd.grow(servers=1, production=1, starters=0)
+    return resource
+
+
+@pytest.mark.parametrize(
+    ("fault", "playbook"),
+    zip(CHEAP, ("restart_postgres", "rewrite_config", "restart_server"), strict=True),
+    ids=[fault.kind for fault in CHEAP],
+)
+def test_it_is_mended_by_its_playbook(herd: Herd, target: Resource, fault: Fault, playbook: str):
+    told = suffer(fault, Scene(herd.provider, target, lambda: None))
+    assert (told.outcome, told.pages, told.left) == (MENDED, 0, "")
+    assert told.playbook == playbook
+    assert not Page.objects.exists()

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,11 +21,12 @@ from django.utils import timezone
 
 from bench.setup import say
 from fleet import context, intents
-from fleet.models import Customer, Event, Resource, Server
+from fleet.models import Customer, Event, Instance, Resource, Server
 from fleet.providers.local import chaos, spawn
 from fleet.providers.local.provider import LocalProvider
-from fleet.states import AVAILABLE, RESOLVED, RESOLVING
+from fleet.states import AVAILABLE, NEEDS_HUMAN, RESOLVED, RESOLVING, UNCERTAIN, WAITING
 from herdsite import wiring
+from incidents import desk
 from incidents.models import Incident, Journal, Page
 from incidents.models.notices import Notice
 from incidents.watch import INSTANCE, RESOURCE, SERVER
@@ -37,11 +38,11 @@ SERVERS, PRODUCTION, STARTERS = 4, 3, 5
 MENDED, PAGED_ONCE, UNRESOLVED = "mended", "paged_once", "unresolved"
 
 # How long a fault may take until it is mended or somebody is called (s). Policy alone takes longer for two of them: a
-# frozen PostgreSQL gets 20 s of doubt and 50 s to stop; a silent host 20 s of doubt, a minute in case it is a blip, and
-# another for what was done to take effect.
+# frozen PostgreSQL gets 20 s of doubt and a minute to stop; a silent host 20 s of doubt, a minute in case it is a blip,
+# and another for what was done to take effect.
 BOUND_S, FROZEN_S, SILENT_S = 120, 180, 240
-# How long a page is given for company: a second one would come soon after (s).
-SECOND_PAGE_S = 20
+# How long herdsite may go on after a page by itself: only when it has tried all that it will is the page the only one.
+AT_REST_S, CALM_S = 300, 30
 HEALED_S = 150
 GROWN_S = 180
 MOST_SESSIONS = 500
@@ -88,24 +89,33 @@ def corrupt_config(scene: Scene) -> None:
 
 
 def fill_disk(scene: Scene) -> None:
+    """Leave no room, and let its customer write on until nothing can be written any more."""
+    session = _session(scene)
     chaos.fill_disk(scene.provider, scene.host)
+    with suppress(psycopg.Error):
+        session.execute("CREATE TABLE too_much AS SELECT n FROM generate_series(1, 100000) AS n")
 
 
 def exhaust_connections(scene: Scene) -> None:
     """Open transactions as the customer, and leave them so, until no more are let in."""
-    target = context.database_of(scene.resource)
-    assert target
     for _ in range(MOST_SESSIONS):
         try:
-            session = psycopg.connect(
-                host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
-                sslmode=target.sslmode, connect_timeout=10,
-            )  # fmt: skip
+            _session(scene).execute("SELECT 1")
         except psycopg.OperationalError:
             return
-        scene.undo.callback(session.close)
-        session.execute("SELECT 1")
     raise RuntimeError(f"{scene.resource.name} lets in more than {MOST_SESSIONS}")
+
+
+def _session(scene: Scene) -> psycopg.Connection[Any]:
+    """One more connection of the customer's, closed when the scene is healed."""
+    target = context.database_of(scene.resource)
+    assert target
+    session = psycopg.connect(
+        host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
+        sslmode=target.sslmode, connect_timeout=10,
+    )  # fmt: skip
+    scene.undo.callback(session.close)
+    return session
 
 
 def kill_host(scene: Scene) -> None:
@@ -192,25 +202,31 @@ def suffer(fault: Fault, scene: Scene) -> Told:
     try:
         fault.strike(scene)
         _reached(lambda: _over(scene, began) or _pages(began), fault.bound_s)
-        if _pages(began):
-            _reached(lambda: len(_pages(began)) > 1, SECOND_PAGE_S)
-        else:
+        if not _pages(began):
             resolved = _passed(began) if _over(scene, began) else None
+        elif not _stays_alone(scene, began):
+            say(f"{fault.kind}: {AT_REST_S} s after the page it is still at it: {_left(scene)}")
         left = "" if resolved else _left(scene)
     finally:
         scene.heal()
     healed = _reached(
         lambda: _over(scene, began) and not any(page.ended_at is None for page in _pages(began)), HEALED_S
     )
-    pages = _pages(began)
+    pages, outcome = _pages(began), UNRESOLVED
     if resolved and not pages:
         outcome = MENDED
     elif healed and len(pages) == 1 and _sent(pages[0]):
-        outcome, resolved = PAGED_ONCE, _passed(began)
-        left = ""
-    else:
-        outcome = UNRESOLVED
+        outcome, resolved, left = PAGED_ONCE, _passed(began), ""
+    elif not healed:
+        _retry(scene)
     return Told(fault.kind, outcome, _seen(scene, began), resolved, _playbooks(began), len(pages), left or _left(scene))
+
+
+def _retry(scene: Scene) -> None:
+    """What a person does once the cause is gone, so that the next fault finds a herd that is well."""
+    for incident in Incident.objects.filter(state=NEEDS_HUMAN):
+        desk.retry(incident, "bench")
+    _reached(lambda: not _left(scene), HEALED_S)
 
 
 def _since(began: datetime) -> Any:
@@ -239,11 +255,34 @@ def _over(scene: Scene, began: datetime) -> bool:
     return _seen(scene, began) is not None and not _left(scene)
 
 
+def _stays_alone(scene: Scene, began: datetime) -> bool:
+    """Wait until a second page comes, or herdsite has been at rest for so long that none will; False if it never is."""
+    end, calm = time.monotonic() + AT_REST_S, time.monotonic()
+    while len(_pages(began)) < 2 and time.monotonic() - calm < CALM_S:
+        if not _at_rest(scene):
+            calm = time.monotonic()
+        if calm > end:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def _at_rest(scene: Scene) -> bool:
+    """Nothing is in doubt, and every open incident waits for a person, or for another one."""
+    open_ = Incident.objects.exclude(state=RESOLVED).select_related("cause")
+    waits = all(one.state == NEEDS_HUMAN or (one.state == WAITING and one.cause and one.cause.is_open) for one in open_)
+    return waits and not any(thing.state == UNCERTAIN for thing in _things(scene))
+
+
+def _things(scene: Scene) -> tuple[Server, Instance, Resource]:
+    """As they are now, from the machine up."""
+    resource = Resource.objects.select_related("instance__server").get(pk=scene.resource.pk)
+    return resource.instance.server, resource.instance, resource
+
+
 def _left(scene: Scene) -> str:
     """What is not well, in words."""
-    resource = Resource.objects.select_related("instance__server").get(pk=scene.resource.pk)
-    things = (resource.instance.server, resource.instance, resource)
-    ill = [f"{thing.name} is {thing.state}" for thing in things if thing.state != AVAILABLE]
+    ill = [f"{thing.name} is {thing.state}" for thing in _things(scene) if thing.state != AVAILABLE]
     open_ = Incident.objects.exclude(state=RESOLVED).order_by("created_at")
     return "; ".join(
         ill + [f"{one.name} is {one.state}" + (f": {one.problem}" if one.problem else "") for one in open_]

@@ -34,6 +34,7 @@ VERBS: dict[str, dict[str, str]] = {
 }
 DESTRUCTIVE = ("destroy",)
 KEY_LENGTH = 120
+ACTOR_LENGTH = 120
 
 
 class AskError(ValueError):
@@ -77,7 +78,7 @@ def _write(
                 name=member.name,
                 verb=verb,
                 params=params,
-                actor=actor,
+                actor=actor[:ACTOR_LENGTH],
                 reason=reason,
                 key=key,
                 parent=parent,

@@ -40,7 +40,7 @@ SSH_TIMEOUT_S = 4.0
 PROVIDER_TIMEOUT_S = 5.0
 LEASE_MARGIN_S = 2.0
 # How long one action may take; what takes longer is started detached.
-ACT_TIMEOUT_S = 15.0
+ACT_TIMEOUT_S = 25.0
 # Where counting tries ends: an action may go on failing for weeks, and the column is a smallint.
 MOST_TRIES = 1_000
 

@@ -20,6 +20,8 @@ from fleet.models import Member
 from fleet.models.member import KINDS
 from fleet.states import AVAILABLE
 
+# Whoever changes several rows and waits for them takes them in one order: so no two wait for each other.
+_LOCKED = "SELECT id FROM {} WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -120,6 +122,7 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
+            WITH locked AS ({_LOCKED.format(table_of(kind))})
             UPDATE {table_of(kind)} AS member
             SET lease = NULL, leased_until = NULL, vantage = %(vantage)s, felt_at = statement_timestamp(),
                 seen_at = CASE WHEN beat.seen THEN statement_timestamp() ELSE member.seen_at END,
@@ -133,6 +136,7 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                         %(whys)s::text[], %(seen)s::bool[], %(problems)s::text[], %(tries)s::smallint[],
                         %(watches)s::jsonb[])
                  AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries, watch)
+            JOIN locked USING (id)
             WHERE member.id = beat.id AND member.lease = beat.lease
             RETURNING member.id
             """,
@@ -183,8 +187,10 @@ def nudge(kind: str, ids: Iterable[uuid.UUID]) -> None:
     if ids:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {table_of(kind)} SET due_at = clock_timestamp() WHERE id = ANY(%s) AND due_at IS NOT NULL",
-                [ids],
+                f"""WITH locked AS ({_LOCKED.format(table_of(kind))})
+                    UPDATE {table_of(kind)} AS member SET due_at = clock_timestamp()
+                    FROM locked WHERE member.id = locked.id AND member.due_at IS NOT NULL""",
+                {"ids": ids},
             )
 
 

@@ -11,6 +11,7 @@ import dj_database_url
 from fleet import policy
 from fleet.providers.local import spawn
 from herdsite import embedded, logs
+from herdsite.site import UNFOLD as UNFOLD
 from incidents.notices import mail
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -87,9 +88,9 @@ LOGIN_REDIRECT_URL = "/"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "herdsite.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = VAR / "static"
-STATICFILES_DIRS = [BASE_DIR / "herdsite" / "static"]
 WHITENOISE_USE_FINDERS = True
 
 # Databases. Observations may live in one of their own.
@@ -133,8 +134,8 @@ QUEUES = {
 }
 TURN_BUDGET_S = 20
 _CLUSTER = {
-    "timeout": 60,
-    "retry": 180,
+    "timeout": 90,
+    "retry": 240,
     "max_attempts": 1,
     "ack_failures": True,
     "save_limit": -1,
@@ -160,6 +161,7 @@ Q_CLUSTER: dict[str, Any] = {
 # Secure by default wherever it is not a developer's loopback: HERDSITE_HTTPS=1 behind TLS.
 HTTPS = _env("HTTPS") == "1"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -170,14 +172,6 @@ LOG_LEVEL = _env("LOG_LEVEL", "INFO").upper()
 LOGGING_CONFIG = None
 logs.configure(LOG_LEVEL)
 
-UNFOLD = {
-    "SITE_TITLE": "herdsite",
-    "SITE_HEADER": "herdsite",
-    "SITE_URL": "/",
-    "SITE_SYMBOL": "database",
-    "SHOW_HISTORY": False,
-    "SHOW_VIEW_ON_SITE": False,
-}
 
 # Telling people (incidents/notices). A channel without its settings is passed over; the log is always there.
 URL = _env("URL").rstrip("/")  # under which people reach the portal: pages and notices link there

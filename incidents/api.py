@@ -24,16 +24,15 @@ from rest_framework.viewsets import GenericViewSet
 from fleet.states import states_of
 from incidents import desk, hands, story
 from incidents.models import Incident
-from incidents.models.incident import STORM
 from incidents.notices import desk as notices
 from incidents.problems import Conflict, Invalid, handle
-from incidents.watch import BY_TYPE, SEVERITIES
+from incidents.watch import SEVERITIES
 
 OPEN = "open"
 # What a filter may say. "open" is every state but resolved.
 CHOICES = {
     "state": (OPEN, *states_of(Incident.KIND)),
-    "type": (*BY_TYPE, STORM),
+    "type": hands.TYPES,
     "severity": SEVERITIES,
 }
 
@@ -42,16 +41,16 @@ class IncidentData(serializers.ModelSerializer[Incident]):
     """One incident in a list. Times are ISO 8601 in UTC; `cause` is the name of the incident that explains it."""
 
     subject = serializers.SerializerMethodField()
-    cause = serializers.SlugRelatedField(slug_field="name", read_only=True)  # type: ignore[var-annotated]
+    cause = serializers.SlugRelatedField(slug_field="name", read_only=True)
 
     class Meta:
         model = Incident
-        fields = (
+        fields: tuple[str, ...] = (
             "name", "type", "severity", "state", "state_since", "created_at", "resolved_at", "summary", "problem",
             "subject", "cause", "resolver", "resolver_version", "tried", "rounds", "wait_until", "deadline",
             "escalations", "acknowledged_by", "acknowledged_at", "assigned_to", "snoozed_until",
         )  # fmt: skip
-        read_only_fields = fields
+        read_only_fields: tuple[str, ...] = fields
 
     def get_subject(self, incident: Incident) -> dict[str, str]:
         return {"kind": incident.subject_kind, "name": incident.subject_name, "id": str(incident.subject)}
@@ -61,7 +60,7 @@ class IncidentStory(IncidentData):
     """One incident with all that is known: `evidence` as it was at the opening, `children` by name, and the `journal`,
     oldest line first."""
 
-    children = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)  # type: ignore[var-annotated]
+    children = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
     journal = serializers.SerializerMethodField()
 
     class Meta(IncidentData.Meta):

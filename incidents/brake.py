@@ -28,7 +28,7 @@ _SPACE = uuid.UUID("6f0f5d0e-3c0a-4b53-9f0c-2f4be2d0a2b7")
 
 def scopes(member: Member) -> list[str]:
     """Where a thing is, the widest place first: herd, provider/NAME, zone/NAME."""
-    server = _server(member)
+    server = server_of(member)
     return ["herd", f"provider/{server.provider}", f"zone/{server.zone}"] if server else []
 
 
@@ -103,7 +103,8 @@ def _servers(scope: str) -> Any:
     return Server.objects.filter(where).exclude(state__in=(CREATING, DESTROYING, DESTROYED))
 
 
-def _server(member: Member) -> Server | None:
+def server_of(member: Member) -> Server | None:
+    """The machine that it is, or on which it lives."""
     if isinstance(member, Server):
         return member
     if isinstance(member, Instance):

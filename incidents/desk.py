@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from fleet import lifecycle, ring
 from fleet.lifecycle import Because
-from fleet.models import MEMBERS, Instance, Member, Resource
+from fleet.models import MEMBERS, Instance, Member, Resource, Server
 from fleet.states import RESOLVED, RESOLVING
 from incidents.models import Incident, Journal
 from incidents.telling import Telling
@@ -27,6 +27,8 @@ log = structlog.get_logger("incident")
 
 # What explains the troubles of whatever stands on it, by the kind that is troubled by itself.
 CAUSES = {SERVER: ("server_down", "server_unreachable"), INSTANCE: ("instance_down",)}
+# What keeps every playbook from helping on a server: with no room left nothing starts. One page for it is enough.
+HINDERS = ("disk_critical",)
 NAME_LENGTH = 63
 
 
@@ -136,6 +138,18 @@ def _adopt(cause: Incident) -> None:
     open_incidents().filter(subject__in=explained, cause=None).exclude(pk=cause.pk).update(cause=cause)
 
 
+def hindrance(incident: Incident, server: Server | None) -> Incident | None:
+    """The open incident of its server that may be why none of its playbooks helped."""
+    if server is None or incident.type in HINDERS:
+        return None
+    return open_incidents().filter(subject=server.pk, type__in=HINDERS).first()
+
+
+def put_off(incident: Incident, cause: Incident) -> None:
+    """Hang it under what hinders its playbooks; once that is over they are tried anew."""
+    _change(incident, "hindered", f"by {cause.name}", "herdsite", cause=cause, **_anew(incident))
+
+
 def write(
     incident: Incident, outcome: str, note: str, actor: str, *, step: str = "", note_of: Mapping[str, Any] | None = None
 ) -> None:
@@ -187,11 +201,9 @@ def note(incident: Incident, text: str, actor: str) -> None:
 def retry(incident: Incident, actor: str) -> None:
     """Let the playbooks begin anew, also those that ask first."""
     _must_be_open(incident)
-    fresh = {"resolver": "", "resolver_version": "", "step": 0, "step_since": None, "outcome": "", "tried": []}
-    fresh |= {"approved": True, "wait_until": None, "problem": "", "rounds": incident.rounds + 1}
     try:
         with transaction.atomic():
-            _change(incident, "retried", "", actor, **fresh)
+            _change(incident, "retried", "", actor, approved=True, **_anew(incident))
             if incident.state != RESOLVING:
                 lifecycle.move(incident, "begin", Because(None, "a person says that it will work now", actor))
     except IntegrityError as error:
@@ -218,6 +230,12 @@ def _forget(incident: Incident) -> None:
                 f"UPDATE {ring.table_of(incident.subject_kind)} SET watch = watch - %s WHERE id = %s",
                 [incident.type, incident.subject],
             )
+
+
+def _anew(incident: Incident) -> dict[str, Any]:
+    """Its fields as if no playbook had been tried yet."""
+    fresh = {"resolver": "", "resolver_version": "", "step": 0, "step_since": None, "outcome": "", "tried": []}
+    return fresh | {"wait_until": None, "problem": "", "rounds": incident.rounds + 1}
 
 
 def _must_be_open(incident: Incident) -> None:

@@ -19,8 +19,8 @@ from fleet.models import MEMBERS
 from fleet.ports import Ports
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DESTROYED, DESTROYING, NEEDS_HUMAN, RESOLVED, RESOLVING, TRIGGERED, WAITING
-from incidents import brake, mending, moving, ourselves, playbooks
-from incidents.life import LIFE, PATIENCE_S
+from incidents import brake, desk, mending, moving, ourselves, playbooks
+from incidents.life import LIFE, PATIENCE_S, WORKING
 from incidents.models import Incident
 from incidents.models.incident import HERDSITE, STORM
 from incidents.outcomes import RAISED
@@ -92,13 +92,17 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
     if incident.type == STORM and incident.cause is None:
         _hang_under(incident, ourselves.blindness())
     playbook, mode = playbooks.coming(incident)
+    if mode == playbooks.NONE and incident.state in WORKING and not _under_cause(incident) and loaded:
+        hindrance = desk.hindrance(incident, brake.server_of(loaded.member))
+        if hindrance:
+            desk.put_off(incident, hindrance)
     facts = {
         "state": incident.state,
         "state_s": max(0.0, (claim.now - incident.state_since).total_seconds()),
         "alarm": _alarm(incident, loaded),
         "subject_gone": incident.subject_kind in MEMBERS
         and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
-        "under_cause": incident.cause is not None and incident.cause.is_open,
+        "under_cause": _under_cause(incident),
         "locked": _others(incident).filter(state=RESOLVING).exists(),
         "playbook": mode,
         "raised": incident.outcome == RAISED,
@@ -107,6 +111,10 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
         "server_state": loaded.facts.get("server_state") if loaded and incident.subject_kind != SERVER else None,
     }
     return Seen(incident, claim, read(claim.now, {}, **facts), loaded, felt, playbook)
+
+
+def _under_cause(incident: Incident) -> bool:
+    return incident.cause is not None and incident.cause.is_open
 
 
 def _alarm(incident: Incident, loaded: context.Loaded | None) -> bool:

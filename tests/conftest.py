@@ -1,9 +1,30 @@
 """What every test stands on: a database with today's partition, keys of its own, and no way out but loopback."""
 
+from pathlib import Path
+
 import pytest
 from cryptography.fernet import Fernet
 
 from observations import retention
+
+# What starts real servers takes minutes: it is left out of the part that a developer runs all day.
+REAL = (
+    "contracts/",
+    "fleet/test_jobs.py",
+    "fleet/test_local_",
+    "fleet/test_postgres.py",
+    "herdsite/test_embedded.py",
+    "herdsite/test_supervise.py",
+    "incidents/test_mending_real.py",
+    "observations/test_probes.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        if path.startswith(REAL):
+            item.add_marker("real")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports import ssh
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import SshShell
+from incidents.hands import HANDS
 from incidents.models import Incident
 from observations.models import Observation
 from tests import factories
@@ -186,6 +187,18 @@ def test_every_verb_of_the_portal_works_without_the_fleet(samples, operator):
             assert answer.status_code in (302, 422), (kind, verb)
             asked += answer.status_code == 302
     assert asked == Intent.objects.filter(actor="operator").count() > 4
+
+
+def test_every_hand_laid_on_an_incident_works_without_the_fleet(samples, operator):
+    client = Client()
+    client.force_login(operator)
+    asked = {"minutes": "60", "to": "operator", "text": "a test", "reason": "a test"}
+    for verb, hand in HANDS.items():
+        body = {name: asked[name] for name in hand.form().fields}
+        answer = client.post("/api/v1/incidents/i/" + verb, body, content_type="application/json")
+        assert answer.status_code == 200, verb
+    samples[Incident].refresh_from_db()
+    assert samples[Incident].state == "resolved"
 
 
 def test_adding_works_without_the_fleet(samples, operator):

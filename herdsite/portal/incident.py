@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from fleet.facts import text
-from fleet.states import State
+from fleet.models import MEMBERS
+from fleet.states import NEEDS_HUMAN, RESOLVED, State
 from herdsite.portal.shown import Known, Moment, known, moment
 from herdsite.portal.thing import Witness, witnesses
 from herdsite.portal.troubles import SEVERITIES, Trouble, trouble, words
-from incidents import playbooks, story
+from incidents import moving, playbooks, story
 from incidents.models import Incident, Notice, Page
-from incidents.models.incident import HERD
+from incidents.ourselves import FAILINGS
 from incidents.resolvers import RESOLVERS
 from incidents.watch import BY_TYPE
 
@@ -76,7 +77,8 @@ class Message:
 
 @dataclass(frozen=True)
 class Whole:
-    """The page's data. `thing` is empty where it is about a part of the herd."""
+    """The page's data. `thing` is empty where it is about no one thing; `guide` is for the person where there is no
+    playbook; the `story` begins with its latest line."""
 
     name: str
     what: str
@@ -103,6 +105,7 @@ class Whole:
     cause: Trouble | None
     children: tuple[Trouble, ...]
     runbooks: tuple[Runbook, ...]
+    guide: str
     story: tuple[Line, ...]
     more_lines: int
     calls: tuple[Call, ...]
@@ -111,13 +114,13 @@ class Whole:
 
 def describe(incident: Incident, now: datetime) -> Whole:
     """The incident as it is written down at `now`."""
-    alarm = BY_TYPE.get(incident.type)
-    lines = story.of(incident)
+    alarm = BY_TYPE.get(incident.type) or FAILINGS.get(incident.type)
+    lines, runbooks = story.of(incident), _runbooks(incident)
     snoozed = incident.snoozed_until
     return Whole(
         name=incident.name,
         what=words(incident.type),
-        thing="" if incident.subject_kind == HERD else incident.subject_name,
+        thing=incident.subject_name if incident.subject_kind in MEMBERS else "",
         about_what=f"{incident.subject_kind} {incident.subject_name}",
         because=alarm.because if alarm else "",
         look=incident.look,
@@ -129,28 +132,41 @@ def describe(incident: Incident, now: datetime) -> Whole:
         acknowledged_by=incident.acknowledged_by,
         assigned_to=incident.assigned_to,
         snoozed=moment(snoozed) if snoozed and snoozed > now else None,
-        row=incident.row,
-        why=incident.why,
+        **verdict(incident),
         problem=incident.problem,
         about=tuple((label, str(value)) for label, value in _about(incident) if value not in ("", None)),
         opened_by=incident.opened_by,
         kind=incident.subject_kind,
-        facts=tuple(known(name, text(value)) for name, value in sorted(incident.evidence.get("facts", {}).items())),
+        facts=_facts(incident.evidence),
         doubt=witnesses(incident.evidence.get("doubt", {})),
         cause=trouble(incident.cause) if incident.cause else None,
         children=tuple(trouble(child) for child in incident.children.all()[:KIN]),
-        runbooks=_runbooks(incident),
-        story=tuple(Line(moment(one.at), one.what, one.where, one.text, one.actor) for one in lines[-LINES:]),
+        runbooks=runbooks,
+        guide="" if runbooks else moving.runbook(incident),
+        story=tuple(Line(moment(one.at), one.what, one.where, one.text, one.actor) for one in lines[: -LINES - 1 : -1]),
         more_lines=max(0, len(lines) - LINES),
         calls=_calls(incident),
         messages=_messages(incident),
     )
 
 
+def verdict(incident: Incident) -> dict[str, Any]:
+    """The row of its table that won at its last beat, and why; nothing where herdsite has left it to a person, or is
+    done with it."""
+    left = incident.state in (NEEDS_HUMAN, RESOLVED)
+    return {"row": None, "why": ""} if left else {"row": incident.row, "why": incident.why}
+
+
+def _facts(evidence: dict[str, Any]) -> tuple[Known, ...]:
+    """What the alarm looked at, and whatever else was written down but for the doubt."""
+    more = {name: value for name, value in evidence.items() if name not in ("facts", "doubt")}
+    return tuple(known(name, text(value)) for name, value in sorted((more | evidence.get("facts", {})).items()))
+
+
 def _about(incident: Incident) -> list[tuple[str, Any]]:
     customer = incident.customer
     return [
-        ("Type", incident.type),
+        ("Alarm", f"{incident.type}: {alarm.when}" if (alarm := BY_TYPE.get(incident.type)) else incident.type),
         ("Customer", customer.name if customer else ""),
         ("Playbook at work", incident.resolver),
         ("Steps taken", incident.attempts or ""),

@@ -10,17 +10,17 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from fleet.states import RESOLVED, STATES, State, states_of
+from fleet.models import MEMBERS
+from fleet.states import NEEDS_HUMAN, RESOLVED, STATES, State, states_of
 from herdsite.portal.access import operators_only
-from herdsite.portal.incident import describe
+from herdsite.portal.incident import describe, verdict
 from herdsite.portal.live import database_now, live
 from herdsite.portal.shown import Moment, moment
 from herdsite.portal.troubles import SEVERITIES, words
 from incidents import desk, hands
 from incidents.models import Incident
-from incidents.models.incident import HERD, STORM
 from incidents.notices import desk as notices
-from incidents.watch import BY_TYPE, PAGE
+from incidents.watch import PAGE
 
 ROWS, GLANCE = 100, 20
 OPEN = "open"
@@ -68,7 +68,7 @@ class Row:
     about_what: str
     opened: Moment | None
     until: Moment | None
-    table_row: int | None
+    row: int | None
     why: str
     problem: str
     resolver: str
@@ -112,12 +112,12 @@ def incidents(request: HttpRequest) -> HttpResponse:
     if wanted.state:
         shown = [RESOLVED if wanted.state == RESOLVED else OPEN]
     counts = desk.open_incidents().aggregate(
-        open=Count("pk"), waiting=Count("pk", Q(state="needs_human", acknowledged_by=""))
+        open=Count("pk"), waiting=Count("pk", Q(state=NEEDS_HUMAN, acknowledged_by=""))
     )
     data = Incidents(tuple(_listing(which, found, wanted) for which in shown), **counts, narrowed=wanted.narrowed)
     choices = {
         "states": [(OPEN, "Open"), *((name, STATES[name].label) for name in states_of(Incident.KIND))],
-        "types": [(name, words(name)) for name in sorted((*BY_TYPE, STORM))],
+        "types": [(name, words(name)) for name in sorted(hands.TYPES)],
     }
     return live(request, "incidents", data, now, {"wanted": wanted, **choices})
 
@@ -183,7 +183,7 @@ def _listing(which: str, found: QuerySet[Incident], wanted: Wanted) -> Listing:
     """The open ones, what wakes people first; or the resolved ones, the latest first."""
     if which == OPEN:
         worst = Case(When(severity=PAGE, then=Value(0)), default=Value(1))
-        person = Case(When(state="needs_human", then=Value(0)), default=Value(1))
+        person = Case(When(state=NEEDS_HUMAN, then=Value(0)), default=Value(1))
         found = found.exclude(state=RESOLVED).order_by(worst, person, "created_at", "name")
     else:
         found = found.filter(state=RESOLVED).order_by("-resolved_at", "name")
@@ -211,12 +211,11 @@ def _row(one: Incident) -> Row:
         what=words(one.type),
         look=one.look,
         severity=SEVERITIES[one.severity],
-        thing="" if one.subject_kind == HERD else one.subject_name,
+        thing=one.subject_name if one.subject_kind in MEMBERS else "",
         about_what=f"{one.subject_kind} {one.subject_name}",
         opened=moment(one.created_at),
         until=moment(one.resolved_at),
-        table_row=one.row,
-        why=one.why,
+        **verdict(one),
         problem=one.problem,
         resolver=one.resolver,
         under=one.cause.name if one.cause else "",

@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
 from herdsite.portal.shown import moment
+from incidents import desk
 
 
 def database_now() -> datetime:
@@ -47,7 +48,7 @@ def live(
     """The page portal/NAME.html, or with ?fragment=NAME only portal/_NAME.html; 204 if ?token= is still true.
 
     `data` is what the fragment shows as of `now`, `around` what only the full page needs. The header Herdsite-Now
-    tells the script what time it is here.
+    tells the script what time it is here, and Herdsite-Incidents how many are open, for the menu.
     """
     token = token_of(data)
     asked = request.GET.get("fragment") == name
@@ -64,5 +65,7 @@ def live(
         template = f"portal/_{name}.html" if asked else f"portal/{name}.html"
         response = render(request, template, context, status=status)
     response["Herdsite-Now"] = f"{now.timestamp():.3f}"
+    if asked:
+        response["Herdsite-Incidents"] = str(desk.open_incidents().count())
     response["Cache-Control"] = "no-store"
     return response

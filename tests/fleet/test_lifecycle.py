@@ -27,7 +27,7 @@ def test_a_move_changes_the_row_and_tells_its_story() -> None:
     lifecycle.move(one, "doubt", BECAUSE)
     row = again(one)
     assert (row.state, row.queue, row.tries, row.problem) == (UNCERTAIN, policy.SUSPECT, 0, "")
-    assert row.state_since - one.created_at < timedelta(minutes=1)
+    assert row.state_since >= one.created_at
     (event,) = story(one)
     assert (event.kind, event.name, event.verb, event.row) == ("instance", one.name, "doubt", 301)
     assert (event.source, event.target, event.actor) == (AVAILABLE, UNCERTAIN, "here/1")

@@ -54,13 +54,18 @@ def test_a_claim_carries_the_databases_time_and_a_lease_of_its_own() -> None:
     assert again(one).leased_until > first.now
 
 
-@pytest.mark.parametrize("state", ["available", "down"])
-def test_the_lease_is_as_long_as_granted(state: str) -> None:
-    one = server(state=state)
-    taken = claim()
-    assert again(one).leased_until - taken.now == pytest.approx(
-        timedelta(seconds=ring.granted("server", state)), abs=timedelta(seconds=1)
+def test_the_lease_is_as_long_as_granted() -> None:
+    """Both in one claim, so their leases differ by as much as their grants."""
+    well, down = (factories.instance(state=state) for state in ("available", "down"))
+    for one in (well, down):
+        due(one)
+    taken = ring.claim("instance", policy.FEEL, 2, HERE)
+    longer = ring.granted("instance", "down") - ring.granted("instance", "available")
+    assert longer > 0
+    assert (again(down).leased_until - again(well).leased_until).total_seconds() == pytest.approx(
+        longer, abs=longer / 2
     )
+    assert again(well).leased_until > taken.now
 
 
 def test_a_leased_row_is_nobody_elses_until_the_lease_runs_out() -> None:
@@ -210,25 +215,23 @@ def test_a_suspect_that_nobody_else_takes_is_ours_again() -> None:
 
 def test_next_due_tells_how_long_there_is_nothing_to_do() -> None:
     assert ring.next_due(["server", "resource"], policy.FEEL) is None
-    server(-30)
-    assert ring.next_due(["server", "resource"], policy.FEEL) == pytest.approx(30, abs=5)
+    server(-36_000)
+    assert 30_000 < (ring.next_due(["server", "resource"], policy.FEEL) or 0) <= 36_000
     assert ring.next_due(["resource"], policy.FEEL) is None
     one = server(5)
-    assert ring.next_due(["server"], policy.FEEL) == pytest.approx(-5, abs=4)
-    claim()
-    assert again(one).leased_until is not None
-    assert ring.next_due(["server"], policy.FEEL) == pytest.approx(30, abs=5)
+    assert (ring.next_due(["server"], policy.FEEL) or 0) <= -5
+    change(one, leased_until=Now() + timedelta(hours=1))
+    assert (ring.next_due(["server"], policy.FEEL) or 0) > 30_000
 
 
 def test_standings_count_members_due_and_leased() -> None:
     server(5)
     server(9)
-    server(-30, felt_at=Now() - timedelta(seconds=70))
+    server(-36_000, felt_at=Now() - timedelta(hours=2))
     claim(1)
     (at,) = ring.standings()
     assert (at.kind, at.queue, at.members, at.due, at.leased) == ("server", "feel", 3, 2, 1)
-    assert at.late_s == pytest.approx(9, abs=4)
-    assert at.age_s == pytest.approx(70, abs=5)
+    assert 9 <= at.late_s < 7_200 <= at.age_s
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -197,7 +197,7 @@ def test_rings_shows_each_ring_and_its_workers() -> None:
     )
     lines = {words[0]: words[1:] for line in said("rings").splitlines() if (words := line.split())}
     assert lines["server/feel"][:3] == ["2", "2", "0"]
-    assert float(lines["server/feel"][3]) == pytest.approx(30, abs=10)
+    assert 30 <= float(lines["server/feel"][3]) < 3_000
     assert lines["server/suspect"][:3] == ["1", "0", "0"]
     assert lines["feel"] == ["1", "12.5", "70", "3", "81"]
 

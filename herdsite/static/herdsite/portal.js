@@ -90,6 +90,8 @@ async function refresh() {
       if (focused.isConnected) focused.focus({ preventScroll: true });
     }
     heardTheTime(answer.headers.get("Herdsite-Now"));
+    const open = document.getElementById("open-incidents");
+    if (open) open.textContent = Number(answer.headers.get("Herdsite-Incidents")) || "";
     refreshedAt = Date.now();
   } catch (error) {
     why = error.name === "TimeoutError" ? "The server is slow to answer." : error instanceof TypeError ? "The server does not answer." : error.message;

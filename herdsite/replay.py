@@ -1,0 +1,310 @@
+"""What this working copy's tables would have done with what was felt: recorded looks are thought about again, each
+thing's state following the tables' own moves, and what comes out is held against what the Events and incidents tell.
+
+Looks are streamed, one thing after the other. What only our own database knew is taken from what it has kept (intents,
+neighbours' moves, the facts frozen in Events); where that is not enough to judge a row, the look counts as untold and
+the thing goes on as it did.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.models import Q
+
+from fleet import context, policy, ring
+from fleet.models import MEMBERS, Event, Intent, Member
+from fleet.rules import DO, GO, tried
+from fleet.states import DESTROYING, move
+from fleet.subject import SERVER, Subject
+from fleet.think import LIFE
+from herdsite import beat
+from incidents.models import Incident
+from observations.models import Observation
+from observations.probes.table import PROBES
+from observations.record import Look
+
+# What no look tells. Of these, some are as they are now, and the others are known only where something kept them.
+STEADY = ("doubt_window_s", "own_instance", "adopted", "rows_allowed")
+KEPT = ("members", "members_answer", "placed", "handed", "dropped", "host_key", "vantage_sees", "rebooted")
+NEIGHBOURS = ("server_state", "instance_state")
+OURS = frozenset((*STEADY, *KEPT, *NEIGHBOURS))
+TELL_EVERY = 10_000
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`then` is what happened at that look, `now` what this copy would do: "315 go_down", "opens instance_down", or
+    "nothing". `state` is the one in which this copy sees the thing."""
+
+    at: datetime
+    kind: str
+    name: str
+    state: str
+    then: str
+    now: str
+
+
+@dataclass
+class Tally:
+    """How far it has come: things and looks replayed, differences found, and looks of which it can't tell."""
+
+    things: int = 0
+    looks: int = 0
+    differences: int = 0
+    untold: int = 0
+
+
+def replay(
+    members: Iterable[Member], since: datetime, tally: Tally, progress: Callable[[Tally], None] = lambda _tally: None
+) -> Iterator[Difference]:
+    """The differences of one thing after the other; `tally` is kept up to date and told of once in a while."""
+    for member in members:
+        tally.things += 1
+        life: Life | None = None
+        for (at, vantage, attrs), until in _with_next(_looks(member.pk, since)):
+            life = life or Life(member, at)
+            tally.looks += 1
+            for difference in life.look(at, until, vantage, attrs, tally):
+                tally.differences += 1
+                yield difference
+            if tally.looks % TELL_EVERY == 0:
+                progress(tally)
+
+
+def everything() -> Iterator[Member]:
+    """Every thing that there is or was, servers first."""
+    for model in MEMBERS.values():
+        yield from model.objects.order_by("name").iterator(chunk_size=500)
+
+
+class Life:
+    """One thing as this copy's tables have it, from its first look in the window on."""
+
+    def __init__(self, member: Member, since: datetime) -> None:
+        self.member = member
+        claim = ring.Claim(uuid4(), [member.pk], since)
+        loaded = context.load_one(member, "replay", claim)
+        self.subject = loaded.subject
+        self.steady = {name: loaded.facts.get(name) for name in STEADY}
+        self.asked = _Asked(member.pk, since)
+        self.events = _Events(member.pk, since)
+        self.neighbours = _neighbours(member)
+        self.incidents = list(
+            Incident.objects.filter(Q(resolved_at=None) | Q(resolved_at__gt=since), subject=member.pk)
+        )
+        state, state_since = _States(member).at(since)
+        self.row = SimpleNamespace(
+            pk=member.pk,
+            name=member.name,
+            state=state,
+            evidence={},
+            attrs={},
+            facts={},
+            watch={one.type: [True, 0] for one in self.incidents if one.created_at < since},
+        )
+        self.since, self.tries = state_since, 0
+        self.failing: int | None = None  # the row whose action failed at the last telling
+        self.probed: dict[str, float] = {}
+
+    def look(
+        self, at: datetime, until: datetime, vantage: str, attrs: dict[str, str | None], tally: Tally
+    ) -> Iterator[Difference]:
+        """Think about one look; `until` is when the next one was made."""
+        events = self.events.until(until)
+        thought = beat.ponder(*self._loaded(at, attrs, events), vantage)
+        state, rule = self.row.state, thought.rule
+        then = next(((event.row, event.verb.removesuffix(" failed")) for event in events if event.row), None)
+        if then is None and rule.then.kind == DO and self.failing == rule.row:
+            then = (rule.row, rule.then.name)  # an action that goes on failing is told of once
+        now = (rule.row, rule.then.name) if rule.then.kind in (GO, DO) else None
+        untold = then != now and self._cant_tell(thought)
+        tally.untold += untold
+        if then != now and not untold:
+            yield self._difference(at, state, _words(then), _words(now))
+        yield from self._alarms(at, until, thought)
+        self.row.evidence, self.row.watch, self.row.facts = thought.evidence, thought.judged.streaks, thought.known
+        self.probed |= thought.look.probed
+        self._forget(at, until)
+        self._follow(at, events, thought, untold)
+
+    def _loaded(
+        self, at: datetime, attrs: dict[str, str | None], events: list[Event]
+    ) -> tuple[context.Loaded, ring.Claim, Look]:
+        intent = self.asked.at(at, self.row.state)
+        kept = {name: value for event in events for name, value in event.facts.items() if name in KEPT}
+        facts = {
+            "state": self.row.state,
+            "state_s": max(0.0, (at - self.since).total_seconds()) if self.since else None,
+            "tries": self.tries,
+            "asked": intent.verb if intent else None,
+            "asked_s": (at - intent.asked_at).total_seconds() if intent and intent.verb != "create" else None,
+            "handed": _handed(intent, at),
+            **self.steady,
+            **{name: states.at(at)[0] for name, states in self.neighbours.items()},
+            **{name: value for name, value in kept.items() if value is not None},
+        }
+        subject = replace(
+            self.subject,
+            state=self.row.state,
+            now=at,
+            known=self.row.facts,
+            probed=self.probed,
+            job=context.job(self.row, intent) if self.member.KIND == "instance" else "",  # type: ignore[arg-type]
+        )
+        proof = "ssh" if self.member.KIND == SERVER else "service_available"
+        probed = dict.fromkeys(_asked_of(subject, attrs), at.timestamp())
+        look = Look(self.member.KIND, self.member.pk, at, 0.0, attrs.get(proof) == "true", attrs, probed)
+        claim = ring.Claim(uuid4(), [self.member.pk], at)
+        return context.Loaded(self.row, subject, intent, facts, None), claim, look
+
+    def _cant_tell(self, thought: beat.Thought) -> bool:
+        """Whether a row above the one that won could not be judged for want of what only our own database knew."""
+        rows = tried(LIFE[self.member.KIND], self.row.state, thought.facts)
+        return any(
+            verdict is None and any(name in OURS and thought.facts[name] is None for name in rule.when.names)
+            for rule, verdict in rows
+        )
+
+    def _alarms(self, at: datetime, until: datetime, thought: beat.Thought) -> Iterator[Difference]:
+        then = {one.type for one in self.incidents if at <= one.created_at < until}
+        now = set(thought.judged.opened)
+        for type_ in sorted(then - now):
+            yield self._difference(at, self.row.state, f"opens {type_}", "nothing")
+        for type_ in sorted(now - then):
+            yield self._difference(at, self.row.state, "nothing", f"opens {type_}")
+
+    def _forget(self, at: datetime, until: datetime) -> None:
+        """A person who resolves an incident has its alarm count from nothing."""
+        ended = {one.type for one in self.incidents if one.resolved_at and at <= one.resolved_at < until}
+        self.row.watch = {name: stands for name, stands in self.row.watch.items() if name not in ended}
+
+    def _follow(self, at: datetime, events: list[Event], thought: beat.Thought, untold: bool) -> None:
+        """Move as the row says; as it happened, where that can't be told, and where people or commands did it."""
+        then = thought.rule.then
+        for event in events:
+            if event.row:
+                self.failing = event.row if event.verb.endswith(" failed") else None
+        if then.kind == GO and not untold:
+            if then.name in ("come_up", "come_back") and thought.facts["boot_id"]:
+                self.row.attrs["boot_id"] = thought.facts["boot_id"]
+            self._enter(move(self.member.KIND, then.name).target, at)
+        elif then.kind == DO:
+            self.tries = 0 if then.name in ("fulfil", "refuse") else min(self.tries + 1, policy.MOST_TRIES)
+        for event in events:
+            if (untold or event.row is None) and event.target and event.source and event.source != event.target:
+                self._enter(event.target, event.at)
+
+    def _enter(self, state: str, at: datetime) -> None:
+        self.row.state, self.since, self.tries, self.failing = state, at, 0, None
+
+    def _difference(self, at: datetime, state: str, then: str, now: str) -> Difference:
+        return Difference(at, self.member.KIND, self.member.name, state, then, now)
+
+
+@dataclass
+class _Events:
+    """A thing's Events, handed out in their order."""
+
+    subject: UUID
+    since: datetime
+    _next: Event | None = None
+    _rows: Iterator[Event] = field(default_factory=lambda: iter(()))
+
+    def __post_init__(self) -> None:
+        rows = Event.objects.filter(subject=self.subject, at__gte=self.since).order_by("at", "id")
+        self._rows = rows.iterator(chunk_size=500)
+        self._next = next(self._rows, None)
+
+    def until(self, at: datetime) -> list[Event]:
+        """Those that come before that time and were not handed out yet."""
+        found = []
+        while self._next and self._next.at < at:
+            found.append(self._next)
+            self._next = next(self._rows, None)
+        return found
+
+
+class _States:
+    """In which state a thing was, by its Events; as it is now, where there are none."""
+
+    def __init__(self, member: Any) -> None:
+        moved = Event.objects.filter(subject=member.pk).exclude(target="").order_by("at", "id")
+        self.moves = [row for row in moved.values_list("at", "source", "target") if row[1] != row[2]]
+        self.now, self.now_since = member.state, member.state_since
+
+    def at(self, at: datetime) -> tuple[str, datetime | None]:
+        """The state, and since when, if that is known."""
+        n = bisect_right(self.moves, at, key=lambda row: row[0])
+        if n:
+            return self.moves[n - 1][2], self.moves[n - 1][0]
+        if self.moves and self.moves[0][1]:
+            return self.moves[0][1], None
+        return self.now, self.now_since if self.now_since <= at else None
+
+
+class _Asked:
+    """What was asked of a thing, at any time."""
+
+    def __init__(self, subject: UUID, since: datetime) -> None:
+        still = Q(answered_at=None) | Q(answered_at__gt=since)
+        self.subject = subject
+        self.intents = list(
+            Intent.objects.filter(still, subject=subject).order_by("asked_at").prefetch_related("children")
+        )
+
+    def at(self, at: datetime, state: str) -> Intent | None:
+        """The open intent that counted then."""
+        begun = {self.subject} if state == DESTROYING else set()
+        there = [one for one in self.intents if one.asked_at <= at and (one.answered_at or _NEVER) > at]
+        return min(there, key=lambda one: context._rank(one, begun), default=None)
+
+
+def _handed(intent: Intent | None, at: datetime) -> str | None:
+    """What had become of an intent that was handed down to the instance."""
+    if intent is None:
+        return None
+    child = next(iter(intent.children.all()), None)
+    if child is None or child.asked_at > at:
+        return "none"
+    if (child.answered_at or _NEVER) > at:
+        return Intent.OPEN
+    return Intent.REFUSED if child.state == Intent.CANCELLED else child.state
+
+
+def _neighbours(member: Any) -> dict[str, _States]:
+    """What it stands on today. What it stood on before it moved is not known."""
+    if member.KIND == "instance":
+        return {"server_state": _States(member.server)}
+    if member.KIND == "resource" and member.instance:
+        return {"instance_state": _States(member.instance), "server_state": _States(member.instance.server)}
+    return {}
+
+
+def _asked_of(subject: Subject, attrs: dict[str, str | None]) -> list[str]:
+    """The probes that were made: a probe leaves all that it fills, if only as not known."""
+    return [probe.name for probe in PROBES if probe.applies(subject) and all(name in attrs for name in probe.fills)]
+
+
+def _words(what: tuple[int | None, str] | None) -> str:
+    return f"{what[0]} {what[1]}" if what else "nothing"
+
+
+def _looks(subject: UUID, since: datetime) -> Iterator[tuple[datetime, str, dict[str, str | None]]]:
+    rows = Observation.objects.filter(subject=subject, at__gte=since).order_by("at", "id")
+    return rows.values_list("at", "vantage", "attrs").iterator(chunk_size=1_000)
+
+
+def _with_next(rows: Iterator[Any]) -> Iterator[tuple[Any, datetime]]:
+    """Each look with the time of the one after it."""
+    last = next(rows, None)
+    for row in rows:
+        yield last, row[0]
+        last = row
+    if last is not None:
+        yield last, _NEVER

@@ -28,7 +28,7 @@ QUEUE = "herdsite"
 # until no beat is later than half of that.
 LATE_S, SILENT_S, BLIND_S = 60.0, 30.0, 60.0
 # A silent queue matters once something in it has been due for so long (s).
-WAITED_S = 10.0
+WAITED_S = 30.0
 # The clock looks every so often (s), and believes what it has seen so many times in a row: after a night without any
 # process everything is late, and that is no news.
 EVERY_S, IN_A_ROW = 5.0, 3

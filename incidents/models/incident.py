@@ -11,8 +11,8 @@ from fleet.models.member import Member, state_field
 from fleet.states import DESTROYED, RESOLVED, RESOLVING, TRIGGERED
 from incidents.watch import BY_TYPE, PAGE, SEVERITIES
 
-# A storm is about a part of the herd, not about one thing in it (incidents/brake.py); what is wrong with herdsite itself
-# is about nothing in it (incidents/ourselves.py).
+# A storm is about a part of the herd, not about one thing in it (incidents/brake.py); what is wrong with herdsite
+# itself is about nothing in it (incidents/ourselves.py).
 HERD, STORM = "herd", "storm"
 HERDSITE = "herdsite"
 ACT, ASK, NEVER = "act", "ask", "never"

@@ -89,7 +89,7 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off,                   2,   2,   PAGE, ("restart_server",), "nobody gets in, though it may run"),
     Alarm("server_retiring",     SERVER,   said("scheduled_events"),                2,   2,   WARN, (), "its provider is going to take it away"),
     Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
-                                                                                    8,   8,   WARN, (), "it will be full, and PostgreSQL stops there"),
+                                                                                    8,   4,   WARN, (), "it will be full, and PostgreSQL stops there"),
     Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),               2,   4,   PAGE, (), "the next burst of writes stops PostgreSQL"),
     Alarm("clock_skew",          SERVER,   over("clock_skew_s", 2) | under("clock_skew_s", -2),
                                                                                     4,   4,   WARN, (), "certificates, logs and recovery to a time need the right one"),

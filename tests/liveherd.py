@@ -12,6 +12,7 @@ from pathlib import Path
 import dj_database_url
 import psutil
 from django.conf import settings as django_settings
+from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import connection, connections
 
 from fleet import intents
@@ -91,12 +92,19 @@ def available(model, things) -> bool:
 @contextmanager
 def elsewhere(url: str) -> Iterator[None]:
     """The default database is another one for as long as this lasts."""
-    connections.close_all()
+    forget()
     before = dict(connection.settings_dict)
     parsed = dj_database_url.parse(url)
     connection.settings_dict.update({name: parsed[name] for name in ("NAME", "USER", "PASSWORD", "HOST", "PORT")})
     try:
         yield
     finally:
-        connections.close_all()
+        forget()
         connection.settings_dict.update(before)
+
+
+def forget() -> None:
+    """Close what is open, and forget the numbers that hstore has in the database before: in the next it has others."""
+    connections.close_all()
+    get_hstore_oids.cache_clear()
+    get_citext_oids.cache_clear()

@@ -222,9 +222,10 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
                 fed += channel.send(stdin[fed : fed + CHUNK])
                 if fed == len(stdin):
                     channel.shutdown_write()
-            while channel.recv_ready():
+            # A command that never stops must not keep us here: what is too much ends below.
+            while channel.recv_ready() and len(out) <= OUTPUT_LIMIT:
                 out += channel.recv(CHUNK)
-            while channel.recv_stderr_ready():
+            while channel.recv_stderr_ready() and len(err) <= OUTPUT_LIMIT:
                 err += channel.recv_stderr(CHUNK)
             if len(out) + len(err) > OUTPUT_LIMIT:
                 raise TransportError(f"{place(connection.host)}: more than {OUTPUT_LIMIT >> 20} MiB of output")

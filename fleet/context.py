@@ -202,7 +202,7 @@ def _handed(intent: Intent | None) -> str | None:
 def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
     """The open intent that counts for each: destroy before all until it is begun, create behind all, else the
     oldest."""
-    begun = {member.pk for member in members if member.state == DESTROYING}  # type: ignore[attr-defined]
+    begun = {member.pk for member in members if member.state == DESTROYING}
     found: dict[UUID, Intent] = {}
     for intent in (
         Intent.objects.filter(subject__in=[member.pk for member in members], state=Intent.OPEN)

@@ -115,7 +115,7 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
     verbs = VERBS[member.KIND]
     if verb not in verbs:
         raise AskError(f"A {member.KIND} can't be asked to {verb!r}. It knows: {', '.join(verbs)}.")
-    state = member.state  # type: ignore[attr-defined]
+    state = member.state
     if state == DESTROYED or (state == DESTROYING and verb != "retry"):
         raise AskError(f"{member.name} is {member.look.label.lower()}: nothing can be asked of it any more.")
     if verb in DESTRUCTIVE:

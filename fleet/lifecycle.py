@@ -42,9 +42,9 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
     with transaction.atomic():
         if lease and not type(member)._default_manager.select_for_update().filter(pk=member.pk, lease=lease).exists():
             raise LeaseLost(f"{member.name}: the lease ran out before {name}")
-        source = member.state  # type: ignore[attr-defined]
+        source = member.state
         getattr(member, name)()
-        target = member.state  # type: ignore[attr-defined]
+        target = member.state
         member.state_since, member.queue = Now(), policy.queue(target)
         member.tries, member.problem = 0, ""
         member.save(update_fields=["state", "state_since", "queue", "tries", "problem", "attrs"])

@@ -31,6 +31,8 @@ class Moving:
     of that kind in fleet/states.py."""
 
     KIND: ClassVar[str] = ""
+    # Each model has a field of this name, with the states of its own kind.
+    state: Any
 
     def __init_subclass__(cls, kind: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -98,4 +100,4 @@ class Member(Moving, ConcurrentTransitionMixin, models.Model):
     @property
     def look(self) -> State:
         """Its state as people see it: label and colour."""
-        return STATES[self.state]  # type: ignore[attr-defined]
+        return STATES[self.state]

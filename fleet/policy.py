@@ -4,18 +4,33 @@ Nothing ever waits longer than LONGEST_S, whatever a plan says. Times in seconds
 """
 
 from fleet.states import (
+    ATTACHING,
     AVAILABLE,
+    CHANGING_OVER,
+    CLOSED,
     CREATING,
-    DESTROYED,
     DESTROYING,
+    DETACHED,
     DOWN,
+    ENDS,
+    FENCING,
+    KEPT,
     NEEDS_HUMAN,
+    OPEN,
+    PLANNED,
+    PREPARING,
+    PROMOTING,
+    REPOINTING,
     RESOLVED,
     RESOLVING,
     RETIRING,
+    STARTED,
     TRIGGERED,
     UNCERTAIN,
+    UPLOADING,
+    VERIFYING,
     WAITING,
+    WAITING_FOR_WINDOW,
 )
 
 FEEL, SUSPECT, WORK, SLOW = "feel", "suspect", "work", "slow"
@@ -41,19 +56,36 @@ PROVIDER_TIMEOUT_S = 5.0
 LEASE_MARGIN_S = 2.0
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
+# What lives in the archive is looked at over its host, and nobody waits for it but a person (s).
+OF_THE_ARCHIVE = ("timeline", "backup")
+ARCHIVE_S = {STARTED: 0.5, UPLOADING: 1.0, VERIFYING: 1.0, OPEN: 15.0, CLOSED: 60.0, KEPT: 60.0}
+# A base backup is taken this often, and as soon as there is none (s).
+BACKUP_EVERY_S = 86_400.0
+# How long a standby that commits wait for may be missing before they wait for it no longer (s).
+SYNC_PATIENCE_S = 3.0
+# A planned changeover pauses clients for at most so long, then it is rolled back (s).
+SWITCH_BUDGET_S = 8.0
+# How far a standby may be behind when a changeover begins: a planned one, one without anybody's word (B).
+SWITCH_LAG_BYTES = 16 * 2**20
+FAILOVER_LAG_BYTES = 2**20
+
 # Where counting tries ends: an action may go on failing for weeks, and the column is a smallint.
 MOST_TRIES = 1_000
 
-_MOVING = (CREATING, DESTROYING, RETIRING)
+_MOVING = (CREATING, DESTROYING, RETIRING, ATTACHING, DETACHED)
 _INCIDENT = (TRIGGERED, RESOLVING, WAITING, NEEDS_HUMAN, RESOLVED)
 _IN_DOUBT = (UNCERTAIN, DOWN)
+_UNDER_WAY = (PLANNED, PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING)
+_KEEPING = (STARTED, UPLOADING, OPEN, CLOSED, KEPT)
 
 
 def queue(state: str) -> str:
     """Who takes its beats: builders and menders, those who look at the doubtful, or those who feel the healthy."""
-    if state in (*_MOVING, *_INCIDENT):
+    if state in (*_MOVING, *_INCIDENT, *_UNDER_WAY, WAITING_FOR_WINDOW):
         return WORK
-    return SUSPECT if state in _IN_DOUBT else FEEL
+    if state in _KEEPING:
+        return SLOW
+    return SUSPECT if state in (*_IN_DOUBT, CHANGING_OVER) else FEEL
 
 
 def interval(
@@ -64,12 +96,16 @@ def interval(
     `plan_beat_s` is the plan's, or that of the most important resource on an instance; None for servers. `state_s` is
     how long it has been in its state, `asked_s` how long somebody has waited for what he asked of it.
     """
-    if state == DESTROYED:
+    if state in ENDS:
         return None
-    if asked_s is not None or state in _MOVING:
+    if kind in OF_THE_ARCHIVE:
+        return ARCHIVE_S.get(state, LONGEST_S) if asked_s is None else BUILDING_S
+    if state in (WAITING_FOR_WINDOW, NEEDS_HUMAN):
+        return PATIENT_S
+    if asked_s is not None or state in (*_MOVING, *_UNDER_WAY):
         waited = state_s if asked_s is None else asked_s
         return BUILDING_S if waited < LONGEST_S else PATIENT_S
-    if state == UNCERTAIN:
+    if state in (UNCERTAIN, CHANGING_OVER):
         return min(SUSPECT_S, plan_beat_s or SUSPECT_S)
     if state == DOWN:
         return DOWN_S
@@ -89,6 +125,10 @@ def beat_timeout(kind: str, state: str, job: bool = False) -> float:
     host = SSH_CONNECT_S + SSH_TIMEOUT_S
     if kind == "server":
         return host + PROVIDER_TIMEOUT_S
+    if kind in OF_THE_ARCHIVE:
+        return host
+    if kind == "address":
+        return PROVIDER_TIMEOUT_S
     return 2 * SQL_TIMEOUT_S + (host if kind == "instance" and (job or state != AVAILABLE) else 0.0)
 
 

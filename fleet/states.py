@@ -11,6 +11,13 @@ STOPPED, FENCED, MAINTENANCE, CHANGING_OVER = "stopped", "fenced", "maintenance"
 RETIRING, DESTROYING, DESTROYED = "retiring", "destroying", "destroyed"
 TRIGGERED, RESOLVING, WAITING, NEEDS_HUMAN, RESOLVED = "triggered", "resolving", "waiting", "needs_human", "resolved"
 OPEN, CLOSED, EXPIRED = "open", "closed", "expired"
+STARTED, UPLOADING, VERIFYING, KEPT, FAILED = "started", "uploading", "verifying", "kept", "failed"
+DETACHED, ATTACHING, ATTACHED = "detached", "attaching", "attached"
+PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING = "planned", "waiting_for_window", "preparing", "fencing"
+PROMOTING, REPOINTING, DONE, CANCELLED = "promoting", "repointing", "done", "cancelled"
+
+# Nothing comes after these: what is in one has left its ring.
+ENDS = (DESTROYED, EXPIRED, FAILED, DONE, CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,22 @@ STATES = {
         State(OPEN, "Open", "good"),
         State(CLOSED, "Closed", "quiet"),
         State(EXPIRED, "Expired", "quiet"),
+        State(STARTED, "Started", "busy"),
+        State(UPLOADING, "Uploading", "busy"),
+        State(VERIFYING, "Verifying", "busy"),
+        State(KEPT, "Kept", "good"),
+        State(FAILED, "Failed", "bad"),
+        State(DETACHED, "Detached", "bad"),
+        State(ATTACHING, "Attaching", "busy"),
+        State(ATTACHED, "Attached", "good"),
+        State(PLANNED, "Planned", "busy"),
+        State(WAITING_FOR_WINDOW, "Waiting for its window", "quiet"),
+        State(PREPARING, "Preparing", "busy"),
+        State(FENCING, "Fencing", "busy"),
+        State(PROMOTING, "Promoting", "busy"),
+        State(REPOINTING, "Repointing", "busy"),
+        State(DONE, "Done", "good"),
+        State(CANCELLED, "Cancelled", "quiet"),
     )
 }
 
@@ -79,6 +102,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("stop", (AVAILABLE, UNCERTAIN, DOWN), STOPPED, "was stopped"),
         Move("start", (STOPPED,), DOWN, "is to run again"),
         Move("fence", (AVAILABLE, UNCERTAIN, DOWN, STOPPED), FENCED, "was fenced"),
+        Move("rejoin", (AVAILABLE, UNCERTAIN, DOWN, STOPPED, FENCED), CREATING, "is made a standby anew"),
         Move("destroy", (*_ALIVE, STOPPED, FENCED), DESTROYING, "is being destroyed"),
         _END,
     ),
@@ -88,8 +112,10 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("leave_maintenance", (MAINTENANCE,), DOWN, "is to serve again"),
         Move("change_over", (AVAILABLE, UNCERTAIN, DOWN), CHANGING_OVER, "changes over"),
         Move("finish_changeover", (CHANGING_OVER,), AVAILABLE, "changed over"),
-        Move("destroy", (*_ALIVE, MAINTENANCE), DESTROYING, "is being destroyed"),
+        Move("abandon_changeover", (CHANGING_OVER,), DOWN, "could not change over"),
+        Move("destroy", (*_ALIVE, MAINTENANCE, CHANGING_OVER), DESTROYING, "is being destroyed"),
         _END,
+        Move("undelete", (DESTROYED,), CREATING, "is being brought back"),
     ),
     "incident": (
         Move("begin", (TRIGGERED, WAITING, NEEDS_HUMAN), RESOLVING, "is being worked on"),
@@ -99,7 +125,33 @@ MOVES: dict[str, tuple[Move, ...]] = {
     ),
     "timeline": (
         Move("close", (OPEN,), CLOSED, "was closed"),
+        Move("reopen", (CLOSED,), OPEN, "is written again"),
         Move("expire", (CLOSED,), EXPIRED, "expired"),
+    ),
+    "backup": (
+        Move("upload", (STARTED,), UPLOADING, "is being taken"),
+        Move("verify", (UPLOADING,), VERIFYING, "is being verified"),
+        Move("keep", (VERIFYING,), KEPT, "is kept"),
+        Move("fail", (STARTED, UPLOADING, VERIFYING), FAILED, "failed"),
+        Move("expire", (KEPT,), EXPIRED, "expired"),
+    ),
+    "address": (
+        Move("attach", (DETACHED,), ATTACHING, "is being attached"),
+        Move("arrive", (ATTACHING,), ATTACHED, "is attached"),
+        Move("detach", (ATTACHING, ATTACHED), DETACHED, "is detached"),
+        Move("destroy", (DETACHED, ATTACHING, ATTACHED), DESTROYING, "is being given back"),
+        _END,
+    ),
+    "changeover": (
+        Move("wait", (PLANNED,), WAITING_FOR_WINDOW, "waits for its window"),
+        Move("prepare", (PLANNED, WAITING_FOR_WINDOW, NEEDS_HUMAN), PREPARING, "prepares"),
+        Move("fence", (PREPARING,), FENCING, "fences the old leader"),
+        Move("promote", (FENCING,), PROMOTING, "promotes the new leader"),
+        Move("repoint", (PROMOTING,), REPOINTING, "leads everybody to the new leader"),
+        Move("verify", (REPOINTING,), VERIFYING, "is being verified"),
+        Move("finish", (VERIFYING,), DONE, "is done"),
+        Move("give_up", (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), NEEDS_HUMAN, "needs a person"),
+        Move("cancel", (PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING, NEEDS_HUMAN), CANCELLED, "was cancelled"),
     ),
 }
 

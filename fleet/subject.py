@@ -12,7 +12,8 @@ from uuid import UUID
 from fleet.transports.base import Database, Host
 
 SERVER, INSTANCE, RESOURCE = "server", "instance", "resource"
-KINDS = (SERVER, INSTANCE, RESOURCE)
+TIMELINE, BACKUP, ADDRESS, CHANGEOVER = "timeline", "backup", "address", "changeover"
+KINDS = (SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER)
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Subject:
     `now` is the database's clock when the subject was read, and `read_at` our monotonic one: workers' own clocks
     differ. `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there;
     `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on (""
-    for none). Fields that a kind does not have are empty.
+    for none); `script` what its host is asked about the archive. Fields that a kind does not have are empty.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Subject:
     socket: str = ""
     port: int = 0
     job: str = ""
+    script: str = ""
     interval_s: float = 15.0
     known: Mapping[str, str | None] = field(default_factory=dict)
     probed: Mapping[str, float] = field(default_factory=dict)

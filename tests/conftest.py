@@ -13,6 +13,7 @@ REAL = (
     "fleet/test_jobs.py",
     "fleet/test_local_",
     "fleet/test_postgres.py",
+    "fleet/test_replication.py",
     "herdsite/test_embedded.py",
     "herdsite/test_supervise.py",
     "incidents/test_mending_real.py",

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from fleet.models.address import Address
+from fleet.models.backup import Backup
+from fleet.models.changeover import Changeover
 from fleet.models.credential import Credential
 from fleet.models.customer import Customer
 from fleet.models.event import Event
@@ -14,11 +17,15 @@ from fleet.models.server import Server
 from fleet.models.timeline import Timeline
 from fleet.models.worker import Worker
 
+_MODELS = (Server, Instance, Resource, Timeline, Backup, Changeover, Address)
 # The rings' members by the name of their kind.
-MEMBERS: dict[str, type[Any]] = {model.KIND: model for model in (Server, Instance, Resource)}
+MEMBERS: dict[str, type[Any]] = {model.KIND: model for model in _MODELS}
 
 __all__ = [
     "MEMBERS",
+    "Address",
+    "Backup",
+    "Changeover",
     "Credential",
     "Customer",
     "Event",

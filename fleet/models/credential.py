@@ -44,12 +44,14 @@ class Secret(models.TextField):
 
 
 class Credential(models.Model):
-    """A role's password: of the resource's owner, or herdsite's monitoring role on an instance. Exactly one of
-    `resource` and `instance` is set."""
+    """A role's password: of the resource's owner, or of herdsite's monitoring or replication role on an instance. Either
+    `resource` or `instance` is set."""
 
-    OWNER, MONITOR = "owner", "monitor"
+    OWNER, MONITOR, REPLICA = "owner", "monitor", "replica"
 
-    purpose = models.CharField(max_length=8, choices=[(OWNER, "Owner"), (MONITOR, "Monitoring")])
+    purpose = models.CharField(
+        max_length=8, choices=[(OWNER, "Owner"), (MONITOR, "Monitoring"), (REPLICA, "Replication")]
+    )
     resource = models.ForeignKey(Resource, null=True, on_delete=models.CASCADE, related_name="credentials")
     instance = models.ForeignKey(Instance, null=True, on_delete=models.CASCADE, related_name="credentials")
     role = models.CharField(max_length=63)

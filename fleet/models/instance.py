@@ -9,7 +9,9 @@ FIRST_PORT = 5432
 
 
 class Instance(Member, kind="instance"):
-    """One data directory and the postmaster on it, on one Server. `plan` is what it was sized for."""
+    """One data directory and the postmaster on it, on one Server. `plan` is what it was sized for, `upstream` whom it
+    streams from, `standby_for` the resource whose leader it stands by for, hidden from its customer. `outdated` is a
+    leader that was: whatever runs on it may acknowledge nothing, and it comes back only as a standby."""
 
     LEADER, STANDBY = "leader", "standby"
 
@@ -20,6 +22,13 @@ class Instance(Member, kind="instance"):
     role = models.CharField(max_length=8, default=LEADER, choices=[(LEADER, "Leader"), (STANDBY, "Standby")])
     major = models.PositiveSmallIntegerField(default=17, help_text="PostgreSQL's major version.")
     port = models.PositiveIntegerField(default=FIRST_PORT)
+    upstream = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="downstream", editable=False
+    )
+    standby_for = models.ForeignKey(
+        "fleet.Resource", null=True, blank=True, on_delete=models.SET_NULL, related_name="standbys", editable=False
+    )
+    outdated = models.BooleanField(default=False, editable=False)
     generation = models.PositiveIntegerField(default=1)
 
     class Meta(Member.Meta):
@@ -32,6 +41,11 @@ class Instance(Member, kind="instance"):
     @property
     def data(self) -> str:
         return f"{self.server.home}/instances/{self.name}/data"
+
+    @property
+    def slot(self) -> str:
+        """The replication slot, and the name, under which it streams."""
+        return self.name.replace("-", "_")
 
     @property
     def socket(self) -> str:

@@ -19,6 +19,9 @@ class Plan(models.Model):
     doubt_s = models.FloatField(help_text="How long silence must last before it is a verdict.")
     shared_by = models.PositiveIntegerField(default=1, help_text="How many resources share one instance.")
     high_availability = models.BooleanField(default=False)
+    keep_days = models.PositiveSmallIntegerField(
+        default=0, help_text="How many days one can go back in time. 0: its WAL is not archived."
+    )
     offered = models.BooleanField(default=True)
 
     class Meta:

@@ -7,7 +7,8 @@ from fleet.models.plan import Plan
 
 
 class Resource(Member, kind="resource"):
-    """A database as its customer sees it. Its id, database name and role never change, whatever moves beneath."""
+    """A database as its customer sees it. Its id, database name and role never change, whatever moves beneath.
+    A follower `follows` another's leader and is read-only."""
 
     state = state_field("resource")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="resources")
@@ -18,7 +19,28 @@ class Resource(Member, kind="resource"):
     major = models.PositiveSmallIntegerField(default=17, help_text="PostgreSQL's major version.")
     zone = models.CharField(max_length=32, default="", blank=True, help_text="The zone it would like to live in.")
     generation = models.PositiveIntegerField(default=1, editable=False)
-    dbname = models.CharField(max_length=63, unique=True, editable=False)
+    dbname = models.CharField(max_length=63, editable=False)
+    follows = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers", editable=False
+    )
+    forked_from = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="forks", editable=False
+    )
+    # Whose word its leader's commits wait for, as proven on the leader: {"required": [names], "proven": true}. It says
+    # "can lose" before the leader may, and "can't" only after the leader can't.
+    quorum = models.JSONField(default=dict, blank=True, editable=False)
+    window = models.CharField(
+        max_length=16, default="", blank=True, help_text="When planned work may happen: Tue 03:00, in UTC."
+    )
+    drilled = models.JSONField(default=dict, blank=True, editable=False)
+
+    class Meta(Member.Meta):
+        constraints = [
+            # A follower has its leader's database by the same name, on an instance of its own.
+            models.UniqueConstraint(
+                fields=["instance", "dbname"], condition=~models.Q(state="destroyed"), name="dbname_once_an_instance"
+            ),
+        ]
 
     @property
     def own_instance(self) -> bool:

@@ -1,27 +1,32 @@
-import uuid
-
 from django.db import models
-from django.db.models.functions import Now
-from django_fsm import ConcurrentTransitionMixin
 
-from fleet.models.member import Moving, state_field
+from fleet.models.member import Member, state_field
+from fleet.models.plan import Plan
 from fleet.states import OPEN
 
 
-class Timeline(Moving, ConcurrentTransitionMixin, models.Model, kind="timeline"):
-    """One line of WAL history. A fork and every promotion begin a new one, whose parent and fork point are kept."""
+class Timeline(Member, kind="timeline"):
+    """One line of WAL history with its archive. Exactly one instance ever writes it: a fork and every promotion begin a
+    new one, whose parent and fork point are kept.
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(max_length=80, unique=True)
+    `place` is its folder or stanza in the archive, `timeline_id` PostgreSQL's own number of it, `keep_until` when a
+    closed one may go."""
+
     state = state_field("timeline", OPEN)
+    resource = models.ForeignKey(
+        "fleet.Resource", null=True, blank=True, on_delete=models.SET_NULL, related_name="timelines"
+    )
+    plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    major = models.PositiveSmallIntegerField(default=17)
+    archive = models.CharField(
+        max_length=32, default="", blank=True, help_text="A name from the ARCHIVES setting; empty: it keeps no WAL."
+    )
+    place = models.CharField(max_length=80, default="", blank=True, editable=False)
+    writer = models.CharField(max_length=36, default="", blank=True, editable=False)
+    timeline_id = models.PositiveIntegerField(default=1, editable=False)
     system_identifier = models.CharField(max_length=20, default="", blank=True)
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
     forked_lsn = models.CharField(max_length=32, default="", blank=True)
     forked_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
-
-    class Meta:
-        ordering = ["name"]
-
-    def __str__(self) -> str:
-        return self.name
+    closed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    keep_until = models.DateTimeField(null=True, blank=True)

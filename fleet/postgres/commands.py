@@ -1,8 +1,10 @@
 """What to run on a host to do something to its PostgreSQL. Pure: each function turns a Subject and plain values into a
 script with its arguments and stdin, or into argv; control.py runs them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from fleet.postgres import scripts
 from fleet.postgres.config import Sizing, conf, hba
@@ -11,6 +13,7 @@ from fleet.postgres.tls import Certificate
 from fleet.subject import Subject
 
 PATIENCE_S = 30
+BUILD, REJOIN, COPY = "build", "rejoin", "copy"
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,72 @@ class Script:
 
 
 def build(
-    subject: Subject, sizing: Sizing, verifier: str, certificate: Certificate | None = None, also: str = ""
+    subject: Subject,
+    sizing: Sizing,
+    verifier: str,
+    certificate: Certificate | None = None,
+    also: str = "",
+    replica: str | None = None,
+    dynamic: Mapping[str, str] = MappingProxyType({}),
 ) -> Script:
-    """Make the cluster and leave it running: initdb, configuration, certificate, start, monitoring role, then the SQL
+    """Make the cluster and leave it running: initdb, configuration, certificate, start, the roles of ours, then the SQL
     `also` (a production instance's only database, say). Without a certificate the cluster speaks no TLS.
 
-    `verifier` is the monitoring role's. A cluster that is there already is started, never made again.
+    `verifier` is the monitoring role's, `replica` the replication role's; `dynamic` are the files that change while it
+    lives, by name. A cluster that is there already is started, never made again.
     """
+    sql = PREAMBLE + foundation(subject.major, verifier, replica) + also
+    stdin = f"{_sections(files(subject, sizing, certificate) | dict(dynamic))}{sql}".encode()
+    return Script(scripts.BUILD, (*_where(subject), *psql(subject)), stdin)
+
+
+def files(subject: Subject, sizing: Sizing, certificate: Certificate | None) -> dict[str, str]:
+    """The files beside the data that an instance is born with, by name."""
     tls = certificate is not None
-    files = {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
-    if certificate is not None:
-        files |= {"server.crt": certificate.cert, "server.key": certificate.key}
-    sections = "".join(f"=== {name}\n{text}" for name, text in files.items())
-    sql = PREAMBLE + foundation(subject.major, verifier) + also
-    return Script(scripts.BUILD, (*_where(subject), *psql(subject)), f"{sections}===\n{sql}".encode())
+    born = {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
+    return born if certificate is None else born | {"server.crt": certificate.cert, "server.key": certificate.key}
+
+
+def stand_by(
+    subject: Subject, beside: Mapping[str, str], conninfo: str, slot: str, mode: str, stray: str = ""
+) -> Script:
+    """Make it a standby and leave it streaming. `beside` are its files by name (all of them: those of the leader that
+    come with a copy are not its own), `conninfo` leads to the leader, `slot` is there already.
+
+    `mode` is BUILD (what is there complete is only started), REJOIN (what is there is rewound if that can be, else
+    copied anew) or COPY (whatever is there is replaced once the copy is complete). With `stray`, a folder's path, the
+    databases of a leader that was are dumped there first.
+    """
+    return Script(
+        scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), _sections(beside).encode()
+    )
+
+
+def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
+    """Put these files beside the data, each whole or not at all, and have it read them if it runs."""
+    return Script(scripts.CONFIGURE, _where(subject), _sections(beside).encode())
+
+
+def promote(subject: Subject, beside: Mapping[str, str]) -> Script:
+    """Put these files beside the data, then make the standby a leader; does nothing more to one that leads already.
+    Prints its timeline's number and where its own WAL begins."""
+    return Script(scripts.PROMOTE, _where(subject), _sections(beside).encode())
+
+
+def fence(subject: Subject) -> Script:
+    """Stop it at once, by force if it must be, and mark it so that nothing starts it. Prints where its WAL ended."""
+    return Script(scripts.FENCE, _where(subject))
+
+
+def halt(subject: Subject, patience_s: int) -> Script:
+    """Stop it cleanly, so that its standbys have all of it, and mark it so that nothing starts it. Prints where its WAL
+    ended. Fails, and leaves no mark, when it would take longer than `patience_s` seconds."""
+    return Script(scripts.HALT, (*_where(subject), str(patience_s)))
+
+
+def unfence(subject: Subject) -> Script:
+    """Take the mark away and start it: a changeover that was begun is rolled back."""
+    return Script(scripts.UNFENCE, _where(subject))
 
 
 def start(subject: Subject) -> Script:
@@ -71,6 +126,10 @@ def psql(subject: Subject, database: str = "postgres") -> list[str]:
         *(f"{subject.bin}/psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"),
         *("-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-d", database),
     ]
+
+
+def _sections(beside: Mapping[str, str]) -> str:
+    return "".join(f"=== {name}\n{text}" for name, text in beside.items()) + "===\n"
 
 
 def _where(subject: Subject) -> tuple[str, str]:

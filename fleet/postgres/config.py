@@ -1,12 +1,17 @@
 """The files that a cluster is born with: postgresql.conf by the plan's size, pg_hba.conf. Pure text. Every setting
 that differs from PostgreSQL's own default is here, with its reason."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleet.subject import Subject
 
 OLDEST = 15
 MONITOR, MONITOR_CONNECTIONS = "herdsite_monitor", 8
+REPLICA = "herdsite_replica"
+# What changes while an instance lives (whom it streams from, whose word it waits for, where its WAL goes) has a file of
+# its own, which is always written whole.
+DYNAMIC = "herdsite.conf"
 # Connections on top of the plan's: PostgreSQL keeps these back for superusers and for the monitoring role.
 SUPERUSER_RESERVE = 3
 RESERVE = SUPERUSER_RESERVE + MONITOR_CONNECTIONS
@@ -14,11 +19,13 @@ RESERVE = SUPERUSER_RESERVE + MONITOR_CONNECTIONS
 
 @dataclass(frozen=True)
 class Sizing:
-    """What a plan gives one cluster: memory and disk (MB), and client connections (of all its databases together)."""
+    """What a plan gives one cluster: memory and disk (MB), and client connections (of all its databases together).
+    `archived`: its WAL is kept in an archive."""
 
     memory_mb: int
     connections: int
     disk_mb: int
+    archived: bool = False
 
 
 def _within(low: int, value: int, high: int) -> int:
@@ -67,6 +74,8 @@ def settings(sizing: Sizing, major: int, bind: str, port: int, socket: str, tls:
         "jit": "off",
         # The write-ahead log: room by the size of the disk, so that neither a burst nor a dead follower fills it.
         "wal_level": "replica",
+        # Where to, the dynamic file says. A standby archives nothing until it leads.
+        "archive_mode": "on" if sizing.archived else "off",
         "max_wal_size": f"{wal}MB",
         "min_wal_size": f"{_within(64, wal // 4, 1024)}MB",
         "max_wal_senders": "10",
@@ -108,21 +117,30 @@ def conf(subject: Subject, sizing: Sizing, tls: bool = True) -> str:
     if subject.major < OLDEST:
         raise ValueError(f"PostgreSQL {subject.major} is too old: {OLDEST} or newer is needed")
     values = settings(sizing, subject.major, subject.bind, subject.port, subject.socket, tls)
+    return f"{lines(values)}include_if_exists = '{DYNAMIC}'\n"
+
+
+def lines(values: Mapping[str, str]) -> str:
+    """Settings as the lines of a configuration file. ValueError for a value that a line can't hold."""
     return "".join(f"{name} = '{_quoted(value)}'\n" for name, value in values.items())
 
 
 def hba(tls: bool = True) -> str:
     """pg_hba.conf: the superuser only from its own host and as the account that PostgreSQL runs under; the monitoring
-    role only into `postgres`; customers from anywhere, over TLS, by password. Nobody replicates yet."""
+    role only into `postgres`; the replication role streams, and enters `postgres` for pg_rewind; customers from
+    anywhere, over TLS, by password."""
     remote = "hostssl" if tls else "host"
     plain = "hostnossl all          all              all reject\n" if tls else ""
     return (
         "local     all          postgres         peer map=herdsite\n"
+        "local     replication  postgres         peer map=herdsite\n"
         "local     all          all              reject\n"
         f"{plain}"
         f"{remote} all          postgres         all reject\n"
         f"{remote} postgres     {MONITOR} all scram-sha-256\n"
         f"{remote} all          {MONITOR} all reject\n"
+        f"{remote} replication,postgres {REPLICA} all scram-sha-256\n"
+        f"{remote} all          {REPLICA} all reject\n"
         f"{remote} all          all              all scram-sha-256\n"
     )
 

@@ -4,12 +4,15 @@ later beats look at; the rest answers at once. Every verb can be repeated.
 All raise Unreachable or Refused when the host can't be asked, and CommandFailed when it said no.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from fleet import jobs
 from fleet.postgres import commands, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.roles import PREAMBLE, Limits
 from fleet.postgres.scram import scram
-from fleet.postgres.tls import certificate
+from fleet.postgres.tls import Certificate, certificate
 from fleet.subject import Subject
 from fleet.transports.base import Shell, checked
 
@@ -19,13 +22,66 @@ OURS = 1
 
 
 def build(
-    shell: Shell, subject: Subject, job: str, sizing: Sizing, password: str, tls: bool = True, also: str = ""
+    shell: Shell,
+    subject: Subject,
+    job: str,
+    sizing: Sizing,
+    password: str,
+    tls: bool = True,
+    also: str = "",
+    replica: str = "",
+    dynamic: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Begin to make the cluster of the instance `subject`. `password` is to be the monitoring role's; `also` is SQL
-    that ends the build (roles.create_resource)."""
-    address = subject.host.address if subject.host else subject.bind
-    shown = certificate(subject.name, address) if tls else None
-    _begin(shell, subject, job, commands.build(subject, sizing, scram(password, iterations=OURS), shown, also))
+    """Begin to make the cluster of the instance `subject`. `password` is to be the monitoring role's, `replica` the
+    replication role's; `also` is SQL that ends the build (roles.create_resource); `dynamic` are files that change while
+    it lives."""
+    verifier = scram(replica, iterations=OURS) if replica else None
+    script = commands.build(
+        subject, sizing, scram(password, iterations=OURS), _shown(subject, tls), also, verifier, dynamic
+    )
+    _begin(shell, subject, job, script)
+
+
+def stand_by(
+    shell: Shell,
+    subject: Subject,
+    job: str,
+    sizing: Sizing,
+    dynamic: Mapping[str, str],
+    conninfo: str,
+    slot: str,
+    mode: str = commands.BUILD,
+    stray: str = "",
+    tls: bool = True,
+) -> None:
+    """Begin to make it a standby of the leader that `conninfo` leads to (commands.stand_by)."""
+    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
+    _begin(shell, subject, job, commands.stand_by(subject, beside, conninfo, slot, mode, stray))
+
+
+def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None:
+    """Put these files beside the data and have it read them."""
+    _now(shell, commands.configure(subject, beside))
+
+
+def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
+    """Make the standby a leader, with these files beside its data. Returns `timeline_id`, `lsn` and `cluster`."""
+    return _now(shell, commands.promote(subject, beside), timeout)
+
+
+def fence(shell: Shell, subject: Subject, timeout: float = 10.0) -> dict[str, str]:
+    """Stop it at once, for good. Returns `lsn`, where its WAL ended, and `cluster`, its state by its control file."""
+    return _now(shell, commands.fence(subject), timeout)
+
+
+def halt(shell: Shell, subject: Subject, patience_s: int) -> dict[str, str]:
+    """Stop it cleanly, for good. Returns as `fence` does; CommandFailed when clients or standbys keep it too long."""
+    return _now(shell, commands.halt(subject, patience_s), patience_s + 5.0)
+
+
+def unfence(shell: Shell, subject: Subject) -> None:
+    """Let it run again, as what it was."""
+    _now(shell, commands.unfence(subject), 20.0)
 
 
 def start(shell: Shell, subject: Subject, job: str) -> None:
@@ -78,6 +134,18 @@ def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres"
     """Run SQL as the superuser, statement by statement, up to the first that fails; what it printed, unaligned."""
     argv = commands.psql(subject, database)
     return checked(argv, shell.run(argv, stdin=(PREAMBLE + sql).encode(), timeout=timeout)).out
+
+
+def _shown(subject: Subject, tls: bool) -> Certificate | None:
+    address = subject.host.address if subject.host else subject.bind
+    return certificate(subject.name, address) if tls else None
+
+
+def _now(shell: Shell, script: commands.Script, timeout: float = 10.0) -> dict[str, str]:
+    """Run it here and now; the NAME=VALUE lines that it printed."""
+    argv = ["sh", "-c", script.text, "herdsite", *script.args]
+    out = checked(argv, shell.run(argv, stdin=script.stdin, timeout=timeout)).out
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
 def _begin(shell: Shell, subject: Subject, job: str, script: commands.Script) -> None:

@@ -5,9 +5,10 @@ Passwords arrive as SCRAM verifiers (scram.py). A customer's database is closed 
 connect, so no neighbour slips in between two statements.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fleet.postgres.config import MONITOR, MONITOR_CONNECTIONS
+from fleet.postgres.config import MONITOR, MONITOR_CONNECTIONS, REPLICA
 from fleet.postgres.quote import ident, literal
 
 # For every session of ours: it gives up rather than queue in front of customers, and what it says stays out of the log.
@@ -28,19 +29,44 @@ class Limits:
     temp_mb: int
 
 
-def foundation(major: int, verifier: str) -> str:
-    """What a new cluster needs: the monitoring role (sees everything, may change nothing), and databases `postgres`
-    and `template1` that no customer can enter."""
+def foundation(major: int, verifier: str, replica: str | None) -> str:
+    """What a new cluster needs: the monitoring role (sees everything, may change nothing), the replication role
+    (streams, and reads files for pg_rewind), and databases `postgres` and `template1` that no customer can enter.
+    `verifier` and `replica` are the two roles' SCRAM verifiers; without the second nobody can replicate."""
     reserved = f"GRANT pg_use_reserved_connections TO {MONITOR};\n" if major >= 16 else ""
     return f"""\
 REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
 {_role_unless_there(MONITOR)}
-ALTER ROLE {MONITOR} {_POWERLESS} CONNECTION LIMIT {MONITOR_CONNECTIONS} PASSWORD {literal(verifier)};
+ALTER ROLE {MONITOR} {_POWERLESS} NOREPLICATION CONNECTION LIMIT {MONITOR_CONNECTIONS} PASSWORD {literal(verifier)};
 ALTER ROLE {MONITOR} SET default_transaction_read_only = on;
 GRANT pg_monitor TO {MONITOR};
 {reserved}GRANT CONNECT ON DATABASE postgres TO {MONITOR};
+{_role_unless_there(REPLICA)}
+ALTER ROLE {REPLICA} {_POWERLESS} REPLICATION PASSWORD {literal(replica) if replica else "NULL"};
+GRANT CONNECT ON DATABASE postgres TO {REPLICA};
+GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
+    pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO {REPLICA};
+"""
+
+
+def slot(name: str) -> str:
+    """The replication slot `name`, with its WAL kept from now on; does nothing when there is one that still holds."""
+    return f"""\
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+ WHERE slot_name = {literal(name)} AND wal_status = 'lost' AND NOT active;
+SELECT pg_create_physical_replication_slot({literal(name)}, true)
+ WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {literal(name)});
+"""
+
+
+def drop_slots(keep: Sequence[str]) -> str:
+    """Take away the slots of all who are not in `keep` and do not read now: WAL kept for them would fill the disk."""
+    kept = ", ".join(literal(name) for name in keep) or "NULL"
+    return f"""\
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+ WHERE slot_type = 'physical' AND NOT active AND (slot_name IN ({kept})) IS NOT TRUE;
 """
 
 
@@ -51,7 +77,7 @@ def create_resource(database: str, owner: str, verifier: str, limits: Limits) ->
     return f"""\
 SELECT pg_advisory_lock(hashtext({literal(database)}));
 {_role_unless_there(owner)}
-ALTER ROLE {ident(owner)} {_POWERLESS} PASSWORD {literal(verifier)};
+ALTER ROLE {ident(owner)} {_POWERLESS} NOREPLICATION PASSWORD {literal(verifier)};
 SELECT {literal(create)} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) \\gexec
 ALTER DATABASE {name} OWNER TO {ident(owner)};
 REVOKE ALL ON DATABASE {name} FROM PUBLIC;
@@ -83,7 +109,7 @@ ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections:d};
 
 
 # INHERIT, since on PostgreSQL 15 a role without it would not own the public schema of its own database.
-_POWERLESS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_POWERLESS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 
 def _role_unless_there(name: str) -> str:

@@ -51,6 +51,10 @@ why() {
 }
 
 start() {
+    if [ -e "$data/herdsite.fenced" ]; then
+        echo "it is fenced: it was a leader, and comes back only as a standby" >&2
+        exit 1
+    fi
     running || vacate
     if ! running; then
         mkdir -p "$data/log"
@@ -74,14 +78,8 @@ stop() {
     fi
     vacate
 }
-"""
 
-# Then psql's command line. On stdin: files, each headed by a line "=== NAME", then a line "===", then SQL. The cluster
-# is made beside its place and moved there when it is complete, so what stands in its place is never half-made and never
-# removed. PEM and configuration hold no line that begins with "===".
-BUILD = (
-    _COMMON
-    + """
+# Files from stdin, each headed by a line "=== NAME", up to a line "===", into the folder $1.
 files_into() {
     while IFS= read -r line && [ "$line" != "===" ]; do
         case $line in
@@ -92,6 +90,33 @@ files_into() {
     exec 4>&-
 }
 
+# The same, into the data directory that is there: each file whole or not at all.
+settle() {
+    rm -rf "$data.files"
+    mkdir -p "$data.files"
+    files_into "$data.files"
+    place "$data"
+}
+place() {
+    for file in "$data.files"/* "$data.files"/.[!.]*; do
+        [ ! -e "$file" ] || { sync "$file" && mv -f "$file" "$1/"; }
+    done
+    rmdir "$data.files"
+}
+
+# Where its WAL ends, by its own control file: after a clean stop, or at the last checkpoint before a crash.
+ended() {
+    "$bin/pg_controldata" -D "$data" |
+        sed -n 's/^Latest checkpoint location: */lsn=/p; s/^Database cluster state: */cluster=/p'
+}
+"""
+
+# Then psql's command line. On stdin: files, each headed by a line "=== NAME", then a line "===", then SQL. The cluster
+# is made beside its place and moved there when it is complete, so what stands in its place is never half-made and never
+# removed. PEM and configuration hold no line that begins with "===".
+BUILD = (
+    _COMMON
+    + """
 new=$data.new
 rm -rf "$new"
 mkdir -p "$new"
@@ -132,5 +157,128 @@ DESTROY = (
 rm -rf "$data.new" "$data.gone"
 [ ! -e "$data" ] || mv -T "$data" "$data.gone"
 rm -rf "$data.gone"
+"""
+)
+
+CONFIGURE = (
+    _COMMON
+    + """
+settle
+! running || "$bin/pg_ctl" reload -D "$data" -s
+"""
+)
+
+# CONNINFO SLOT MODE STRAY SOCKET. What stands in its place is replaced only by something complete; a rewind that was
+# cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
+STANDBY = (
+    _COMMON
+    + """
+conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7
+rm -rf "$data.files" "$data.new" "$data.gone"
+mkdir -p "$data.files"
+files_into "$data.files"
+export PGPASSFILE="$data.files/herdsite.pgpass"
+
+# A leader that was may hold writes that nobody else has: they are read out before they are undone. It answers nobody
+# but us meanwhile, and can't write.
+dump() {
+    [ ! -e "$stray" ] || return 0
+    rm -rf "$stray.new"
+    mkdir -p "$stray.new"
+    rm -f "$data/herdsite.fenced" "$data/standby.signal"
+    "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$stray.new/log" -o "-c listen_addresses='' -c archive_mode=off \
+        -c default_transaction_read_only=on -c synchronous_standby_names='' \\
+        -c unix_socket_directories='$socket'" < /dev/null
+    for name in $("$bin/psql" -X -At -h "$socket" -p "$port" -U postgres -d postgres \
+        -c "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"); do
+        "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -Fc -f "$stray.new/$name.dump" "$name"
+    done
+    stop 10
+    touch "$data/herdsite.fenced"
+    mv -T "$stray.new" "$stray"
+}
+
+rewind() {
+    "$bin/pg_controldata" -D "$data" > /dev/null || return 1
+    touch "$data/herdsite.rewinding"
+    "$bin/pg_rewind" -D "$data" --source-server="$conninfo dbname=postgres connect_timeout=5" || return 1
+}
+
+copy() {
+    "$bin/pg_basebackup" -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast
+    rm -f "$data.new/herdsite.rewinding" "$data.new/herdsite.fenced"
+    place "$data.new"
+    touch "$data.new/standby.signal"
+    ! running || stop 5
+    [ ! -e "$data" ] || mv -T "$data" "$data.gone"
+    mv -T "$data.new" "$data"
+    rm -rf "$data.gone"
+}
+
+port=$(sed -n "s/^port = '\\([0-9]*\\)'.*/\\1/p" "$data.files/postgresql.conf")
+if [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ]; then
+    ! running || stop 5
+    [ -z "$stray" ] || dump || echo "its stray writes could not be read out" >&2
+fi
+if [ "$mode" = build ] && [ -e "$data/standby.signal" ] && [ ! -e "$data/herdsite.rewinding" ]; then
+    place "$data"
+elif [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ] && [ ! -e "$data/herdsite.rewinding" ] && rewind; then
+    place "$data"
+    touch "$data/standby.signal"
+    sync "$data/standby.signal" "$data"
+    rm -f "$data/herdsite.rewinding" "$data/herdsite.fenced" "$data/recovery.signal"
+else
+    copy
+fi
+start
+"""
+)
+
+PROMOTE = (
+    _COMMON
+    + """
+settle
+"$bin/pg_ctl" reload -D "$data" -s
+[ ! -e "$data/standby.signal" ] || "$bin/pg_ctl" promote -D "$data" -w -t 20 -s
+ended
+"$bin/pg_controldata" -D "$data" | sed -n 's/^Latest checkpoint.s TimeLineID: */timeline_id=/p'
+"""
+)
+
+# The mark first: from then on nothing of ours starts it, whatever happens to this script.
+FENCE = (
+    _COMMON
+    + """
+touch "$data/herdsite.fenced"
+sync "$data/herdsite.fenced" "$data"
+if running; then
+    "$bin/pg_ctl" stop -D "$data" -m immediate -t 2 -s || kill -9 "$pid" 2> /dev/null || true
+    while running; do sleep 0.05; done
+fi
+left=$(lodgers)
+[ -z "$left" ] || kill -9 $left 2> /dev/null || true
+vacate
+ended
+"""
+)
+
+HALT = (
+    _COMMON
+    + """
+if running; then
+    "$bin/pg_ctl" stop -D "$data" -m fast -t "$3" -s
+fi
+touch "$data/herdsite.fenced"
+sync "$data/herdsite.fenced" "$data"
+vacate
+ended
+"""
+)
+
+UNFENCE = (
+    _COMMON
+    + """
+rm -f "$data/herdsite.fenced"
+start
 """
 )

@@ -1,0 +1,59 @@
+"""How an instance streams and to whom it answers: the settings and files that change while it lives. Pure.
+
+They are written whole into a file of their own (config.DYNAMIC), so that what an instance is told to be is one value,
+and telling it again changes nothing.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fleet.postgres.config import DYNAMIC, REPLICA, lines
+
+PASSFILE = "herdsite.pgpass"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+def conninfo(address: str, port: int, name: str, passfile: str) -> str:
+    """How a standby called `name` reaches its leader; `passfile` is a path on the standby's host."""
+    words = {
+        "host": address,
+        "port": str(port),
+        "user": REPLICA,
+        "application_name": name,
+        "passfile": passfile,
+        "sslmode": "require",
+        # A host that vanished without a word is noticed as fast as one that said goodbye.
+        "connect_timeout": "2",
+        "keepalives_idle": "2",
+        "keepalives_interval": "1",
+        "keepalives_count": "3",
+    }
+    return " ".join(f"{key}={_word(value)}" for key, value in words.items())
+
+
+def standby(conninfo: str, slot: str, fetching: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """Settings of one that streams; `fetching` those by which it gets from the archive what its leader has no more."""
+    return {
+        "primary_conninfo": conninfo,
+        "primary_slot_name": slot,
+        "recovery_target_timeline": "latest",
+        **fetching,
+    }
+
+
+def leader(required: str = "", writing: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """Settings of one that leads: `required` is the text of synchronous_standby_names, `writing` how it archives."""
+    return {"synchronous_standby_names": required, **writing}
+
+
+def files(settings: Mapping[str, str], password: str = "", more: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """The files beside the data, by name: the dynamic settings, the replication role's password, and those that the
+    settings call."""
+    secret = {PASSFILE: f"*:*:*:{REPLICA}:{password}\n"} if password else {}
+    return {DYNAMIC: lines(settings), **secret, **more}
+
+
+def _word(value: str) -> str:
+    if "'" in value or "\\" in value:
+        raise ValueError(f"{value!r} can't be part of a connection string")
+    return f"'{value}'" if not value or " " in value else value

@@ -35,8 +35,25 @@ class Machine:
     events: Sequence[str] = ()
 
 
+@dataclass(frozen=True)
+class Endpoint:
+    """A stable address as its provider describes it: the IP or name that clients use, the machine that it leads to now
+    ("" when to none), and whether clients wait at it (Provider.hold). The port is the PostgreSQL instance's own."""
+
+    address: str
+    machine: str = ""
+    held: bool = False
+
+
 class Provider(Protocol):
-    """Machines, by the name of the Server they are for. Every verb can be repeated without harm."""
+    """Machines, by the name of the Server they are for. Every verb can be repeated without harm.
+
+    Addresses have names of their own. A provider without `has_addresses` has none and refuses to make one; one without
+    `can_hold` can't make clients wait. ProviderError also says that there is no address, or machine, of a name.
+    """
+
+    has_addresses: bool
+    can_hold: bool
 
     def create(self, name: str, zone: str, disk_mb: int) -> None:
         """Begin to make the machine `name`; returns at once, `describe` tells when it runs. Raises OutOfCapacity."""
@@ -53,9 +70,39 @@ class Provider(Protocol):
         ...
 
     def destroy(self, name: str) -> None:
-        """Take it away with its disks; does nothing where there is none."""
+        """Take it away with its disks, and from any address that leads to it; does nothing where there is none."""
         ...
 
     def names(self) -> list[str]:
         """The machines there are, sorted."""
+        ...
+
+    def allocate(self, name: str, port: int) -> Endpoint:
+        """Make the address `name`, leading nowhere, for `port` of whatever machine it will lead to. Does nothing to one
+        that is there, but another port is taken over. Raises OutOfCapacity."""
+        ...
+
+    def address(self, name: str) -> Endpoint | None:
+        """None is a positive statement: there is none of that name."""
+        ...
+
+    def associate(self, name: str, machine: str, generation: int) -> None:
+        """Lead it to the machine from now on, and end a hold. Connections to a former machine are cut, those to this
+        one are left alone. A generation older than the address has seen is refused."""
+        ...
+
+    def disassociate(self, name: str) -> None:
+        """Lead it nowhere: connections are cut, and new ones refused."""
+        ...
+
+    def hold(self, name: str, seconds: float) -> None:
+        """Have new connections, and what clients send, wait for at most so long; then all goes on by itself."""
+        ...
+
+    def release_address(self, name: str) -> None:
+        """Give it back; does nothing where there is none."""
+        ...
+
+    def addresses(self) -> list[str]:
+        """The names of the addresses there are, sorted."""
         ...

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.providers.base import ABSENT, RUNNING, Machine, ProviderError
+from fleet.providers.base import ABSENT, RUNNING, Endpoint, Machine, ProviderError
 
 TIMEOUT = 5.0
 GREETING_LINES = 20
@@ -16,11 +16,14 @@ LINE = 1024
 
 
 class SshProvider:
-    """Implements `Provider` over a fixed list of hosts.
+    """Implements `Provider` over a fixed list of hosts, without stable addresses.
 
     `hosts` maps a name to what a Machine says of it: address, port, user, host_key, home, pg (major version → bin
     folder), bind. ProviderError names an entry that is none of these, or has no address.
     """
+
+    has_addresses = False
+    can_hold = False
 
     def __init__(self, hosts: Mapping[str, Mapping[str, Any]]):
         self._hosts = {name: _machine(name, details) for name, details in hosts.items()}
@@ -63,6 +66,27 @@ class SshProvider:
     def names(self) -> list[str]:
         return sorted(self._hosts)
 
+    def allocate(self, name: str, port: int) -> Endpoint:  # noqa: ARG002
+        raise _no_address(name)
+
+    def address(self, name: str) -> Endpoint | None:  # noqa: ARG002
+        return None
+
+    def associate(self, name: str, machine: str, generation: int) -> None:  # noqa: ARG002
+        raise _no_address(name)
+
+    def disassociate(self, name: str) -> None:
+        raise _no_address(name)
+
+    def hold(self, name: str, seconds: float) -> None:  # noqa: ARG002
+        raise _no_address(name)
+
+    def release_address(self, name: str) -> None:
+        """There is nothing to give back."""
+
+    def addresses(self) -> list[str]:
+        return []
+
 
 def _machine(name: str, details: Mapping[str, Any]) -> Machine:
     pg = {int(major): folder for major, folder in details.get("pg", {}).items()}
@@ -73,6 +97,10 @@ def _machine(name: str, details: Mapping[str, Any]) -> Machine:
     if not machine.address:
         raise ProviderError(f"host {name} has no address")
     return machine
+
+
+def _no_address(name: str) -> ProviderError:
+    return ProviderError(f"there is no address {name}: hosts that are only adopted have none")
 
 
 def _greets(address: str, port: int) -> bool:

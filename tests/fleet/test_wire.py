@@ -282,3 +282,40 @@ def test_a_wire_does_as_its_file_of_rules_says(tmp_path):
             writer.close()
 
     asyncio.run(scene())
+
+
+def test_a_redirected_forward_resets_who_is_connected_and_takes_who_waits_to_the_new_target():
+    async def scene():
+        async with relayed() as (forward, port), await asyncio.start_server(echo, PEER, port):
+            former, _ = await connect(port)
+            forward.redirect((INNER, port))  # as before: nothing happens
+            forward.hold(towards=True, back=False)
+            waits, writer = await connect(port)
+            writer.write(b"x")
+            forward.redirect((PEER, port))
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(former.read(1), SOON)
+            forward.hold(towards=False, back=False)
+            assert await asyncio.wait_for(waits.readexactly(1), SOON) == b"x"
+            writer.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("end", ["patience", "redirect", "close"])
+def test_who_waits_for_a_target_that_takes_no_more_is_reset_when_it_has_been_enough(end):
+    async def scene():
+        with socket.create_server((INNER, 0), backlog=0) as full:
+            target = full.getsockname()
+            patience = 0.1 if end == "patience" else None
+            forward = Forward((OUTER, target[1]), target, patience)
+            with socket.create_connection(target):  # the queue has room for one
+                reader, _ = await connect(target[1])
+                if end != "patience":
+                    assert await silent(reader)
+                    forward.redirect((PEER, target[1])) if end == "redirect" else forward.close()
+                with pytest.raises(ConnectionResetError):
+                    await asyncio.wait_for(reader.read(1), SOON)
+            forward.close()
+
+    asyncio.run(scene())

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from fleet.providers.base import ProviderError
-from fleet.providers.local import disk, processes
+from fleet.providers.local import disk, processes, timepiece
 from fleet.providers.local.place import Place
 from fleet.providers.local.provider import LocalProvider
 
@@ -87,11 +87,18 @@ def fill_disk(provider: LocalProvider, name: str) -> None:
     _limit(place.home, full=True)
 
 
+def skew_clock(provider: LocalProvider, name: str, seconds: float) -> None:
+    """Put the host's clock so many seconds ahead (behind, if negative). What that is not: see timepiece.py."""
+    timepiece.skew(provider.existing(name), seconds)
+
+
 def heal(provider: LocalProvider, name: str) -> None:
-    """Undo everything: wake the host up, let bytes pass, give the disk back, and start it if it is off."""
+    """Undo everything: wake the host up, let bytes pass, give the disk back, set the clock, and start it if it
+    is off."""
     place = provider.existing(name)
     processes.resume(place.home)
     _rule(place, False, False)
+    timepiece.mend(place)
     if place.ballast.exists():
         place.ballast.unlink()
         _limit(place.home, full=False)

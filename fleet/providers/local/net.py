@@ -1,7 +1,7 @@
 """Addresses of local hosts: each has a loopback address of its own, and an inner twin where its servers listen.
 
 Host n of zone z is 127.<net>.<z>.<n>, its twin is 127.<net + 1>.<z>.<n>. `net` is one even octet per root, so that
-several checkouts run on one machine without meeting.
+several checkouts run on one machine without meeting. Zones begin at 1; stable address n is 127.<net>.0.<n>.
 """
 
 import hashlib
@@ -67,6 +67,16 @@ def pair(net: int, zone: int, taken: Iterable[str]) -> tuple[str, str]:
         if address not in busy and _bindable(address, SSH_PORT) and _bindable(inner, SSH_PORT):
             return address, inner
     raise OutOfCapacity(f"the zone is full: {LAST} hosts")
+
+
+def stable(net: int, port: int, taken: Iterable[str]) -> str:
+    """The first stable address that is not `taken`, and where nobody listens on `port`. Raises OutOfCapacity."""
+    busy = set(taken)
+    for n in range(1, LAST + 1):
+        address = f"127.{net}.0.{n}"
+        if address not in busy and _bindable(address, port):
+            return address
+    raise OutOfCapacity(f"all {LAST} local addresses are taken")
 
 
 def _free(net: int) -> bool:

@@ -26,13 +26,14 @@ from fleet.providers.base import (
     ProviderError,
 )
 from fleet.providers.local import disk, net, processes, spawn
+from fleet.providers.local.addresses import Addresses
 from fleet.providers.local.binaries import WITH_TLS, binaries
 from fleet.providers.local.place import Place, Record, locked, word
 
 CHECKOUT = Path(__file__).parents[3]
 
 
-class LocalProvider:
+class LocalProvider(Addresses):
     """Implements `Provider` below the folder `root`, which the owner must be able to reach (spawn.land).
 
     `net` is the second octet of the addresses (net.choose_net), `authorized_key` a file of public keys that may log
@@ -96,6 +97,7 @@ class LocalProvider:
         with self._alone():
             if place.exists:
                 processes.kill(place.home)
+                self._leave(name)
                 shutil.rmtree(gone, ignore_errors=True)
                 place.home.rename(gone)
             if gone.exists():
@@ -105,18 +107,21 @@ class LocalProvider:
         return sorted(path.name for path in self.root.glob("[a-z]*") if Place(path).exists)
 
     def power_on(self) -> list[str]:
-        """Start every host that is switched on and has no process, after killing what is left of it; their names."""
+        """Start every host that is switched on and has no process, after killing what is left of it; their names.
+        Addresses lead again to where they led before."""
         with self._alone():
             lost = [
                 name for name in self.names() if (place := self._place(name)).read().on and not processes.host(place)
             ]
             for name in lost:
                 self._boot(self._place(name))
+            self._forward()
         return lost
 
     def power_off(self) -> None:
-        """Kill every process of every host; those that are switched on stay so, for the next `power_on`."""
+        """Kill every process of the addresses and of every host; `power_on` brings back what is switched on."""
         with self._alone():
+            self._stop_forwarding()
             for name in self.names():
                 processes.kill(self._place(name).home)
 

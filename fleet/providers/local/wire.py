@@ -16,16 +16,18 @@ from pathlib import Path
 Endpoint = tuple[str, int]
 
 BUFFER = 1 << 20
+SPACE = memoryview(bytearray(1 << 18))
 BACKLOG = 128
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 BIND_ADDRESS_NO_PORT = 24  # Linux's IP_BIND_ADDRESS_NO_PORT: the port is chosen when the target is known
 RETRY = 0.5
 
 
-class End(asyncio.Protocol):
+class End(asyncio.BufferedProtocol):
     """One end of a relayed connection: what it reads goes out at its twin.
 
-    It reads while there is no reason not to.
+    It reads while there is no reason not to, always into the same space: a fresh one for each read would cost more
+    than all else that is done with a short message.
     """
 
     transport: asyncio.Transport
@@ -63,8 +65,11 @@ class End(asyncio.Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.set_write_buffer_limits(high=BUFFER)
 
-    def data_received(self, data: bytes) -> None:
-        self.twin.transport.write(data)
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (asyncio's signature)
+        return SPACE
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.twin.transport.write(bytes(SPACE[:nbytes]))
 
     def eof_received(self) -> bool:
         """Pass the end on; the other direction stays open until it ends too."""
@@ -93,15 +98,18 @@ class End(asyncio.Protocol):
 class Forward:
     """Listens at one endpoint and relays every connection to another; made inside a running event loop.
 
-    A connection that the target refuses is reset at once. OSError says that the endpoint can't be listened on.
+    A connection that the target refuses, or does not take within `patience` seconds, is reset. OSError says that the
+    endpoint can't be listened on.
     """
 
-    def __init__(self, listen: Endpoint, target: Endpoint):
+    def __init__(self, listen: Endpoint, target: Endpoint, patience: float | None = None):
         self._target = target
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._near: set[End] = set()
         self._far: set[End] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dialling: set[asyncio.Task[None]] = set()
         self._cut = (False, False)
         self._closed = False
         self._listener = socket.create_server(listen, backlog=BACKLOG)
@@ -117,6 +125,13 @@ class Forward:
                 (end.stop if held else end.go)("cut")
         self._listen()
 
+    def redirect(self, target: Endpoint) -> None:
+        """Relay to another target from now on: connections to the former one are reset, those that still wait in the
+        kernel are not. Does nothing when it is the target already."""
+        if target != self._target:
+            self._target = target
+            self._break()
+
     def close(self) -> None:
         """Listen no longer, and reset every connection; does nothing the second time."""
         if self._closed:
@@ -124,6 +139,12 @@ class Forward:
         self._closed = True
         self._loop.remove_reader(self._listener)
         self._listener.close()
+        self._break()
+
+    def _break(self) -> None:
+        """Reset every connection, those that are just being made too."""
+        for task in self._dialling:
+            task.cancel()
         for end in [*self._near, *self._far]:
             end.reset()
 
@@ -151,12 +172,17 @@ class Forward:
 
     async def _relay(self, client: socket.socket, peer: str) -> None:
         client.setblocking(False)
+        target, task = self._target, asyncio.current_task()
+        assert task
+        self._dialling.add(task)
         try:
             server = await self._dial(peer)
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             reset_on_close(client)
             client.close()
             return
+        finally:
+            self._dialling.discard(task)
         near, far = End(self._near), End(self._far)
         await self._join(near, client)
         await self._join(far, server)
@@ -164,7 +190,7 @@ class Forward:
             if held:
                 end.stop("cut")
             end.begin(twin)
-        if self._closed:
+        if self._closed or target is not self._target:
             near.reset()
             far.reset()
 
@@ -182,7 +208,8 @@ class Forward:
             with suppress(OSError):
                 server.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
                 server.bind((peer, 0))
-            await self._loop.sock_connect(server, self._target)
+            async with asyncio.timeout(self._patience):
+                await self._loop.sock_connect(server, self._target)
         except BaseException:
             server.close()
             raise

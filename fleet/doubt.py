@@ -16,11 +16,13 @@ WIRES = (("sql", "service_available", "service_why"), ("ssh", "ssh", "ssh_why"))
 # How many vantages a wire remembers. Workers come and go while a thing stays dead for weeks.
 REMEMBERED = 8
 # The wire whose good answer proves a thing of this kind well.
-PROOF = {"server": "ssh", "instance": "sql", "resource": "sql"}
+PROOF = {"server": "ssh", "instance": "sql", "resource": "sql", "timeline": "ssh", "backup": "ssh"}
 
 
 def weigh(kind: str, evidence: Evidence, look: Mapping[str, Any], vantage: str, now: float) -> Evidence:
     """The evidence after one more look. `look` has facts by name (True, False or None), `now` is epoch seconds."""
+    if kind not in PROOF:
+        return {}
     proof = next(fact for wire, fact, _why in WIRES if wire == PROOF[kind])
     if look.get(proof) is True:
         return {}

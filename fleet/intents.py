@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from fleet import names, ring
+from fleet import logical, names, ring
 from fleet.lifecycle import Because, story
 from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
 from fleet.states import DESTROYED, DESTROYING
@@ -23,16 +23,28 @@ VERBS: dict[str, dict[str, str]] = {
         "stop": "stop PostgreSQL and leave it so",
         "start": "start PostgreSQL again",
         "retry": "try a failed build or removal again",
+        "rebuild": "copy a standby anew from its leader",
         "destroy": "stop PostgreSQL and remove its data directory",
     },
     "resource": {
         "restart": "restart its PostgreSQL",
         "stop": "stop its PostgreSQL: maintenance",
         "start": "end the maintenance",
+        "failover": "promote a standby now, whatever the leader does",
+        "switchover": "let a standby lead; the leader takes part, and nothing is lost",
+        "resize": "move it to another plan, on a server with room",
+        "unfollow": "make a follower a database of its own",
+        "backup": "take a base backup now",
+        "dump": "take a logical backup now",
+        "load": "put a logical backup in the place of what it holds",
         "destroy": "remove the database with all of its data",
     },
+    "timeline": {"backup": "take a base backup now"},
+    "backup": {},
+    "address": {"detach": "lead it nowhere; it finds back by itself"},
+    "changeover": {"cancel": "leave it, if the old leader can go on", "retry": "try again where it stopped"},
 }
-DESTRUCTIVE = ("destroy",)
+DESTRUCTIVE = ("destroy", "load")
 KEY_LENGTH = 120
 ACTOR_LENGTH = 120
 
@@ -53,15 +65,17 @@ def ask(
 ) -> Intent:
     """Write down that `actor` wants `verb` of a thing, and make its next beat due. The same `key` again gives the
     same intent. Destructive verbs want the thing's name typed (`confirm`) and a reason."""
-    if known := _known(key, verb, member.KIND):
+    if known := asked_before(key, verb, member.KIND):
         if known.subject != member.pk:
             raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
     _may(member, verb, reason, confirm)
-    return _write(member, verb, actor, reason, params or {}, key)
+    if isinstance(member, Resource) and verb == "load" and (why := logical.refusal(member, params or {})):
+        raise AskError(why)
+    return write(member, verb, actor, reason, params or {}, key)
 
 
-def _write(
+def write(
     member: Member,
     verb: str,
     actor: str,
@@ -87,13 +101,13 @@ def _write(
             transaction.on_commit(lambda: ring.nudge(member.KIND, [member.pk]))
     except IntegrityError:
         # Somebody asked with the same key at the same moment.
-        if known := _known(key, verb, member.KIND):
+        if known := asked_before(key, verb, member.KIND):
             return known
         raise
     return intent
 
 
-def _known(key: str | None, verb: str, kind: str) -> Intent | None:
+def asked_before(key: str | None, verb: str, kind: str) -> Intent | None:
     """The intent of that key; AskError when the key stands for something else that was asked."""
     if key and len(key) > KEY_LENGTH:
         raise AskError(f"A key has at most {KEY_LENGTH} characters; this one has {len(key)}.")
@@ -108,7 +122,7 @@ def hand_down(instance: Member, intent: Intent) -> Intent:
     key = f"{intent.pk}/{instance.pk}"
     if known := Intent.objects.filter(key=key).first():
         return known
-    return _write(instance, intent.verb, intent.actor, intent.reason, {}, key, intent)
+    return write(instance, intent.verb, intent.actor, intent.reason, {}, key, intent)
 
 
 def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
@@ -127,12 +141,29 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         alive = member.instances.exclude(state__in=(DESTROYING, DESTROYED)).count()
         if alive:
             raise AskError(f"{alive} instance(s) live on {member.name}: destroy or move them first.")
+    if isinstance(member, Resource) and verb == "unfollow" and member.follows_id is None:
+        raise AskError(f"{member.name} follows nobody.")
+    if isinstance(member, Resource) and verb in ("failover", "switchover"):
+        _may_move(member, verb)
+    if isinstance(member, Resource) and verb == "destroy":
+        followers = [one.name for one in member.followers.exclude(state__in=(DESTROYING, DESTROYED))]
+        if followers:
+            raise AskError(f"{', '.join(followers)} follow(s) {member.name}: unfollow or destroy these first.")
     if isinstance(member, Resource) and verb in ("restart", "stop", "start") and not member.own_instance:
         raise AskError(f"{member.name} shares its instance with others: ask its instance {member.instance} instead.")
     if member.KIND == "instance" and verb == "destroy":
         living = member.resources.exclude(state=DESTROYED).count()  # type: ignore[attr-defined]
         if living:
             raise AskError(f"{living} resource(s) live on {member.name}: destroy those first.")
+
+
+def _may_move(resource: Resource, verb: str) -> None:
+    if resource.follows_id is not None:
+        raise AskError(f"{resource.name} follows {resource.follows}: it has no leadership to move.")
+    if not resource.standbys.exclude(state__in=(DESTROYING, DESTROYED)).exists() and not resource.followers.exists():
+        raise AskError(
+            f"{resource.name} has no standby: its plan {resource.plan} has no {verb}. Move it to one that has."
+        )
 
 
 def create_resource(
@@ -147,7 +178,7 @@ def create_resource(
     key: str | None = None,
 ) -> Resource:
     """Ask for a new database: the row, its credential and an Intent; beats build it. AskError for bad input."""
-    if known := _known(key, "create", Resource.KIND):
+    if known := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=known.subject)
     offer = Plan.objects.filter(name=plan, offered=True).first()
     if offer is None:
@@ -159,7 +190,7 @@ def create_resource(
     resource = Resource(
         name=name, customer=customer, plan=offer, zone=zone, major=major, dbname=f"d{secret}", queue="work"
     )
-    return _insert(resource, name, actor, reason, key, lambda: _credential(resource, f"u{secret}"))
+    return insert(resource, name, actor, reason, key, lambda: _credential(resource, f"u{secret}"))
 
 
 def create_server(
@@ -174,7 +205,7 @@ def create_server(
     key: str | None = None,
 ) -> Server:
     """Ask for a server: made by its provider, or adopted where the provider has it already."""
-    if known := _known(key, "create", Server.KIND):
+    if known := asked_before(key, "create", Server.KIND):
         return Server.objects.get(pk=known.subject)
     if provider not in settings.PROVIDERS:
         raise AskError(f"There is no provider {provider!r}. Choose one of: {', '.join(settings.PROVIDERS)}.")
@@ -182,16 +213,16 @@ def create_server(
     server = Server(
         name=name, provider=provider, zone=zone, disk_mb=disk_mb, capacity=capacity, queue="work", attrs=adopted
     )
-    return _insert(server, name, actor, reason, key, lambda: None)
+    return insert(server, name, actor, reason, key, lambda: None)
 
 
-def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, more: Any) -> Any:
+def insert(member: Any, name: str, actor: str, reason: str, key: str | None, more: Any) -> Any:
     """Save a new member with its Intent and its first Event; a given name must be free, one of ours is drawn anew."""
     for _attempt in range(20):
         member.name = name or names.fresh()
         if other := names.holder(member.name):
             # Somebody may have asked with the same key, and so with the same name, a moment ago.
-            if known := _known(key, "create", member.KIND):
+            if known := asked_before(key, "create", member.KIND):
                 return type(member).objects.get(pk=known.subject)
             if not name:
                 continue
@@ -216,7 +247,7 @@ def _insert(member: Any, name: str, actor: str, reason: str, key: str | None, mo
         except ValidationError as error:
             raise AskError(" ".join(f"{field}: {' '.join(m)}" for field, m in error.message_dict.items())) from error
         except IntegrityError as error:
-            if known := _known(key, "create", member.KIND):
+            if known := asked_before(key, "create", member.KIND):
                 return type(member).objects.get(pk=known.subject)
             if name:
                 raise AskError(f"There is a {member.KIND} named {name!r} already. Choose another name.") from error

@@ -15,7 +15,9 @@ from django.db.models.functions import Now
 
 from fleet import policy, ring
 from fleet.models import Event, Instance, Intent, Member, Resource
-from fleet.states import DESTROYED, DESTROYING
+from fleet.states import DESTROYING, ENDS
+
+_OF_A_RESOURCE = ("address", "changeover", "backup")
 
 log = structlog.get_logger("move")
 
@@ -53,7 +55,7 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
             answer(_open(member).filter(verb="create"), Intent.DONE, because.why)
         if target == DESTROYING:
             answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
-        if target == DESTROYED:
+        if target in ENDS:
             answer(_open(member), Intent.DONE, because.why)
         transaction.on_commit(lambda: _after(member, source, target, name, because, began))
     return event
@@ -103,6 +105,8 @@ def _after(member: Member, source: str, target: str, name: str, because: Because
 
 def nudge_neighbours(member: Member) -> None:
     """What is on it and what it is on look again at once."""
+    if member.KIND in _OF_A_RESOURCE and getattr(member, "resource_id", None):
+        ring.nudge("resource", [member.resource_id])  # type: ignore[attr-defined]
     if member.KIND == "server":
         ring.nudge("instance", Instance.objects.filter(server=member.pk).values_list("pk", flat=True))
     if member.KIND == "instance":

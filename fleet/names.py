@@ -51,3 +51,11 @@ def find(name: str) -> Member:
         raise NotFound(f"{name!r} is more than one thing: say {' or '.join(f'{m.KIND}/{m.name}' for m in found)}.")
     near = difflib.get_close_matches(bare, matching(), n=3, cutoff=0.5)
     raise NotFound(f"There is no {name!r}." + (f" Did you mean {' or '.join(near)}?" if near else ""))
+
+
+def numbered(model: type[Member], stem: str) -> str:
+    """The first name of a model's that begins with `stem` and ends with a number and is free."""
+    n = model._default_manager.filter(name__startswith=f"{stem}-").count() + 1
+    while model._default_manager.filter(name=f"{stem}-{n}").exists():
+        n += 1
+    return f"{stem}-{n}"

@@ -8,15 +8,15 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Count, F, Q
 
-from fleet import names
+from fleet import archiving, names
 from fleet.models import Credential, Instance, Resource, Server, Timeline
 from fleet.models.instance import FIRST_PORT
-from fleet.postgres.config import MONITOR
+from fleet.postgres.config import MONITOR, REPLICA
 from fleet.states import AVAILABLE, CREATING, DESTROYED
 
 _LOCK = 4_711_002
 # How much of a resource's name its instances carry, so that their numbers find room in a name too.
-_STEM = 56
+_STEM = 48
 
 
 class NoRoom(Exception):
@@ -68,36 +68,88 @@ def _shared(resource: Resource) -> Instance | None:
     )
 
 
+def place_standby(resource: Resource) -> Instance:
+    """A hidden standby for the resource's leader, in another zone if there is one and never on its server. Raises
+    NoRoom."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        leader = Instance.objects.select_related("server", "timeline").get(pk=resource.instance_id)
+        taken = Instance.objects.filter(standby_for=resource).exclude(state=DESTROYED).select_related("server")
+        servers = {leader.server_id, *(one.server_id for one in taken)}
+        server = _server(resource, servers, frozenset({leader.server.zone}), "")
+        # A stable address leads to another machine at the same port.
+        return _copy(resource, leader, server, leader.port, standby_for=resource)
+
+
 def _new(resource: Resource) -> Instance:
     """A new instance for it, in state creating: its own beats build it."""
-    server = _server(resource)
+    server = _server(resource, set(), frozenset(), resource.zone)
+    if resource.follows_id:
+        leader = Instance.objects.select_related("timeline").get(resources=resource.follows_id)
+        return _copy(resource, leader, server, _port())
     name = _name(resource)
-    instance = Instance.objects.create(
-        name=name,
-        server=server,
-        timeline=Timeline.objects.create(name=name),
+    source = Timeline.objects.filter(pk=resource.attrs.get("from_timeline")).first() if resource.attrs else None
+    instance = Instance(
+        name=name, server=server, plan=resource.plan, major=resource.major, port=_port(), role=Instance.LEADER
+    )
+    instance.generation = resource.generation
+    instance.timeline = archiving.begin(
+        f"{name}-line",
+        str(instance.pk),
+        archived=resource.plan.keep_days > 0 and not resource.plan.shared,
+        parent=source,
         plan=resource.plan,
         major=resource.major,
-        port=_port(server),
+        resource=None if resource.plan.shared else resource,
+        timeline_id=source.timeline_id + 1 if source else 1,
     )
-    Credential.objects.create(
-        purpose=Credential.MONITOR, instance=instance, role=MONITOR, secret=secrets.token_urlsafe(24)
-    )
+    instance.save(force_insert=True)
+    if source:
+        _same_roles(instance, Instance.objects.get(pk=source.writer))
+    else:
+        for purpose, role in ((Credential.MONITOR, MONITOR), (Credential.REPLICA, REPLICA)):
+            secret = secrets.token_urlsafe(24)
+            Credential.objects.create(purpose=purpose, instance=instance, role=role, secret=secret)
     return instance
 
 
-def _server(resource: Resource) -> Server:
+def _copy(resource: Resource, leader: Instance, server: Server, port: int, **more: object) -> Instance:
+    """An instance that is to stream from the leader: it has the leader's roles, since they come with the data."""
+    instance = Instance.objects.create(
+        name=_name(resource),
+        server=server,
+        timeline=leader.timeline,
+        plan=resource.plan,
+        major=leader.major,
+        port=port,
+        role=Instance.STANDBY,
+        upstream=leader,
+        generation=leader.generation,
+        **more,
+    )
+    _same_roles(instance, leader)
+    return instance
+
+
+def _same_roles(instance: Instance, other: Instance) -> None:
+    for one in Credential.objects.filter(instance=other):
+        Credential.objects.create(purpose=one.purpose, instance=instance, role=one.role, secret=one.secret)
+
+
+def _server(resource: Resource, taken: set[UUID], avoid: frozenset[str], zone: str) -> Server:
     servers = {
         server.pk: server
         for server in Server.objects.filter(state=AVAILABLE, pg__has_key=str(resource.major)).annotate(
             living=Count("instances", filter=~Q(instances__state=DESTROYED))
         )
     }
-    best = choose([Place(s.pk, s.zone, s.living, s.capacity) for s in servers.values()], resource.zone)
+    free = [Place(s.pk, s.zone, s.living, s.capacity) for s in servers.values() if s.pk not in taken]
+    best = choose(free, zone, avoid)
     if best is None:
         raise NoRoom(
             f"No available server with PostgreSQL {resource.major} has room for another instance: add a server "
-            f"(manage.py add_server), or raise the capacity of one. {len(servers)} are available, all full."
+            f"(manage.py add_server), or raise the capacity of one. {len(servers)} are available, all full or taken."
         )
     return servers[best.id]
 
@@ -113,7 +165,8 @@ def _name(resource: Resource) -> str:
     return f"{stem}-{n}"
 
 
-def _port(server: Server) -> int:
-    """The lowest free port on the server."""
-    taken = set(server.instances.exclude(state=DESTROYED).values_list("port", flat=True))
+def _port() -> int:
+    """The lowest port that is free in the whole herd: what is copied elsewhere later can have the same one there, which
+    is what a stable address needs."""
+    taken = set(Instance.objects.exclude(state=DESTROYED).values_list("port", flat=True))
     return next(port for port in range(FIRST_PORT, 65_536) if port not in taken)

@@ -54,6 +54,10 @@ SSH_CONNECT_S = 2.0
 SSH_TIMEOUT_S = 4.0
 PROVIDER_TIMEOUT_S = 5.0
 LEASE_MARGIN_S = 2.0
+# Of what is looked at this often a look is given up sooner: it has to be looked at again within its doubt window (s).
+HASTY_S = 2.0
+HASTY_SQL_S = 0.7
+HASTY_SSH_S = 0.7
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
 # What lives in the archive is looked at over its host, and nobody waits for it but a person (s).
@@ -114,6 +118,16 @@ def interval(
     return SERVER_S if kind != "resource" else LONGEST_S
 
 
+def sql_timeout(interval_s: float) -> float:
+    """How long one look over SQL may take: for connecting, and once more for answering."""
+    return HASTY_SQL_S if interval_s < HASTY_S else SQL_TIMEOUT_S
+
+
+def ssh_timeout(interval_s: float) -> float:
+    """How long one look over SSH may take: for connecting, and once more for the command."""
+    return HASTY_SSH_S if interval_s < HASTY_S else SSH_TIMEOUT_S
+
+
 def early(interval_s: float, draw: float) -> float:
     """The interval with its jitter; `draw` is uniform in [0, 1)."""
     return interval_s * (1 - JITTER * draw)
@@ -121,7 +135,7 @@ def early(interval_s: float, draw: float) -> float:
 
 def beat_timeout(kind: str, state: str, job: bool = False) -> float:
     """The longest that one beat may feel: each of its wires at its time-out. An instance's host is asked too while the
-    instance is not well or has a `job` there."""
+    instance is not well or has a `job` there; a resource's, while it has one."""
     host = SSH_CONNECT_S + SSH_TIMEOUT_S
     if kind == "server":
         return host + PROVIDER_TIMEOUT_S
@@ -129,7 +143,8 @@ def beat_timeout(kind: str, state: str, job: bool = False) -> float:
         return host
     if kind == "address":
         return PROVIDER_TIMEOUT_S
-    return 2 * SQL_TIMEOUT_S + (host if kind == "instance" and (job or state != AVAILABLE) else 0.0)
+    asked = job or (kind == "instance" and state != AVAILABLE)
+    return 2 * SQL_TIMEOUT_S + (host if asked else 0.0)
 
 
 def lease(kind: str, state: str, job: bool = False) -> float:

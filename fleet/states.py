@@ -144,7 +144,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
     ),
     "changeover": (
         Move("wait", (PLANNED,), WAITING_FOR_WINDOW, "waits for its window"),
-        Move("prepare", (PLANNED, WAITING_FOR_WINDOW, NEEDS_HUMAN), PREPARING, "prepares"),
+        Move("prepare", (PLANNED, WAITING_FOR_WINDOW), PREPARING, "prepares"),
         Move("fence", (PREPARING,), FENCING, "fences the old leader"),
         Move("promote", (FENCING,), PROMOTING, "promotes the new leader"),
         Move("repoint", (PROMOTING,), REPOINTING, "leads everybody to the new leader"),
@@ -152,6 +152,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("finish", (VERIFYING,), DONE, "is done"),
         Move("give_up", (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), NEEDS_HUMAN, "needs a person"),
         Move("cancel", (PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING, NEEDS_HUMAN), CANCELLED, "was cancelled"),
+        Move("retry", (NEEDS_HUMAN,), PREPARING, "is tried again"),
     ),
 }
 

@@ -15,14 +15,14 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
-from fleet import context, doubt, lifecycle, policy, ring
+from fleet import context, doubt, lifecycle, policy, quorums, ring
 from fleet.actions import ACTIONS, Acting, ActionError
 from fleet.facts import Facts, read
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
-from fleet.subject import SERVER, Subject
+from fleet.subject import ADDRESS, SERVER, Subject
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from incidents import desk, forecast, watch
@@ -54,12 +54,19 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
     seen = read(look.at, known)
     now = look.at.timestamp()
     evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now)
-    more = dict(loaded.facts) | doubt.facts(evidence, now)
+    # Silence began when the first look that got nothing began, and has lasted until this one ended.
+    more = dict(loaded.facts) | doubt.facts(evidence, now + look.took_ms / 1000)
     if seen["ssh"] or more.get("vantage_sees"):
         more["vantage_sees"] = True
     started_on = loaded.member.attrs.get("boot_id")
     if seen["boot_id"] and started_on:
         more["rebooted"] = seen["boot_id"] != started_on
+    if loaded.quorum and "streams" in known:
+        streamed = quorums.remember(subject.known.get("streams_seen"), quorums.streams(seen["streams"]), now)
+        known["streams_seen"] = streamed
+        more |= quorums.facts(loaded.quorum, seen, subject.state, streamed, now)
+    if subject.kind == ADDRESS and seen["leads_to"] is not None:
+        more["leads_right"] = bool(more.get("target")) and seen["leads_to"] == more["target"]
     if not _job_is_known(subject, seen):
         known = {name: value for name, value in known.items() if name not in ("job", "job_why")}
     if subject.kind == SERVER:

@@ -4,6 +4,7 @@ Several may run; an advisory lock elects one, and when it dies the next one tick
 nothing that matters: without it nothing is lost, turns only stop being handed out.
 """
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from fleet import workers
-from herdsite import wiring
+from herdsite import hints, wiring
 from incidents import ourselves, work
 from incidents.notices import desk as notices
 from incidents.notices import outbox
@@ -79,6 +80,7 @@ def look_at_ourselves(watch: ourselves.Watch) -> None:
 def run() -> None:
     """Tick for ever."""
     house_at, look_at, watch = 0.0, 0.0, ourselves.Watch()
+    listener: threading.Thread | None = None
     while True:
         began = time.monotonic()
         with _surviving():
@@ -89,6 +91,9 @@ def run() -> None:
                     with _surviving():
                         keep_house()
                 tick()
+                if listener is None or not listener.is_alive():
+                    listener = threading.Thread(target=hints.listen, args=(threading.Event(),), daemon=True)
+                    listener.start()
                 if began >= look_at:
                     look_at = began + ourselves.EVERY_S
                     look_at_ourselves(watch)

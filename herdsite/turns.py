@@ -2,20 +2,23 @@
 budget ends. django-q2 carries turns, the rows carry the truth: a turn that dies, doubles or comes late does no harm.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import structlog
 from django.conf import settings
-from django.db import connections
+from django.db import close_old_connections, connections
 from django.db.utils import InterfaceError, OperationalError
 
 from fleet import context, policy, ring, workers
 from fleet.ports import Ports
-from fleet.states import AVAILABLE
+from fleet.rules import DO
+from fleet.states import AVAILABLE, states_of
 from fleet.subject import KINDS
 from herdsite import beat, wiring
 from observations.record import Look
@@ -24,8 +27,12 @@ log = structlog.get_logger("turn")
 
 # How many beats may be claimed ahead of each feeling thread. A beat that waits too long for its thread is handed back.
 AHEAD = 4
-LONGEST_NAP_S = 0.2
+# How long a turn without anything to do looks away. Who mends and moves is waited for.
+LONGEST_NAP_S = {policy.SUSPECT: 0.04, policy.WORK: 0.04}
+USUAL_NAP_S = 0.2
 AWAY_S = 0.5
+# How many actions one worker process does side by side.
+ACTORS = 8
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,13 @@ class Round:
 
 
 ROUNDS: dict[str, Sequence[Round]] = {
-    policy.WORK: (Round(wiring.mend, 0.1),),
-    policy.SLOW: (Round(wiring.send_notices, 1.0),),
+    policy.WORK: (Round(wiring.mend, 0.05),),
+    policy.SLOW: (
+        Round(wiring.send_notices, 1.0),
+        Round(wiring.tell_platform, 1.0),
+        Round(wiring.send_hooks, 1.0),
+        Round(wiring.send_lines, 5.0),
+    ),
 }
 
 _stopping = threading.Event()
@@ -52,7 +64,24 @@ def stop() -> None:
 
 def turn(queue: str) -> int:
     """What django-q2 runs. Returns the number of beats."""
-    return Turn(queue, wiring.ports(), workers.vantage()).run(settings.TURN_BUDGET_S)
+    return Turn(queue, wiring.ports(), workers.vantage(), actors=_actors(os.getpid())).run(settings.TURN_BUDGET_S)
+
+
+@lru_cache(maxsize=1)
+def _actors(_pid: int) -> ThreadPoolExecutor:
+    """Threads that act, each with a connection of its own to our database; they stay as long as the process."""
+    return ThreadPoolExecutor(ACTORS, thread_name_prefix="act")
+
+
+def rings(queue: str) -> tuple[str, ...]:
+    """The kinds that have a state whose beats are this queue's."""
+    return tuple(kind for kind in KINDS if any(policy.queue(state) == queue for state in states_of(kind)))
+
+
+def _fresh(what: Callable[[], tuple[int, int]]) -> tuple[int, int]:
+    """In a thread that may have rested for long: its connection is looked at first."""
+    close_old_connections()
+    return what()
 
 
 @dataclass
@@ -67,23 +96,29 @@ class _Claimed:
 
 @dataclass
 class Turn:
-    """One turn. `kinds` are the rings it goes round."""
+    """One turn. `kinds` are the rings it goes round; `actors` threads in which it acts, so that a host that hangs
+    holds up nobody else. Without them it acts in its own."""
 
     queue: str
     ports: Ports
     vantage: str
-    kinds: Sequence[str] = KINDS
+    kinds: Sequence[str] = ()
+    actors: Executor | None = None
     beats: int = 0
     errors: int = 0
     _flying: dict[Future[Look | None], _Claimed] = field(default_factory=dict)
     _gone: dict[Round, float] = field(default_factory=dict)
+    _acting: dict[Future[tuple[int, int]], Round | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kinds = self.kinds or rings(self.queue)
 
     def run(self, budget_s: float) -> int:
         threads = settings.QUEUES[self.queue]["threads"]
         end = time.monotonic() + budget_s
         report = workers.Report(self.queue, self.vantage)
         with ThreadPoolExecutor(threads, thread_name_prefix="feel") as pool:
-            while self._flying or self._goes_on(end):
+            while self._flying or self._acting or self._goes_on(end):
                 try:
                     self._round(pool, threads * AHEAD, end)
                     report.tell(self.beats, self.errors)
@@ -92,29 +127,57 @@ class Turn:
         return self.beats
 
     def _round(self, pool: ThreadPoolExecutor, capacity: int, end: float) -> None:
+        soon: float | None = 0.0
         if self._goes_on(end) and len(self._flying) <= capacity // 2:
-            self._claim(pool, capacity)
+            # One question for all rings spares a claim for each when nothing is due.
+            soon = ring.next_due(self.kinds, self.queue)
+            if soon is not None and soon <= 0:
+                self._claim(pool, capacity)
         self._land()
         if self._goes_on(end):
             self._go_round()
-        if not self._flying and self._goes_on(end):
-            soon = ring.next_due(self.kinds, self.queue)
-            time.sleep(LONGEST_NAP_S if soon is None else min(max(soon, 0.01), LONGEST_NAP_S))
+        if not self._flying and (self._acting or self._goes_on(end)):
+            self._nap(soon)
+
+    def _nap(self, soon: float | None) -> None:
+        """Until something may be due, or an action has ended."""
+        longest = LONGEST_NAP_S.get(self.queue, USUAL_NAP_S)
+        nap = longest if soon is None else min(max(soon, 0.01), longest)
+        if self._acting:
+            wait(self._acting, timeout=nap, return_when=FIRST_COMPLETED)
+        else:
+            time.sleep(nap)
 
     def _go_round(self) -> None:
         now = time.monotonic()
         for ring_ in ROUNDS.get(self.queue, ()):
-            if now >= self._gone.get(ring_, 0.0) + ring_.every_s:
+            if now >= self._gone.get(ring_, 0.0) + ring_.every_s and ring_ not in self._acting.values():
                 self._gone[ring_] = now
-                beats, errors = ring_.go(self.ports, self.vantage)
-                self.beats += beats
-                self.errors += errors
+                self._act(lambda ring_=ring_: ring_.go(self.ports, self.vantage), ring_)
+
+    def _act(self, what: Callable[[], tuple[int, int]], ring_: Round | None = None) -> None:
+        """Do it in a thread of its own if there are such; it returns how many beats it did, and how many went wrong."""
+        if self.actors is None:
+            self._count(*what())
+        else:
+            self._acting[self.actors.submit(_fresh, what)] = ring_
+
+    def _count(self, beats: int, errors: int) -> None:
+        self.beats += beats
+        self.errors += errors
+
+    def _reap(self) -> None:
+        """See what became of what was done in threads. What raised there is told here."""
+        for future in [one for one in self._acting if one.done()]:
+            del self._acting[future]
+            self._count(*future.result())
 
     def _let_go(self, error: Exception) -> None:
         """Our own database went away. Whatever was claimed is lost to us, its leases run out by themselves; the turn
         goes on as soon as the database is back."""
         log.warning("database away", queue=self.queue, why=(str(error).strip() or type(error).__name__).splitlines()[0])
         self._flying.clear()
+        self._acting = {future: ring_ for future, ring_ in self._acting.items() if not future.done()}
         connections.close_all()
         time.sleep(AWAY_S)
 
@@ -125,7 +188,7 @@ class Turn:
         """Claim and beat at most `n` of a kind, here and now; for commands that take beats in the foreground."""
         with ThreadPoolExecutor(min(n, settings.QUEUES[self.queue]["threads"])) as pool:
             taken = self._claim_kind(pool, kind, n)
-            while self._flying:
+            while self._flying or self._acting:
                 self._land()
         return taken
 
@@ -157,6 +220,7 @@ class Turn:
 
     def _land(self) -> None:
         """Finish what has been felt by now, many at once."""
+        self._reap()
         if not self._flying:
             return
         done, _still = wait(self._flying, timeout=0.05, return_when=FIRST_COMPLETED)
@@ -175,5 +239,8 @@ class Turn:
                 continue
             felt.setdefault(claimed.loaded.subject.kind, []).append(thought)
         for kind, thoughts in felt.items():
-            self.errors += beat.finish(kind, thoughts, self.ports, self.vantage)
-            self.beats += len(thoughts)
+            quick = [thought for thought in thoughts if thought.rule.then.kind != DO]
+            self._count(len(quick), beat.finish(kind, quick, self.ports, self.vantage))
+            for one in thoughts:
+                if one.rule.then.kind == DO:
+                    self._act(lambda kind=kind, one=one: (1, beat.finish(kind, [one], self.ports, self.vantage)))

@@ -13,13 +13,31 @@ from typing import Any
 
 from fleet.conditions import Condition, is_, named, no, over, reached, under, yes
 from fleet.facts import FACTS
-from fleet.states import CHANGING_OVER, CREATING, DESTROYING, DOWN, MOVES, RETIRING, UNCERTAIN
+from fleet.states import (
+    ATTACHING,
+    AVAILABLE,
+    CHANGING_OVER,
+    CREATING,
+    DESTROYING,
+    DETACHED,
+    DOWN,
+    MOVES,
+    NEEDS_HUMAN,
+    OPEN,
+    RETIRING,
+    UNCERTAIN,
+)
 
-SERVER, INSTANCE, RESOURCE = KINDS = ("server", "instance", "resource")
+SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
+    *("server", "instance", "resource"),
+    *("timeline", "backup", "address", "changeover"),
+)
 PAGE, WARN = "page", "warn"
 SEVERITIES = (PAGE, WARN)
 GIB = 2**30
 HOUR_S = 3600
+# So far off a clock may be (s); how long a look takes is known no better.
+CLOCK_S = 2
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,11 @@ too_long = Condition(
     _overdue,
 )
 
+# A standby that is down costs nobody a write; as long as it is not known to be one, the graver case counts.
+leads = Condition("it is no standby", ("role",), lambda facts: facts["role"] != "standby")
+unplanned = Condition("no planned changeover stops it", ("planned",), lambda facts: facts["planned"] is not True)
+stands_by = named("it is a standby, and no leader that was", is_("role", "standby") & no("outdated"))
+
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
     #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
@@ -91,20 +114,33 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
                                                                                     8,   4,   WARN, (), "it will be full, and PostgreSQL stops there"),
     Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),               2,   4,   PAGE, (), "the next burst of writes stops PostgreSQL"),
-    Alarm("clock_skew",          SERVER,   over("clock_skew_s", 2) | under("clock_skew_s", -2),
-                                                                                    4,   4,   WARN, (), "certificates, logs and recovery to a time need the right one"),
-    Alarm("instance_down",       INSTANCE, state(DOWN),                             1,   2,   PAGE, ("restart_postgres", "kill_postgres", "rewrite_config"), "nobody is served"),
+    Alarm("clock_skew",          SERVER,   over("clock_skew_s", CLOCK_S) | under("clock_skew_s", -CLOCK_S),
+                                                                                    4,   2,   WARN, ("sync_clock",), "certificates, logs and recovery to a time need the right one"),
+    Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,         1,   2,   PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config"), "nobody is served"),
+    Alarm("standby_down",        INSTANCE, state(DOWN) & stands_by,                 2,   2,   WARN, ("restart_postgres", "rebuild_follower"), "there is one less to take over, or to read from"),
+    Alarm("two_writers",         INSTANCE, is_("role", "standby") & yes("service_available") & no("in_recovery"),
+                                                                                    2,   1,   PAGE, ("fence_stray_leader",), "two may write, and one of them to nobody"),
+    Alarm("follower_stuck",      INSTANCE, stands_by & state(AVAILABLE) & is_("receiver", "none"),
+                                                                                    8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),
+    Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),   4,   2,   WARN, (), "what it shows is old"),
     Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2),
                                                                                     2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
-    Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),                 4,   2,   WARN, (), "WAL piles up, and there is no going back to this hour"),
+    Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),                 4,   2,   WARN, ("retry_archive",), "WAL piles up, and there is no going back to this hour"),
     Alarm("slot_pins_wal",       INSTANCE, over("slot_retained_bytes", GIB) & over("inactive_slots", 0),
-                                                                                    8,   2,   WARN, (), "WAL is kept for a reader that does not read"),
+                                                                                    8,   2,   WARN, ("free_wal",), "WAL is kept for a reader that does not read"),
     Alarm("xid_age",             INSTANCE, over("xid_age", 1_000_000_000),          2,   2,   WARN, (), "writes stop at 2^31"),
     Alarm("connections_exhausted", INSTANCE, share("connections", "max_connections", 95),
                                                                                     3,   3,   WARN, ("free_connections",), "the next client will be turned away"),
     Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S), 2, 2,   WARN, (), "nothing is cleaned up behind it"),
     Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & is_("instance_state", "available"),
                                                                                     2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
+    Alarm("archive_gap",         TIMELINE, said("archive_missing"),                 2,   1,   PAGE, ("take_backup",), "a part of the past can't be gone back to"),
+    Alarm("backup_stale",        TIMELINE, state(OPEN) & yes("prepared") & over("backup_age_s", 30 * HOUR_S),
+                                                                                    2,   1,   WARN, ("take_backup",), "going back in time takes longer and longer"),
+    Alarm("address_detached",    ADDRESS,  state(DETACHED, ATTACHING) & is_("changeover", "none") & is_("instance_state", "available") & over("state_s", 5),
+                                                                                    3,   1,   PAGE, ("reattach_address",), "its customer can't find it"),
+    Alarm("changeover_stuck",    CHANGEOVER, state(NEEDS_HUMAN),                    1,   1,   PAGE, (), "leadership is to move, and can't without a person's word"),
+    Alarm("drill_failed",        RESOURCE, no("restorable"),                        1,   1,   PAGE, (), "it could not be restored from its archive"),
     Alarm("row_limit",           RESOURCE, reached("estimated_rows", "rows_allowed") & over("estimated_rows", 0),
                                                                                     3,   3,   WARN, ("enforce_row_limit",), "it has more rows than its plan takes"),
     Alarm("stuck",               KINDS,    too_long,                                2,   1,   PAGE, (), "it should long have got on"),

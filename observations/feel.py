@@ -5,13 +5,15 @@ It changes nothing and raises nothing. What could not be looked at is part of th
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from fleet import policy
+from fleet.doubt import PROOF, WIRES
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.states import AVAILABLE
-from fleet.subject import RESOURCE, SERVER, Subject
+from fleet.subject import ADDRESS, RESOURCE, Subject
 from fleet.transports.base import CommandFailed, Refused, TransportError, checked
 from observations.probes import base
 from observations.probes.table import PROBES
@@ -30,20 +32,35 @@ def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
     probes = base.due(PROBES, subject, at, forced=everything or subject.state != AVAILABLE)
     attrs: Attrs = {}
     probed: dict[str, float] = {}
-    for wire in (_sql, _shell, _provider):
-        wire_attrs, asked = wire(subject, probes, ports)
+    for wire_attrs, asked in _all(subject, probes, ports):
         attrs |= wire_attrs
         probed |= dict.fromkeys((probe.name for probe in asked), at)
-    proof = "ssh" if subject.kind == SERVER else "service_available"
     return Look(
         kind=subject.kind,
         subject=subject.id,
         at=datetime.fromtimestamp(at, UTC),
         took_ms=(time.monotonic() - began) * 1000,
-        good=attrs.get(proof) == "true",
+        good=_good(subject, attrs),
         attrs=attrs,
         probed=probed,
     )
+
+
+def _all(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> list[tuple[Attrs, list[base.Probe]]]:
+    """Every wire's look. Where something is wrong the wires are asked side by side: each may take its time-out."""
+    wires = (_sql, _shell, _provider)
+    if subject.state == AVAILABLE or len({probe.over for probe in probes}) < 2:
+        return [wire(subject, probes, ports) for wire in wires]
+    with ThreadPoolExecutor(len(wires)) as pool:
+        return list(pool.map(lambda wire: wire(subject, probes, ports), wires))
+
+
+def _good(subject: Subject, attrs: Attrs) -> bool:
+    """The look succeeded: it came to the thing, or there was nothing that it had to come to."""
+    wire = PROOF.get(subject.kind)
+    if wire is None:
+        return "machine_why" not in attrs
+    return attrs.get(next(fact for name, fact, _why in WIRES if name == wire)) == "true"
 
 
 def carried(subject: Subject, look: Look) -> Attrs:
@@ -60,14 +77,14 @@ def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[
         return {}, []
     began = time.monotonic()
     try:
-        return _ask_sql(subject, mine, ports, policy.SQL_TIMEOUT_S), mine
+        return _ask_sql(subject, mine, ports, policy.sql_timeout(subject.interval_s)), mine
     except TransportError as error:
         if len(mine) == 1 or not (isinstance(error, Refused) and error.code):
             return _no_service(subject, mine, error), mine
         failed = error
     # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone, in
     # what is left of the time for connecting and for answering.
-    left = 2 * policy.SQL_TIMEOUT_S - (time.monotonic() - began)
+    left = 2 * policy.sql_timeout(subject.interval_s) - (time.monotonic() - began)
     try:
         attrs = _ask_sql(subject, mine[:1], ports, max(left, 0.0) / 2)
         return dict.fromkeys(_fills(mine[1:])) | attrs | {"look_failed": str(failed)}, mine
@@ -103,7 +120,7 @@ def _shell(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tupl
     began, at = time.monotonic(), time.time()
     argv = base.shell_question(mine, subject)
     try:
-        out = checked(argv, ports.shell(subject.host).run(argv, timeout=policy.SSH_TIMEOUT_S)).out
+        out = checked(argv, ports.shell(subject.host).run(argv, timeout=policy.ssh_timeout(subject.interval_s))).out
     except TransportError as error:
         # A command that ran and failed proves that the host let us in.
         let_in = "true" if isinstance(error, CommandFailed) else "false"
@@ -118,10 +135,11 @@ def _provider(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> t
         return {}, []
     began, at = time.monotonic(), time.time()
     try:
-        machine = ports.provider(subject.provider).describe(subject.name)
+        provider = ports.provider(subject.provider)
+        said = provider.address(subject.name) if subject.kind == ADDRESS else provider.describe(subject.name)
     except ProviderError as error:
         return dict.fromkeys(_fills(mine)) | {"machine_why": str(error)}, mine
-    answers = {probe.name: machine for probe in mine}
+    answers = {probe.name: said for probe in mine}
     return base.read_all(mine, answers, subject, at, time.monotonic() - began), mine
 
 

@@ -10,6 +10,7 @@ from observations import retention
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
 REAL = (
     "contracts/",
+    "fleet/test_archives_real.py",
     "fleet/test_jobs.py",
     "fleet/test_local_",
     "fleet/test_postgres.py",
@@ -36,5 +37,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def keys(settings):
+    # Fakes have no archive; the tests that want one name it.
+    settings.ARCHIVE = ""
     settings.FERNET_KEYS = [Fernet.generate_key().decode()]
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 
-from fleet.actions import instance, resource, server
+from fleet.actions import address, backup, changeover, instance, resource, server, timeline
 from fleet.actions.base import Acting, Action, ActionError
 
 ACTIONS: dict[str, Mapping[str, Action]] = {
     "server": server.ACTIONS,
     "instance": instance.ACTIONS,
     "resource": resource.ACTIONS,
+    "timeline": timeline.ACTIONS,
+    "backup": backup.ACTIONS,
+    "address": address.ACTIONS,
+    "changeover": changeover.ACTIONS,
 }
 
 __all__ = ["ACTIONS", "Acting", "Action", "ActionError"]

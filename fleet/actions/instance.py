@@ -1,74 +1,154 @@
 """What can be done about one PostgreSQL. Everything that takes a while is begun as a detached job on the host, named
 after the step it is for (context.job); later beats see what became of it."""
 
-from fleet import jobs
+import json
+
+from django.db import transaction
+
+from fleet import jobs, streams, subjects
+from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
+from fleet.lifecycle import Because, story
 from fleet.models import Credential, Instance, Intent, Plan, Resource
-from fleet.postgres import control, roles
+from fleet.postgres import commands, control, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.roles import Limits
-from fleet.states import DESTROYED
-from fleet.transports.base import Shell
+from fleet.states import CHANGING_OVER, DESTROYED
 
 # A shared instance sells more connections than it has: never are all of its tenants at their limit at once.
 TENANTS_AT_ONCE = 10
+_SAID = {"may_lose": "may lose writes", "cant_lose": "can't lose writes"}
 
 
-def build(instance: Instance, acting: Acting) -> None:
-    """Begin initdb, configuration, TLS, first start and monitoring role; and for an instance that serves one resource
-    alone, that resource's database as well, which spares it a round."""
+def build(instance: Instance, acting: Acting) -> str | None:
+    """Begin what makes it: a cluster of its own, a copy of its leader, or what an archive holds."""
     if not acting.subject.bin:
         raise ActionError(f"{instance.server} has no PostgreSQL {instance.major}.")
-    monitor = Credential.objects.get(instance=instance, purpose=Credential.MONITOR)
+    _told(instance)
+    if instance.role == Instance.STANDBY:
+        return copying.stand_by(
+            instance, acting, commands.REJOIN if subjects.again(instance) else commands.BUILD, sizing(instance)
+        )
+    if instance.timeline.parent_id:
+        return copying.restore(instance, acting, sizing(instance))
+    secrets = dict(Credential.objects.filter(instance=instance).values_list("purpose", "secret"))
     control.build(
-        _shell(acting), acting.subject, acting.subject.job, sizing(instance.plan), monitor.secret, also=_first(instance)
+        hosts.shell(acting),
+        acting.subject,
+        acting.subject.job,
+        sizing(instance),
+        secrets[Credential.MONITOR],
+        also=_first(instance),
+        replica=secrets.get(Credential.REPLICA, ""),
+        dynamic=streams.files(instance, acting.subject),
     )
+    return None
 
 
 def rebuild(instance: Instance, acting: Acting) -> str:
     """Clear a failed build away and begin anew."""
     why = acting.facts["job_why"]
     _begin_anew(instance, acting)
-    build(instance, acting)
+    if instance.role == Instance.STANDBY:
+        copying.stand_by(instance, acting, commands.COPY, sizing(instance))
+    else:
+        build(instance, acting)
     return f"it had said: {why}" if why else "it had ended without a word"
 
 
 def destroy_again(instance: Instance, acting: Acting) -> None:
     """Clear a failed removal's job away and begin anew."""
     _begin_anew(instance, acting)
-    control.destroy(_shell(acting), acting.subject, acting.subject.job)
+    control.destroy(hosts.shell(acting), acting.subject, acting.subject.job)
 
 
 def _begin_anew(instance: Instance, acting: Acting) -> None:
     """Forget the job that failed; a person who asked for that is answered, and the tries count from the start."""
-    jobs.clean(_shell(acting), acting.subject.home, acting.subject.job)
+    jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     if acting.intent and acting.intent.verb == "retry":
         answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, "trying again")
         instance.tries = 0
 
 
 def restart(_instance: Instance, acting: Acting) -> None:
-    control.restart(_shell(acting), acting.subject, acting.subject.job)
+    control.restart(hosts.shell(acting), acting.subject, acting.subject.job)
 
 
 def stop(_instance: Instance, acting: Acting) -> None:
-    control.stop(_shell(acting), acting.subject, acting.subject.job)
+    control.stop(hosts.shell(acting), acting.subject, acting.subject.job)
 
 
 def start(_instance: Instance, acting: Acting) -> None:
-    control.start(_shell(acting), acting.subject, acting.subject.job)
+    control.start(hosts.shell(acting), acting.subject, acting.subject.job)
 
 
 def destroy(_instance: Instance, acting: Acting) -> None:
-    control.destroy(_shell(acting), acting.subject, acting.subject.job)
+    control.destroy(hosts.shell(acting), acting.subject, acting.subject.job)
 
 
-def sizing(plan: Plan) -> Sizing:
-    """How an instance of this plan is configured: a shared one serves all of its resources."""
+def fence(instance: Instance, acting: Acting) -> str:
+    """Stop what may not lead, for good; where its WAL ended goes onto the receipt of the changeover that it lost."""
+    said = control.fence(hosts.shell(acting), acting.subject, instance.generation)
+    receipts.note_end(instance, said.get("lsn", ""))
+    return f"its WAL ended at {said.get('lsn') or 'an unknown place'}"
+
+
+def rejoined(instance: Instance, _acting: Acting) -> str:
+    """It is a standby like any other from now on."""
+    Instance.objects.filter(pk=instance.pk).update(outdated=False)
+    return f"of {instance.upstream}"
+
+
+def configure(instance: Instance, acting: Acting) -> str:
+    """Tell it what it is to be; a standby gets its place kept by its leader first."""
+    if instance.outdated:
+        # Until it is stopped it is held by what it was told as a leader: to wait for the one that leads now.
+        raise ActionError("A leader that was is told nothing: it is fenced, and made a standby.")
+    if instance.role == Instance.STANDBY:
+        copying.keep_place(instance, acting)
+    control.configure(hosts.shell(acting), acting.subject, streams.files(instance, acting.subject))
+    _told(instance)
+    return f"{instance.role} of {instance.timeline}"
+
+
+def record_quorum(instance: Instance, acting: Acting) -> str:
+    """Write down what is known of the standbys that commits wait for, unless somebody else wrote meanwhile."""
+    was, record = json.loads(acting.facts["quorum_was"]), json.loads(acting.facts["quorum_record"])
+    with transaction.atomic():
+        resource = (
+            Resource.objects.select_for_update()
+            .filter(instance=instance, plan__high_availability=True)
+            .exclude(state__in=(CHANGING_OVER, DESTROYED))
+            .first()
+        )
+        if resource is None or resource.quorum != was:
+            raise ActionError("The record changed meanwhile: the next look decides anew.")
+        Resource.objects.filter(pk=resource.pk).update(quorum=record)
+        story(
+            resource,
+            _SAID[record["says"]],
+            Because(acting.because.row, acting.facts["quorum_why"], acting.because.actor),
+        )
+    return str(acting.facts["quorum_why"])
+
+
+def _told(instance: Instance) -> None:
+    """Note what it was told; it is compared at each beat with what it is to be told."""
+    instance.attrs["told"] = streams.wanted(instance, streams.quorum(instance))
+    Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
+
+
+def sizing(instance: Instance) -> Sizing:
+    """How an instance of its plan is configured: a shared one serves all of its resources, and a copy takes as many
+    connections as what it is a copy of, or PostgreSQL would not replay."""
+    plans = [instance.plan]
+    if instance.upstream:
+        plans.append(instance.upstream.plan)
     return Sizing(
-        memory_mb=plan.memory_mb,
-        connections=plan.connections * min(plan.shared_by, TENANTS_AT_ONCE),
-        disk_mb=plan.disk_mb,
+        memory_mb=instance.plan.memory_mb,
+        connections=max(plan.connections * min(plan.shared_by, TENANTS_AT_ONCE) for plan in plans),
+        disk_mb=instance.plan.disk_mb,
+        archived=bool(instance.timeline.archive) or instance.plan.keep_days > 0,
     )
 
 
@@ -84,12 +164,6 @@ def _first(instance: Instance) -> str:
     return roles.create_resource(resource.dbname, owner.role, control.scram(owner.secret), limits(resource.plan))
 
 
-def _shell(acting: Acting) -> Shell:
-    if acting.subject.host is None:
-        raise ActionError("Its server has no pinned host key: nothing can be done there.")
-    return acting.ports.shell(acting.subject.host)
-
-
 ACTIONS: dict[str, Action] = {
     "build": build,
     "rebuild": rebuild,
@@ -98,6 +172,10 @@ ACTIONS: dict[str, Action] = {
     "start": start,
     "destroy": destroy,
     "destroy_again": destroy_again,
+    "fence": fence,
+    "rejoined": rejoined,
+    "configure": configure,
+    "record_quorum": record_quorum,
     "fulfil": fulfil,
     "refuse": refuse,
 }

@@ -1,10 +1,14 @@
 """What can be done about a database as its customer sees it. What needs the instance is handed down to it as an intent
 of its own."""
 
-from fleet import context, intents, placement
-from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
+from datetime import datetime
+
+from fleet import changing, intents, placement, subjects
+from fleet.actions import dumps, parting
+from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
-from fleet.models import Credential, Instance, Resource
+from fleet.lifecycle import Because
+from fleet.models import Address, Changeover, Credential, Instance, Intent, Plan, Resource
 from fleet.postgres import control
 from fleet.subject import Subject
 from fleet.transports.base import Shell
@@ -43,20 +47,102 @@ def hand_down(resource: Resource, acting: Acting) -> str:
     return f"{intent.verb} {instance.name}"
 
 
+def change_over(resource: Resource, acting: Acting) -> str:
+    """Begin the changeover that was asked for."""
+    intent = acting.intent
+    if intent is None:
+        raise ActionError("Nobody asked for it.")
+    params = intent.params
+    because = Because(acting.because.row, intent.reason or acting.because.why, intent.actor)
+    try:
+        changeover = changing.begin(
+            resource,
+            intent.verb,
+            because,
+            wanted=params.get("to", ""),
+            force=bool(params.get("force")),
+            accept_loss=str(params.get("accept_loss", "")),
+            not_before=datetime.fromisoformat(params["not_before"]) if params.get("not_before") else None,
+            plan=Plan.objects.filter(pk=params.get("plan")).first() if params.get("plan") else None,
+            marks={"intent": str(intent.pk)},
+        )
+    except changing.Busy as error:
+        raise ActionError(str(error)) from error
+    return changeover.name
+
+
+def refuse_move(resource: Resource, acting: Acting) -> str | None:
+    """Answer the intent: it could not change over, and why."""
+    if acting.intent is None:
+        return None
+    changeover = Changeover.objects.filter(marks__intent=str(acting.intent.pk)).first()
+    why = (changeover.marks.get("why") if changeover else "") or acting.because.why
+    answer(Intent.objects.filter(pk=acting.intent.pk), Intent.REFUSED, why)
+    return f"{acting.intent.verb} of {resource.name}: {why}"
+
+
+def add_standby(resource: Resource, _acting: Acting) -> str:
+    try:
+        standby = placement.place_standby(resource)
+    except placement.NoRoom as error:
+        raise ActionError(str(error)) from error
+    return f"{standby.name} on {standby.server.name}"
+
+
+def drop_standby(resource: Resource, acting: Acting) -> str:
+    """Take one away that the plan does not promise: the one that is least well."""
+    order = {state: n for n, state in enumerate(("fenced", "stopped", "down", "uncertain", "creating", "available"))}
+    standbys = [one for one in resource.standbys.all() if one.state in order]
+    if not standbys:
+        return "there is none"
+    needed = resource.quorum.get("required", ())
+    worst = min(standbys, key=lambda one: (one.slot in needed, not one.outdated, order[one.state], one.name))
+    intents.write(worst, "destroy", acting.because.actor, acting.because.why, key=f"{worst.pk}/idle")
+    return worst.name
+
+
+def reserve_address(resource: Resource, acting: Acting) -> str:
+    """Its stable address; its own beats have the provider make it."""
+    instance = resource.instance
+    if instance is None:
+        raise ActionError("It has no place yet.")
+    if not acting.ports.provider(instance.server.provider).has_addresses:
+        resource.attrs["addresses"] = "none"
+        Resource.objects.filter(pk=resource.pk).update(attrs=resource.attrs)
+        return f"the provider {instance.server.provider} has none: its URL changes with its leader"
+    address = Address(
+        name=f"{resource.name[:54]}-address", resource=resource, provider=instance.server.provider, port=instance.port
+    )
+    address.save(force_insert=True)
+    return address.name
+
+
+def unfollow(resource: Resource, acting: Acting) -> str:
+    """Make the follower a leader of a timeline of its own; what it followed goes on unharmed."""
+    return parting.unfollow(resource, acting)
+
+
 def _instance(resource: Resource, acting: Acting) -> tuple[Shell, Subject]:
     """The Shell of the host of its instance, and the instance as a Subject."""
     instance = Instance.objects.select_related("server").get(pk=resource.instance_id)
-    subject = context.instance_subject(instance, acting.subject.now)
+    subject = subjects.instance_subject(instance, acting.subject.now)
     if subject.host is None:
         raise ActionError(f"{instance.server} has no pinned host key: nothing can be done there.")
     return acting.ports.shell(subject.host), subject
 
 
 ACTIONS: dict[str, Action] = {
+    **dumps.ACTIONS,
     "place": place,
     "create_database": create_database,
     "drop_database": drop_database,
     "hand_down": hand_down,
+    "change_over": change_over,
+    "refuse_move": refuse_move,
+    "add_standby": add_standby,
+    "drop_standby": drop_standby,
+    "reserve_address": reserve_address,
+    "unfollow": unfollow,
     "fulfil": fulfil,
     "refuse": refuse,
 }

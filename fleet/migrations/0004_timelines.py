@@ -114,7 +114,7 @@ class Migration(migrations.Migration):
                 ('why', models.TextField(default='', editable=False)),
                 ('problem', models.TextField(default='', editable=False)),
                 ('tries', models.PositiveSmallIntegerField(default=0, editable=False)),
-                ('state', django_fsm.FSMField(choices=[('planned', 'Planned'), ('waiting_for_window', 'Waiting for its window'), ('needs_human', 'Needs a person'), ('preparing', 'Preparing'), ('fencing', 'Fencing'), ('promoting', 'Promoting'), ('repointing', 'Repointing'), ('verifying', 'Verifying'), ('done', 'Done'), ('cancelled', 'Cancelled')], db_index=True, default='planned', max_length=50, protected=True)),
+                ('state', django_fsm.FSMField(choices=[('planned', 'Planned'), ('waiting_for_window', 'Waiting for its window'), ('preparing', 'Preparing'), ('fencing', 'Fencing'), ('promoting', 'Promoting'), ('repointing', 'Repointing'), ('verifying', 'Verifying'), ('done', 'Done'), ('needs_human', 'Needs a person'), ('cancelled', 'Cancelled')], db_index=True, default='planned', max_length=50, protected=True)),
                 ('reason', models.CharField(choices=[('failover', 'Failover'), ('switchover', 'Switchover'), ('resize', 'Resize'), ('retirement', 'Retirement'), ('restore', 'Restore'), ('upgrade', 'Upgrade')], max_length=12)),
                 ('wanted', models.CharField(blank=True, default='', help_text='The instance that shall lead.', max_length=63)),
                 ('generation', models.PositiveIntegerField(default=1, editable=False)),

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from fleet.postgres import scripts
-from fleet.postgres.config import Sizing, conf, hba
+from fleet.postgres.config import Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
 from fleet.postgres.tls import Certificate
 from fleet.subject import Subject
@@ -67,6 +67,18 @@ def stand_by(
     )
 
 
+def restore(
+    subject: Subject, beside: Mapping[str, str], backup: Script, recovery: Mapping[str, str], also: str
+) -> Script:
+    """Make it of a base backup and the WAL that leads on from it, and leave it running as a leader. `backup` puts the
+    backup's files into the data directory's place with ".new" behind; `recovery` are the settings while it recovers,
+    `beside` its files afterwards; `also` is SQL that it runs once it leads."""
+    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in backup.args)
+    more = {"restore.sh": f"set -- {words}\n{backup.text}", "herdsite.recovery": lines(recovery)}
+    stdin = f"{_sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
+    return Script(scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
+
+
 def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside the data, each whole or not at all, and have it read them if it runs."""
     return Script(scripts.CONFIGURE, _where(subject), _sections(beside).encode())
@@ -78,20 +90,21 @@ def promote(subject: Subject, beside: Mapping[str, str]) -> Script:
     return Script(scripts.PROMOTE, _where(subject), _sections(beside).encode())
 
 
-def fence(subject: Subject) -> Script:
-    """Stop it at once, by force if it must be, and mark it so that nothing starts it. Prints where its WAL ended."""
-    return Script(scripts.FENCE, _where(subject))
+def fence(subject: Subject, generation: int) -> Script:
+    """Stop it at once, by force if it must be, and mark it with the generation that does so: nothing starts it then.
+    Prints where its WAL ended."""
+    return Script(scripts.FENCE, (*_where(subject), str(generation)))
 
 
-def halt(subject: Subject, patience_s: int) -> Script:
+def halt(subject: Subject, patience_s: int, generation: int) -> Script:
     """Stop it cleanly, so that its standbys have all of it, and mark it so that nothing starts it. Prints where its WAL
     ended. Fails, and leaves no mark, when it would take longer than `patience_s` seconds."""
-    return Script(scripts.HALT, (*_where(subject), str(patience_s)))
+    return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
 
 
-def unfence(subject: Subject) -> Script:
-    """Take the mark away and start it: a changeover that was begun is rolled back."""
-    return Script(scripts.UNFENCE, _where(subject))
+def unfence(subject: Subject, generation: int) -> Script:
+    """Take the mark of that generation away and start it: a changeover that was begun is rolled back."""
+    return Script(scripts.UNFENCE, (*_where(subject), str(generation)))
 
 
 def start(subject: Subject) -> Script:

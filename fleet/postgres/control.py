@@ -59,29 +59,46 @@ def stand_by(
     _begin(shell, subject, job, commands.stand_by(subject, beside, conninfo, slot, mode, stray))
 
 
+def restore(
+    shell: Shell,
+    subject: Subject,
+    job: str,
+    sizing: Sizing,
+    dynamic: Mapping[str, str],
+    backup: commands.Script,
+    recovery: Mapping[str, str],
+    also: str,
+    tls: bool = True,
+) -> None:
+    """Begin to make it of a base backup and the WAL that leads on from it (commands.restore)."""
+    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
+    _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also))
+
+
 def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None:
     """Put these files beside the data and have it read them."""
     _now(shell, commands.configure(subject, beside))
 
 
 def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
-    """Make the standby a leader, with these files beside its data. Returns `timeline_id`, `lsn` and `cluster`."""
+    """Make the standby a leader, with these files beside its data. Returns its `timeline_id`, and `forked_lsn`, up to where
+    it has its former leader's WAL."""
     return _now(shell, commands.promote(subject, beside), timeout)
 
 
-def fence(shell: Shell, subject: Subject, timeout: float = 10.0) -> dict[str, str]:
+def fence(shell: Shell, subject: Subject, generation: int, timeout: float = 10.0) -> dict[str, str]:
     """Stop it at once, for good. Returns `lsn`, where its WAL ended, and `cluster`, its state by its control file."""
-    return _now(shell, commands.fence(subject), timeout)
+    return _now(shell, commands.fence(subject, generation), timeout)
 
 
-def halt(shell: Shell, subject: Subject, patience_s: int) -> dict[str, str]:
+def halt(shell: Shell, subject: Subject, patience_s: int, generation: int) -> dict[str, str]:
     """Stop it cleanly, for good. Returns as `fence` does; CommandFailed when clients or standbys keep it too long."""
-    return _now(shell, commands.halt(subject, patience_s), patience_s + 5.0)
+    return _now(shell, commands.halt(subject, patience_s, generation), patience_s + 5.0)
 
 
-def unfence(shell: Shell, subject: Subject) -> None:
+def unfence(shell: Shell, subject: Subject, generation: int) -> None:
     """Let it run again, as what it was."""
-    _now(shell, commands.unfence(subject), 20.0)
+    _now(shell, commands.unfence(subject, generation), 20.0)
 
 
 def start(shell: Shell, subject: Subject, job: str) -> None:

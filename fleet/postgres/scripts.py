@@ -90,13 +90,7 @@ files_into() {
     exec 4>&-
 }
 
-# The same, into the data directory that is there: each file whole or not at all.
-settle() {
-    rm -rf "$data.files"
-    mkdir -p "$data.files"
-    files_into "$data.files"
-    place "$data"
-}
+# Those files to where they belong, each whole or not at all.
 place() {
     for file in "$data.files"/* "$data.files"/.[!.]*; do
         [ ! -e "$file" ] || { sync "$file" && mv -f "$file" "$1/"; }
@@ -160,10 +154,31 @@ rm -rf "$data.gone"
 """
 )
 
+# An order that was held up on its way must not undo a later one: the file says which it is of.
+_NEWER = """
+told() { sed -n "s/^herdsite.$1 = '\\([0-9]*\\)'.*/\\1/p" "$2" 2> /dev/null | tail -n 1; }
+newer() {
+    for one in generation serial; do
+        had=$(told $one "$data/herdsite.conf")
+        has=$(told $one "$data.files/herdsite.conf")
+        if [ "${had:-0}" -gt "${has:-0}" ]; then
+            echo "this order's $one is ${has:-0}, it has taken ${had:-0}" >&2
+            exit 3
+        fi
+        [ "${had:-0}" -eq "${has:-0}" ] || break
+    done
+}
+"""
+
 CONFIGURE = (
     _COMMON
+    + _NEWER
     + """
-settle
+rm -rf "$data.files"
+mkdir -p "$data.files"
+files_into "$data.files"
+newer
+place "$data"
 ! running || "$bin/pg_ctl" reload -D "$data" -s
 """
 )
@@ -205,7 +220,7 @@ rewind() {
 }
 
 copy() {
-    "$bin/pg_basebackup" -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast
+    "$bin/pg_basebackup" -w -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast
     rm -f "$data.new/herdsite.rewinding" "$data.new/herdsite.fenced"
     place "$data.new"
     touch "$data.new/standby.signal"
@@ -234,14 +249,80 @@ start
 """
 )
 
-PROMOTE = (
+# Then psql's command line. On stdin: files, of which restore.sh puts the base backup beside its place,
+# herdsite.recovery is how it recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds no
+# commit past its target has all that was committed before it, so it is let run to the end.
+RESTORE = (
     _COMMON
     + """
-settle
+rm -rf "$data.files"
+mkdir -p "$data.files"
+files_into "$data.files"
+shift 2
+
+begin() {
+    mkdir -p "$data/log"
+    : > "$data/log/startup.log"
+    "$bin/pg_ctl" start -D "$data" -W -s -l "$data/log/startup.log" < /dev/null
+}
+recovers() { [ "$(echo 'SELECT pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
+
+if [ ! -e "$data/PG_VERSION" ]; then
+    [ -e "$data.new/herdsite.restored" ] || {
+        rm -rf "$data.new"
+        sh "$data.files/restore.sh" < /dev/null
+        touch "$data.new/herdsite.restored"
+    }
+    for name in postgresql.auto.conf standby.signal backup_label.old herdsite.fenced herdsite.restored; do
+        rm -f "$data.new/$name"
+    done
+    cp "$data.files"/* "$data.new/"
+    mv -f "$data.new/herdsite.recovery" "$data.new/herdsite.conf"
+    rm -f "$data.new/restore.sh"
+    touch "$data.new/recovery.signal" "$data.new/herdsite.restoring"
+    [ ! -e "$data" ] || rmdir "$data"
+    mv -T "$data.new" "$data"
+fi
+if [ -e "$data/herdsite.restoring" ]; then
+    running || { vacate; begin; }
+    while recovers "$@"; do
+        if ! running; then
+            sleep 0.2
+            if grep -q 'before configured recovery target was reached' "$data"/log/*.log &&
+                grep -q '^recovery_target_time ' "$data/herdsite.conf"; then
+                sed -i '/^recovery_target_time /d' "$data/herdsite.conf"
+                begin
+            else
+                running || { why >&2; exit 1; }
+            fi
+        fi
+        sleep 0.1
+    done
+    "$@" > /dev/null
+    mv -f "$data.files/herdsite.conf" "$data/herdsite.conf"
+    "$bin/pg_ctl" reload -D "$data" -s
+    rm -f "$data/herdsite.restoring"
+fi
+rm -rf "$data.files"
+start
+"""
+)
+
+PROMOTE = (
+    _COMMON
+    + _NEWER
+    + """
+rm -rf "$data.files"
+mkdir -p "$data.files"
+files_into "$data.files"
+newer
+place "$data"
 "$bin/pg_ctl" reload -D "$data" -s
 [ ! -e "$data/standby.signal" ] || "$bin/pg_ctl" promote -D "$data" -w -t 20 -s
 ended
-"$bin/pg_controldata" -D "$data" | sed -n 's/^Latest checkpoint.s TimeLineID: */timeline_id=/p'
+history=$(ls "$data"/pg_wal/*.history | tail -n 1)
+echo "timeline_id=$((0x$(basename "$history" .history)))"
+echo "forked_lsn=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)"
 """
 )
 
@@ -249,7 +330,7 @@ ended
 FENCE = (
     _COMMON
     + """
-touch "$data/herdsite.fenced"
+echo "$3" > "$data/herdsite.fenced"
 sync "$data/herdsite.fenced" "$data"
 if running; then
     "$bin/pg_ctl" stop -D "$data" -m immediate -t 2 -s || kill -9 "$pid" 2> /dev/null || true
@@ -268,7 +349,7 @@ HALT = (
 if running; then
     "$bin/pg_ctl" stop -D "$data" -m fast -t "$3" -s
 fi
-touch "$data/herdsite.fenced"
+echo "$4" > "$data/herdsite.fenced"
 sync "$data/herdsite.fenced" "$data"
 vacate
 ended
@@ -278,6 +359,8 @@ ended
 UNFENCE = (
     _COMMON
     + """
+{ read -r fenced < "$data/herdsite.fenced"; } 2> /dev/null || fenced=
+[ "${fenced:-0}" -le "$3" ] || { echo "it was fenced by generation $fenced, a later one than $3" >&2; exit 3; }
 rm -f "$data/herdsite.fenced"
 start
 """

@@ -1,8 +1,8 @@
 """What herdsite does about a database as its customer sees it. One row a beat, first match wins."""
 
-from fleet.conditions import always, asked, is_, named, no, over, reached, yes
+from fleet.conditions import always, asked, is_, named, no, over, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
-from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, MAINTENANCE, UNCERTAIN
+from fleet.states import AVAILABLE, CHANGING_OVER, CREATING, DESTROYING, DOWN, MAINTENANCE, UNCERTAIN
 
 SERVING = (AVAILABLE, UNCERTAIN, DOWN)
 ALIVE = (CREATING, *SERVING, MAINTENANCE)
@@ -16,6 +16,7 @@ confirmed_down = named(
     no("service_available") & reached("doubt_s", "doubt_window_s") & over("sql_vantages", 1) & yes("vantage_sees"),
 )
 not_yet, under_way, did, did_not = (is_("handed", word) for word in ("none", "open", "done", "refused"))
+moving = asked("failover") | asked("switchover") | asked("resize") | asked("restore")
 power = asked("restart") | asked("stop") | asked("start")
 
 LIFE = (
@@ -28,9 +29,20 @@ LIFE = (
     Rule(119, MAINTENANCE, asked("stop") & did, do("fulfil"), "it is stopped"),
     Rule(121, MAINTENANCE, asked("start") & did, go("leave_maintenance"), "its instance runs again"),
     Rule(123, SERVING, (asked("restart") | asked("start")) & did & yes("service_available"), do("fulfil"), "its customer can get in again"),
+    Rule(131, (*SERVING, MAINTENANCE), moving & is_("moved", "none"), do("change_over"), "asked for"),
+    Rule(133, (*SERVING, MAINTENANCE), moving & is_("moved", "done"), do("fulfil"), "it has changed over"),
+    Rule(135, (*SERVING, MAINTENANCE), moving & is_("moved", "cancelled"), do("refuse_move"), "it could not change over"),
+    Rule(137, (*SERVING, MAINTENANCE), asked("unfollow"), do("unfollow"), "asked for"),
+    Rule(139, CREATING, power | moving | asked("unfollow"), do("refuse"), "it is being built: wait until it is there"),
+    Rule(151, AVAILABLE, asked("dump") & is_("instance_state", "available"), do("dump"), "asked for"),
+    Rule(153, AVAILABLE, asked("load") & is_("instance_state", "available") & is_("job", "none"), do("load"), "asked for"),
+    Rule(155, AVAILABLE, asked("load") & is_("job", "done"), do("finish_load"), "its new content is there, whole"),
+    Rule(157, AVAILABLE, asked("load") & is_("job", "lost") & under("asked_s", 86_400), do("load_again"), "what was to fill it died: the old content is there"),
+    Rule(159, AVAILABLE, asked("load") & is_("job", "failed", "lost"), do("abandon_load"), "it failed, and the old content is there"),
+    Rule(161, (CREATING, MAINTENANCE), asked("dump") | asked("load"), do("refuse"), "it does not serve: ask again when it does"),
     Rule(201, CREATING, no("placed"), do("place"), "find it a server with room, or a shared instance"),
     Rule(203, CREATING, is_("instance_state", "creating"), WAIT, "its instance is being built"),
-    Rule(205, CREATING, is_("instance_state", "available") & no("service_available"), do("create_database"), "its instance is there, its database is not"),
+    Rule(205, CREATING, is_("instance_state", "available") & no("service_available") & no("copied"), do("create_database"), "its instance is there, its database is not"),
     Rule(207, CREATING, yes("service_available"), go("come_up"), "its customer can get in"),
     Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "its customer can get in again"),
@@ -38,6 +50,13 @@ LIFE = (
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
     Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look"),
     Rule(325, DOWN, no("service_available"), WAIT, "its customer still can't get in; looking on"),
+    Rule(401, CHANGING_OVER, is_("changeover", "none") & yes("service_available"), go("finish_changeover"), "its changeover is over, and its customer can get in"),
+    Rule(403, CHANGING_OVER, is_("changeover", "none") & no("service_available"), go("abandon_changeover"), "its changeover is over, and its customer can't get in"),
+    Rule(405, CHANGING_OVER, always, WAIT, "its changeover is under way"),
+    Rule(501, (AVAILABLE, UNCERTAIN, DOWN), over("standbys_missing", 0) & is_("changeover", "none") & is_("instance_state", "available"), do("add_standby"), "its plan promises a standby"),
+    Rule(503, AVAILABLE, over("standbys_idle", 0) & is_("changeover", "none"), do("drop_standby"), "more standbys than its plan promises"),
+    Rule(511, AVAILABLE, yes("address_missing"), do("reserve_address"), "its plan promises an address that stays"),
+    Rule(521, AVAILABLE, yes("dump_due") & is_("instance_state", "available"), do("dump"), "its plan promises a logical backup a day"),
     Rule(601, DESTROYING, no("placed"), go("bury"), "it never had an instance"),
     Rule(603, DESTROYING, is_("instance_state", "destroyed"), go("bury"), "its instance is gone"),
     Rule(605, DESTROYING, yes("own_instance") & is_("instance_state", "destroying"), WAIT, "its instance is being destroyed"),

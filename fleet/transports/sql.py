@@ -176,3 +176,53 @@ def about(database: Database, said: str) -> str:
     if database.password:
         line = line.replace(database.password, "***")
     return f"{database.user}@{database.address}:{database.port}/{database.dbname}: {line}"
+
+
+class Held:
+    """One open connection that is only held, and asked now and then for a sign of life. It never waits.
+
+    `Held(database, timeout)` connects within `timeout` seconds; raises as `PsycopgSql.fetch` does.
+    """
+
+    def __init__(self, database: Database, timeout: float):
+        self.database = database
+        self._asked_at: float | None = None
+        self._connection = pq.PGconn.connect_start(conninfo(database, timeout, True).encode())
+        try:
+            log_in(self._connection, database, time.monotonic() + timeout)
+            self._connection.nonblocking = 1
+        except BaseException:
+            self._connection.finish()
+            raise
+
+    @property
+    def socket(self) -> int:
+        return self._connection.socket
+
+    def ping(self) -> None:
+        """Ask for a sign of life, unless one is still awaited. Raises Unreachable when it broke."""
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            try:
+                self._connection.send_query(b"")
+                self._connection.flush()
+            except Error as error:
+                raise Unreachable(about(self.database, str(error))) from None
+
+    def hear(self) -> None:
+        """Take in what has come. Raises Unreachable when the connection broke."""
+        try:
+            self._connection.consume_input()
+            while self._asked_at is not None and not self._connection.is_busy():
+                if self._connection.get_result() is None:
+                    self._asked_at = None
+        except Error as error:
+            raise Unreachable(about(self.database, str(error))) from None
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the last ping has not been answered (s)."""
+        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
+
+    def close(self) -> None:
+        self._connection.finish()

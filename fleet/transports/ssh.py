@@ -127,10 +127,10 @@ class Connections:
         self._lock = threading.Lock()
         self._open: dict[tuple[Host, str], Future[Connection]] = {}
 
-    def get(self, host: Host, key_path: Path | str) -> tuple[Connection, bool]:
+    def get(self, host: Host, key_path: Path | str, timeout: float | None = None) -> tuple[Connection, bool]:
         """A connection to the host, and whether it was open before. Threads that ask at once share one attempt.
 
-        Takes at most `connect_timeout` seconds. Raises Unreachable, Refused, or TransportError for our own key.
+        Takes at most `connect_timeout` seconds, or `timeout` if that is less. Raises Unreachable, Refused, or TransportError for our own key.
         """
         key = host, str(key_path)
         with self._lock:
@@ -141,7 +141,8 @@ class Connections:
                 future = self._open[key] = Future()
         if not kept:
             try:
-                future.set_result(connect(host, key_path, self.connect_timeout))
+                limit = self.connect_timeout if timeout is None else min(timeout, self.connect_timeout)
+                future.set_result(connect(host, key_path, limit))
             except BaseException as error:
                 with self._lock:
                     self._open.pop(key, None)
@@ -165,7 +166,8 @@ class SshShell:
     def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 10.0, secrets: Sequence[str] = ()
     ) -> Result:
-        """As the port says; a connection that has to be made first takes at most the pool's `connect_timeout` more.
+        """As the port says; a connection that has to be made first takes at most as long again, and no longer than
+        the pool's `connect_timeout`.
 
         A command that a signal ended has the code -1. `secrets` are masked in both outputs too. Raises TransportError
         for more than OUTPUT_LIMIT bytes of output, ValueError for an argument that no command line can carry.
@@ -188,7 +190,7 @@ class SshShell:
         where = place(self.host)
         try:
             while True:
-                connection, kept = self.pool.get(self.host, self.key_path)
+                connection, kept = self.pool.get(self.host, self.key_path, timeout)
                 if not connection.enter():
                     continue
                 try:

@@ -12,11 +12,19 @@ from types import ModuleType
 from incidents.outcomes import Case, Outcome
 from incidents.resolvers import (
     enforce_row_limit,
+    failover,
+    fence_stray_leader,
     free_connections,
+    free_wal,
     kill_postgres,
+    reattach_address,
+    rebuild_follower,
     restart_postgres,
     restart_server,
+    retry_archive,
     rewrite_config,
+    sync_clock,
+    take_backup,
 )
 
 Step = Callable[[Case], Outcome]
@@ -42,6 +50,21 @@ RESOLVERS = {
     playbook.name: playbook
     for playbook in map(
         _playbook,
-        (restart_postgres, kill_postgres, rewrite_config, restart_server, free_connections, enforce_row_limit),
+        (
+            restart_postgres,
+            kill_postgres,
+            rewrite_config,
+            restart_server,
+            free_connections,
+            enforce_row_limit,
+            sync_clock,
+            failover,
+            fence_stray_leader,
+            free_wal,
+            reattach_address,
+            rebuild_follower,
+            retry_archive,
+            take_backup,
+        ),
     )
 }

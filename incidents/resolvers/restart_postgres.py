@@ -18,6 +18,8 @@ def host(case: Case) -> Outcome:
     """Only with a host that answers is it known what there is to do."""
     rebooted = case.facts["boot_id"] and case.member.attrs.get("boot_id") not in (None, case.facts["boot_id"])
     if case.facts["ssh"] is not True:
+        if case.facts["standby_ready"]:
+            return give_up("its host is silent, and a standby could take over")
         why = case.facts["ssh_why"] or "its host has not answered yet"
         return again(2, why) if case.step_s < HOST_PATIENCE_S else give_up(why)
     if rebooted and case.step_s < REBOOTED_S:

@@ -4,7 +4,7 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming') AS s
        (SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS sync_standbys,
        (SELECT max(pg_wal_lsn_diff(CASE WHEN recovery THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END, replay_lsn))
           FROM pg_stat_replication)::bigint AS standby_lag_bytes,
-       receiver.status AS receiver,
+       CASE WHEN recovery THEN coalesce(receiver.status, 'none') END AS receiver,
        extract(epoch FROM clock_timestamp() - receiver.last_msg_receipt_time)::float8 AS receiver_age_s,
        receiver.flushed_lsn::text AS received_lsn,
        CASE WHEN NOT recovery THEN NULL

@@ -1,0 +1,87 @@
+"""What can be done about one backup: begun as a detached job, confirmed by what lies where it was put, removed."""
+
+from datetime import UTC, datetime
+
+from fleet import archiving, jobs, logical
+from fleet.actions import hosts
+from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
+from fleet.actions.timeline import run
+from fleet.lifecycle import Because, move
+from fleet.models import Backup
+from fleet.postgres.commands import Script
+
+
+def begin(backup: Backup, acting: Acting) -> None:
+    script = _script(backup, acting)
+    jobs.start(hosts.shell(acting), acting.subject.home, acting.subject.job, script.text, script.args, script.stdin)
+
+
+def begin_anew(backup: Backup, acting: Acting) -> str:
+    why = acting.facts["job_why"]
+    jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
+    begin(backup, acting)
+    return f"it had said: {why}" if why else "it had ended without a word"
+
+
+def confirm(backup: Backup, acting: Acting) -> str:
+    """Only what is listed as complete where it lies is good; what is not failed, whatever its job says."""
+    kept = logical.kept(backup, hosts.shell(acting)) if backup.method == Backup.LOGICAL else _base(backup, acting)
+    if kept is None:
+        move(
+            backup, "fail", Because(acting.because.row, "its job ended well, and it is not there", acting.because.actor)
+        )
+        return "it is not there"
+    began, ended, size, first, last = kept
+    Backup.objects.filter(pk=backup.pk).update(
+        began_at=datetime.fromtimestamp(began, UTC),
+        ended_at=datetime.fromtimestamp(ended, UTC),
+        bytes=size,
+        first_wal=first,
+        last_wal=last,
+    )
+    backup.refresh_from_db()
+    move(backup, "keep", Because(acting.because.row, "it is there, whole and checked", acting.because.actor))
+    jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
+    return f"{size} bytes"
+
+
+def remove(backup: Backup, acting: Acting) -> str:
+    """A base backup goes with its timeline's `expire`; a logical one is a file of its own."""
+    if backup.method == Backup.LOGICAL:
+        logical.remove(backup)
+    move(backup, "expire", Because(acting.because.row, acting.because.why, acting.because.actor))
+    return backup.label
+
+
+def _base(backup: Backup, acting: Acting) -> tuple[float, float, int, str, str] | None:
+    timeline = backup.timeline
+    if timeline is None:
+        raise ActionError("It has no timeline any more.")
+    archive = archiving.archive(timeline.archive)
+    said = run(hosts.shell(acting), archive.look(archiving.line(timeline), acting.subject.home))
+    _facts, found = archive.read(dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
+    for one in found:
+        if one.label == backup.label:
+            return one.began_at, one.ended_at, one.bytes, one.first_wal, one.last_wal
+    return None
+
+
+def _script(backup: Backup, acting: Acting) -> Script:
+    if backup.instance is None:
+        raise ActionError("The instance that it is of is no more.")
+    _shell, subject = hosts.of(backup.instance, acting)
+    if backup.method == Backup.LOGICAL:
+        return logical.script(backup, subject)
+    if backup.timeline is None:
+        raise ActionError("It has no timeline any more.")
+    return archiving.archive(backup.timeline.archive).backup(archiving.line(backup.timeline), subject, backup.label)
+
+
+ACTIONS: dict[str, Action] = {
+    "begin": begin,
+    "begin_anew": begin_anew,
+    "confirm": confirm,
+    "remove": remove,
+    "fulfil": fulfil,
+    "refuse": refuse,
+}

@@ -1,0 +1,17 @@
+"""What can be done about a changeover, step by step: prepare, fence, promote, and lead everybody to the new leader."""
+
+from fleet.actions.base import Action, fulfil, refuse
+from fleet.actions.changeover.fence import fence, roll_back
+from fleet.actions.changeover.prepare import prepare
+from fleet.actions.changeover.promote import promote, repoint, verify
+
+ACTIONS: dict[str, Action] = {
+    "prepare": prepare,
+    "fence": fence,
+    "promote": promote,
+    "repoint": repoint,
+    "verify": verify,
+    "roll_back": roll_back,
+    "fulfil": fulfil,
+    "refuse": refuse,
+}

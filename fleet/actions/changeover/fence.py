@@ -1,0 +1,132 @@
+"""No promotion before it is proven that the old leader can't acknowledge a write: the ladder of succession/ladder.py,
+with what is asked for it here."""
+
+import time
+
+from fleet import changing, policy, quorums, subjects
+from fleet.actions import hosts
+from fleet.actions.base import Acting, ActionError, fulfil
+from fleet.actions.changeover.marks import mark, refuse, refuse_in_time
+from fleet.models import Address, Changeover, Instance
+from fleet.postgres import control
+from fleet.providers.base import ProviderError
+from fleet.succession import lsn
+from fleet.succession.ladder import Acceptance, Evidence, Unproven, prove
+from fleet.succession.quorum import CANT_LOSE
+from fleet.transports.base import TransportError
+
+SSH_PATIENCE_S = 6.0
+# How long a planned stop may take before clients are let go on.
+HALT_S = 5
+CATCH_UP_S = 2.0
+
+
+def fence(changeover: Changeover, acting: Acting) -> str:
+    source, target = changeover.source, changeover.target
+    if source is None or target is None:
+        return refuse(changeover, "it is not known who leads or who is to lead")
+    if changeover.planned:
+        return _stop(changeover, source, target, acting)
+    evidence = _evidence(changeover, source, target, acting)
+    proof = prove(evidence)
+    if isinstance(proof, Unproven):
+        return refuse_in_time(changeover, "It is not proven that the old leader is silent: " + "; ".join(proof.missing))
+    Changeover.objects.filter(pk=changeover.pk).update(proof=vars(proof) | {"facts": dict(proof.facts)})
+    mark(changeover, "fenced")
+    return proof.text
+
+
+def _evidence(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> Evidence:
+    """What there is, the cheapest first; what proves enough spares the rest."""
+    began = time.time()
+    record = quorums.record(changeover.resource.quorum)
+    actor = changeover.actor
+    given = changing.accepted(changeover.accept_loss)
+    evidence = {
+        "leader": source.name,
+        "promoted": target.slot,
+        "generation": changeover.generation,
+        "fencing_s": max(1.0, began - changeover.marks.get("ready", began) + 30.0),
+        "record": record,
+        "may_lose_bytes": changeover.marks.get("may_lose_bytes"),
+        "accepted": Acceptance(actor, changeover.asked_why or "forced", given) if changeover.force else None,
+    }
+    if record.says == CANT_LOSE and target.slot in record.required:
+        return Evidence(**evidence)
+    try:
+        machine = acting.ports.provider(source.server.provider).describe(source.server.name).state
+        evidence |= {"machine": machine, "machine_age_s": 0.0}
+    except ProviderError:
+        pass
+    if evidence.get("machine") not in ("stopped", "absent"):
+        try:
+            shell, subject = hosts.of(source, acting)
+            said = control.fence(shell, subject, changeover.generation, SSH_PATIENCE_S)
+            mark(changeover, "old_end", old_end_lsn=said.get("lsn", ""))
+            evidence |= {"postmaster": False, "fence": changeover.generation, "host_age_s": 0.0}
+        except (TransportError, ActionError):
+            pass
+    return Evidence(**evidence)
+
+
+def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> str:
+    """Clients wait at the address, the leader stops cleanly, its successor has all of it; or all goes on as before."""
+    address = Address.objects.filter(resource=changeover.resource).first()
+    shell, subject = hosts.of(source, acting)
+    if address:
+        provider = acting.ports.provider(address.provider)
+        if provider.can_hold:
+            provider.hold(address.name, policy.SWITCH_BUDGET_S)
+    mark(changeover, "paused")
+    try:
+        said = control.halt(shell, subject, HALT_S, changeover.generation)
+    except TransportError as error:
+        return refuse(changeover, f"{source.name} would not stop within {HALT_S} s: {error}")
+    end = lsn.known(said.get("lsn"))
+    if target.role == Instance.STANDBY and not _has(target, end, acting):
+        return refuse(
+            changeover, f"{target.name} did not get all that {source.name} had written, up to {said.get('lsn')}"
+        )
+    proof = {
+        "rung": 1,
+        "text": f"{source.name} was stopped cleanly, and nothing starts it again",
+        "facts": {"postmaster": "False", "fence": str(changeover.generation), "lsn": said.get("lsn", "")},
+    }
+    Changeover.objects.filter(pk=changeover.pk).update(proof=proof)
+    mark(changeover, "fenced", old_end_lsn=said.get("lsn", ""))
+    return str(proof["text"])
+
+
+def _has(target: Instance, end: int | None, acting: Acting) -> bool:
+    subject = subjects.monitored(target, acting.subject.now)
+    if subject.database is None or end is None:
+        return False
+    until = time.monotonic() + CATCH_UP_S
+    while time.monotonic() < until:
+        try:
+            row = acting.ports.sql.fetch(
+                subject.database, ["SELECT pg_last_wal_receive_lsn()::text AS at"], timeout=CATCH_UP_S
+            )[0][0]
+        except TransportError:
+            return False
+        if (lsn.known(row["at"]) or 0) > end:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def roll_back(changeover: Changeover, acting: Acting) -> str:
+    """Nothing was promoted: the old leader goes on, and clients are let go on."""
+    source, note = changeover.source, "nothing was done yet"
+    if "paused" in changeover.marks and source:
+        shell, subject = hosts.of(source, acting)
+        control.unfence(shell, subject, changeover.generation)
+        note = f"{source.name} leads on"
+    address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()
+    if address and source:
+        provider = acting.ports.provider(address.provider)
+        provider.associate(address.name, source.server.name, changeover.resource.generation)
+    mark(changeover, "rolled_back")
+    if acting.intent:
+        fulfil(changeover, acting)
+    return note

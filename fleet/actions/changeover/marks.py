@@ -1,0 +1,37 @@
+"""What the steps of a changeover leave for each other, and when each was reached."""
+
+import time
+from typing import Any
+
+from fleet.actions.base import ActionError
+from fleet.models import Changeover
+
+# What nobody asked for tries on for so long before it is given up (s): a standby that was slow to answer, a host that
+# is on its way back.
+PATIENCE_S = 30.0
+
+
+def mark(changeover: Changeover, name: str, **more: Any) -> None:
+    """Note that a step was reached (epoch, s), with whatever the next ones have to know."""
+    changeover.marks[name] = time.time()
+    changeover.marks |= more
+    Changeover.objects.filter(pk=changeover.pk).update(marks=changeover.marks)
+
+
+def refuse(changeover: Changeover, why: str) -> str:
+    """It can't be done as things are: its table decides whether that ends it or calls a person."""
+    mark(changeover, "refused", why=why)
+    return f"refused: {why}"
+
+
+def by_itself(changeover: Changeover) -> bool:
+    """herdsite began it for an incident; no person asked."""
+    return "case" in changeover.marks
+
+
+def refuse_in_time(changeover: Changeover, why: str) -> str:
+    """The same, at once where a person waits for the answer. What herdsite began by itself is tried again for a while:
+    ActionError."""
+    if by_itself(changeover) and time.time() - changeover.state_since.timestamp() < PATIENCE_S:
+        raise ActionError(why)
+    return refuse(changeover, why)

@@ -1,0 +1,167 @@
+"""Who can take over, and what would be lost? Every member is looked at now: what the last beats knew may be old."""
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fleet import changing, placement, policy, quorums, subjects
+from fleet.actions import hosts
+from fleet.actions.base import Acting, ActionError
+from fleet.actions.changeover.marks import by_itself, mark, refuse, refuse_in_time
+from fleet.models import Changeover, Instance
+from fleet.ports import Ports
+from fleet.postgres import control
+from fleet.states import AVAILABLE, DESTROYED, DESTROYING
+from fleet.subject import Subject
+from fleet.succession import lsn
+from fleet.succession.choosing import Candidate, Leader, Limits, choose
+from fleet.succession.loss import Look
+from fleet.succession.quorum import CANT_LOSE
+from fleet.transports.base import Row, TransportError
+
+# The control file knows the timeline of the last restart point, which may be long ago: a standby that was just rewound
+# and has lost its leader since is on the one that its newest segment is named after.
+LOOK = """SELECT pg_is_in_recovery() AS in_recovery, pg_last_wal_receive_lsn()::text AS received,
+       pg_last_wal_replay_lsn()::text AS replayed,
+       coalesce((SELECT received_tli FROM pg_stat_wal_receiver),
+                (SELECT ('x' || max(left(name, 8)))::bit(32)::int FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
+                (SELECT timeline_id FROM pg_control_checkpoint())) AS timeline_id,
+       (SELECT latest_end_lsn::text FROM pg_stat_wal_receiver) AS heard,
+       (SELECT extract(epoch FROM clock_timestamp() - latest_end_time)::float8 FROM pg_stat_wal_receiver) AS heard_s"""
+LOOK_TIMEOUT_S = 1.0
+
+
+def prepare(changeover: Changeover, acting: Acting) -> str:
+    """Choose the new leader, and see to it that it is near. A refusal says of each member why not."""
+    if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE):
+        return _made_for_it(changeover, acting)
+    members = list(_members(changeover))
+    said = _ask(members, acting)
+    resource, source = changeover.resource, changeover.source
+    if source is None:
+        return refuse(changeover, f"{resource.name} has no leader that could be followed by another")
+    if by_itself(changeover) and source.state == AVAILABLE:
+        mark(changeover, "rolled_back", why=f"{source.name} answers again")
+        return f"{source.name} answers again"
+    record = quorums.record(resource.quorum)
+    looks = _looks(source, said.values(), acting)
+    planned = changeover.planned
+    choice = choose(
+        Leader(looks, source.timeline.timeline_id, source.server.zone, record.says == CANT_LOSE),
+        [_candidate(one, said.get(one.pk), one.slot in record.required, resource.pk) for one in members],
+        Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S)
+        if planned
+        else Limits(policy.FAILOVER_LAG_BYTES, resource.plan.doubt_s + policy.LONGEST_S),
+        wanted=changeover.wanted,
+        # A leader that takes part stops cleanly: nothing can be lost, whoever is near takes over.
+        accept_loss="unknown" if planned else changing.accepted(changeover.accept_loss),
+    )
+    if not choice.name:
+        reasons = "; ".join(f"{name}: {why}" for name, why in choice.refusals.items())
+        return refuse_in_time(changeover, f"{choice.why}. {reasons or 'It has no standby.'}")
+    target = next(one for one in members if one.name == choice.name)
+    if planned:
+        _checkpoint(source, acting)
+    Changeover.objects.filter(pk=changeover.pk).update(target=target)
+    mark(
+        changeover,
+        "ready",
+        why=choice.why,
+        lossless=choice.lossless or planned,
+        may_lose_bytes=choice.may_lose_bytes,
+        refusals=dict(choice.refusals),
+        looks=[[one.lsn, time.time() - one.age_s] for one in looks],
+    )
+    return choice.why
+
+
+def _made_for_it(changeover: Changeover, acting: Acting) -> str:
+    """The new leader is built first; the old one serves meanwhile."""
+    target = changeover.target
+    if target is None:
+        resource = changeover.resource
+        if changeover.plan:
+            resource.plan = changeover.plan
+        try:
+            target = placement.place_standby(resource)
+        except placement.NoRoom as error:
+            return refuse(changeover, str(error))
+        Changeover.objects.filter(pk=changeover.pk).update(target=target)
+        return f"{target.name} on {target.server.name} is being built"
+    target.refresh_from_db()
+    if target.state in (DESTROYING, DESTROYED):
+        return refuse(changeover, f"{target.name} was destroyed meanwhile")
+    if target.state != AVAILABLE:
+        raise ActionError(f"{target.name} is {target.state}: {target.problem or target.why or 'it is being built'}")
+    if target.role == Instance.STANDBY:
+        said = _ask([target], acting).get(target.pk)
+        source = changeover.source
+        behind = lsn.ahead(lsn.known(source.facts.get("lsn")) if source else None, lsn.known(said and said["received"]))
+        if behind is None or behind > policy.SWITCH_LAG_BYTES:
+            raise ActionError(f"{target.name} has yet to catch up: {behind} bytes")
+    if changeover.source:
+        _checkpoint(changeover.source, acting)
+    mark(changeover, "ready", lossless=True, why=f"{target.name} was built for it")
+    return f"{target.name} is there"
+
+
+def _members(changeover: Changeover) -> Iterable[Instance]:
+    """The hidden standbys, and the instances of followers, which only take over when they are asked for."""
+    resource = changeover.resource
+    alive = Instance.objects.select_related("server", "timeline").exclude(state__in=(DESTROYING, DESTROYED))
+    yield from alive.filter(standby_for=resource, outdated=False)
+    if changeover.wanted:
+        yield from alive.filter(resources__follows=resource, name=changeover.wanted)
+
+
+def _ask(members: list[Instance], acting: Acting) -> dict[Any, Row]:
+    """One look at each, side by side; those that say nothing are not in it."""
+    seen = [subjects.monitored(one, acting.subject.now) for one in members]
+    with ThreadPoolExecutor(max(1, len(members))) as pool:
+        answers = pool.map(lambda subject: _look(subject, acting.ports), seen)
+        return {one.pk: said for one, said in zip(members, list(answers), strict=True) if said}
+
+
+def _look(subject: Subject, ports: Ports) -> Row | None:
+    if subject.database is None:
+        return None
+    try:
+        return ports.sql.fetch(subject.database, [LOOK], timeout=LOOK_TIMEOUT_S)[0][0]
+    except TransportError:
+        return None
+
+
+def _candidate(one: Instance, said: Row | None, required: bool, resource: Any) -> Candidate:
+    return Candidate(
+        name=one.name,
+        zone=one.server.zone,
+        server_state=one.server.state,
+        state=one.state,
+        reachable=said is not None,
+        in_recovery=said["in_recovery"] if said else None,
+        received_lsn=lsn.known(said["received"]) if said else None,
+        replayed_lsn=lsn.known(said["replayed"]) if said else None,
+        timeline_id=said["timeline_id"] if said else None,
+        required=required,
+        follower=one.standby_for_id != resource,
+    )
+
+
+def _looks(source: Instance, said: Iterable[Row], acting: Acting) -> list[Look]:
+    """Where the old leader's WAL was last seen: by our own looks, and by what it told its standbys."""
+    looks = []
+    ours = lsn.known(source.facts.get("lsn"))
+    if ours is not None and source.seen_at:
+        looks.append(Look(ours, max(0.0, (acting.subject.now - source.seen_at).total_seconds())))
+    for row in said:
+        heard = lsn.known(row["heard"])
+        if heard is not None and row["heard_s"] is not None:
+            looks.append(Look(heard, max(0.0, row["heard_s"])))
+    return looks
+
+
+def _checkpoint(source: Instance, acting: Acting) -> None:
+    """Stopping writes out what is dirty: with it written now, stopping takes a moment."""
+    shell, subject = hosts.of(source, acting)
+    control.run_sql(shell, subject, "SET statement_timeout = '20s';\nCHECKPOINT;\n", timeout=22.0)

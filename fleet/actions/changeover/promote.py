@@ -1,0 +1,140 @@
+"""Promote, lead everybody there, and see that a customer can write. What our own records say changes in one
+transaction, once the old leader is proven silent; everything after that converges to it."""
+
+import time
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from fleet import archiving, quorums, ring, streams, subjects
+from fleet.actions import hosts
+from fleet.actions.base import Acting, ActionError
+from fleet.actions.changeover.marks import mark
+from fleet.models import Address, Changeover, Instance, Resource, Timeline
+from fleet.postgres import control
+from fleet.postgres.statements import statement
+from fleet.providers.base import ProviderError
+from fleet.states import DESTROYED, DESTROYING
+from fleet.succession import lsn, quorum, receipt
+from fleet.succession.ladder import Proof
+from fleet.succession.loss import Look
+from fleet.transports.base import TransportError
+
+
+def promote(changeover: Changeover, acting: Acting) -> str:
+    _hand_over(changeover)
+    target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
+    shell, subject = hosts.of(target, acting)
+    said = control.promote(shell, subject, streams.files(target, subject))
+    fork = said.get("forked_lsn", "")
+    Timeline.objects.filter(pk=target.timeline_id).update(
+        timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now()
+    )
+    target.refresh_from_db()
+    target.attrs["told"] = streams.wanted(target, streams.quorum(target))
+    Instance.objects.filter(pk=target.pk).update(attrs=target.attrs)
+    _receipt(changeover, target, fork)
+    mark(changeover, "promoted")
+    return f"{target.name} leads, from {fork or 'where the archive ended'}"
+
+
+def _hand_over(changeover: Changeover) -> None:
+    """Our records: who leads, who stands by, whose history it is now. Done once, all or nothing."""
+    with transaction.atomic():
+        target = Instance.objects.select_for_update().get(pk=changeover.target_id)
+        resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
+        if resource.instance_id == target.pk and resource.generation == changeover.generation:
+            return
+        source = Instance.objects.select_for_update().get(pk=changeover.source_id)
+        if target.role == Instance.STANDBY:
+            target.timeline = _timeline(changeover, source, target)
+        target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
+        target.generation = changeover.generation
+        target.save(update_fields=["role", "upstream", "standby_for", "generation", "timeline"])
+        source.role, source.upstream, source.outdated = Instance.STANDBY, target, True
+        source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
+        source.save(update_fields=["role", "upstream", "standby_for", "generation", "timeline", "outdated"])
+        others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
+        moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
+        others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
+        Resource.objects.filter(pk=resource.pk).update(
+            instance=target,
+            generation=changeover.generation,
+            plan=changeover.plan or resource.plan,
+            # On record before the new leader acknowledges anything: it waits for nobody yet.
+            quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
+        )
+        transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, *moved]))
+    changeover.resource.refresh_from_db()
+
+
+def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Timeline:
+    old = source.timeline
+    new = archiving.begin(
+        f"{changeover.resource.name[:44]}-line-{changeover.generation}",
+        str(target.pk),
+        archived=bool(old.archive),
+        parent=old,
+        plan=changeover.plan or changeover.resource.plan,
+        major=target.major,
+        resource=changeover.resource,
+        timeline_id=old.timeline_id + 1,
+        system_identifier=old.system_identifier,
+    )
+    Changeover.objects.filter(pk=changeover.pk).update(timeline=new)
+    return new
+
+
+def _receipt(changeover: Changeover, target: Instance, fork: str) -> None:
+    marks, source = changeover.marks, changeover.source
+    looks = [Look(at, max(0.0, marks.get("fenced", time.time()) - seen)) for at, seen in marks.get("looks", ())]
+    if end := lsn.known(marks.get("old_end_lsn") or None):
+        looks.append(Look(end, 0.0))
+    proof = Proof(changeover.proof["rung"], changeover.proof["text"], changeover.proof["facts"])
+    archived = (source.facts.get("last_archived_wal") if source else "") or ""
+    made = receipt.build(
+        source.name if source else "",
+        target.name,
+        looks,
+        archived,
+        lsn.known(fork or None),
+        bool(marks.get("lossless")),
+        proof,
+    )
+    kept = vars(made) | {"discarded": vars(made.discarded) if made.discarded else None}
+    Changeover.objects.filter(pk=changeover.pk).update(receipt=kept)
+
+
+def repoint(changeover: Changeover, acting: Acting) -> str:
+    """The address leads to the new leader, and whoever was connected to the old one is cut off. Standbys and followers
+    find out by their own beats."""
+    resource, target = changeover.resource, changeover.target
+    address = Address.objects.filter(resource=resource).first()
+    note = "it has no stable address"
+    if address and target:
+        try:
+            acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
+        except ProviderError as error:
+            raise ActionError(str(error)) from error
+        Address.objects.filter(pk=address.pk).update(target=target.server.name)
+        note = f"{address.endpoint} leads to {target.server.name}"
+    mark(changeover, "repointed")
+    ring.nudge(Resource.KIND, [resource.pk])
+    return note
+
+
+def verify(changeover: Changeover, acting: Acting) -> str:
+    """A customer's write, by the customer's way."""
+    resource = Resource.objects.select_related("instance__server", "address").get(pk=changeover.resource_id)
+    database = subjects.database_of(resource)
+    if database is None:
+        raise ActionError(f"{resource.name} has no address that could be tried.")
+    try:
+        said = acting.ports.sql.fetch(database, [statement("write", resource.major)], timeout=2.0, read_only=False)
+    except TransportError as error:
+        raise ActionError(f"Its customer can't write yet: {error}") from error
+    if not said[0][0]["can_write"]:
+        raise ActionError("Its customer is let in, and can't write yet.")
+    Changeover.objects.filter(pk=changeover.pk).update(finished_at=Now())
+    mark(changeover, "verified")
+    return "its customer can write"

@@ -1,0 +1,85 @@
+"""What the archives' scripts have in common: POSIX sh and awk that run on hosts."""
+
+COMMON = """
+set -eu
+export LC_ALL=C
+umask 077
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+"""
+
+# Ends here if what is to be restored as `into` (the base backup `label` of `line`, of `bytes`) is there already, and
+# fails if something else is or if there is no room. What was restored says so in its file `restored`.
+ROOM = """
+if [ -e "$into" ] && ! rmdir "$into" 2>/dev/null; then
+    { read -r source < "$into/restored"; } 2>/dev/null || source=
+    [ "$source" = "$line/$label" ] || fail "there is something else in $into"
+    exit 0
+fi
+rm -rf "$into.new"
+mkdir -p "${into%/*}"
+set -- $(df -Pk "${into%/*}" | tail -n 1)
+needed=$((bytes / 1024 + bytes / 10240 + 32768))
+[ "$4" -ge "$needed" ] || fail "no room for $label: $needed kB are needed, and $4 kB are free"
+"""
+
+# The files in `$into.new` get their place. They hold neither a configuration nor a signal file, so that they can't
+# start, and reach an archive, by themselves. All are on the disk before: PostgreSQL takes what it finds there for
+# good. (To flush the file system whole takes a sixth of the time that its files need one by one.)
+SETTLE = """
+cd "$into.new"
+rm -rf postgresql.conf herdsite.conf pgbackrest.conf standby.signal recovery.signal postmaster.pid log
+: > postgresql.auto.conf
+echo "$line/$label" > restored
+cd ..
+sync -f "$into.new"
+mv -T "$into.new" "$into"
+sync "${into%/*}"
+"""
+
+# Refuses by `refuse` what is no WAL, or of a timeline later than `timeline`. `$name` is the file's.
+NAMES = """
+hex8='[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]'
+case $name in
+    $hex8.history | $hex8$hex8$hex8.$hex8.backup) segment= ;;
+    $hex8$hex8$hex8 | $hex8$hex8$hex8.partial) segment=1 ;;
+    *) refuse "that is no name for WAL" ;;
+esac
+written=$((0x${name%"${name#????????}"}))
+[ "$written" -le "$timeline" ] || refuse "it is of timeline $written, and this is the place of timeline $timeline"
+"""
+
+# What is between FROM ("" for the first that there is) and the last segment of the timeline TLI: the first lines of a
+# look, or, with `only`, what is missing. It reads lines "NAME.gz BYTES TIME" sorted by name. mawk knows no hexadecimal,
+# and prints whole numbers as %d up to 2^31 only.
+SEGMENTS = r"""
+function hex(text,    value, place) {
+    for (value = place = 0; place++ < length(text);) value = value * 16 + index(digits, substr(text, place, 1)) - 1
+    return value
+}
+function number(name) { return hex(substr(name, 9, 8)) * 256 + hex(substr(name, 17, 8)) }
+function named(value) { return sprintf("%s%08X%08X", tli, int(value / 256), value % 256) }
+function gap(first, last) { missing = missing (missing ? "," : "") named(first) "-" named(last) }
+BEGIN { digits = "0123456789ABCDEF"; if (from) wanted = number(from) }
+{ bytes += $2 }
+substr($1, 1, 8) == tli && length($1) == 27 {
+    count++; last = substr($1, 1, 24); at = $3
+    found = number(last)
+    if (wanted == "") wanted = found
+    if (found > wanted) gap(wanted, found - 1)
+    if (found >= wanted) wanted = found + 1
+}
+END {
+    if (only) { print missing; exit }
+    age = now - at
+    if (count && history) missing = history (missing ? "," : "") missing
+    print "archive_last=" last
+    print "archive_last_age_s=" (count ? sprintf("%.1f", age > 0 ? age : 0) : "")
+    print "archive_segments=" count + 0
+    printf "archive_bytes=%.0f\n", bytes + saved
+    print "archive_missing=" missing
+}
+"""

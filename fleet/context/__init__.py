@@ -1,0 +1,130 @@
+"""All that a beat must know besides what it feels, read for a whole batch in a handful of queries.
+
+`load` gives each claimed row as the model (to move it), as a Subject (to feel it), and the facts that our own
+database knows of it: what was asked, what it stands on, what stands on it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from fleet import quorums, ring
+from fleet.context import archive, herd, moving
+from fleet.models import MEMBERS, Intent, Member
+from fleet.states import DESTROYING
+from fleet.subject import ADDRESS, BACKUP, CHANGEOVER, INSTANCE, RESOURCE, SERVER, TIMELINE, Subject
+from fleet.subjects import database_of, instance_subject, job, monitored
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """One row of a batch."""
+
+    member: Any
+    subject: Subject
+    intent: Intent | None
+    facts: Mapping[str, Any]
+    beat_s: float | None
+    quorum: quorums.Known | None = None
+
+
+def load(kind: str, claim: ring.Claim, vantage: str) -> list[Loaded]:
+    """The claimed rows, with everything that a beat needs of our own database."""
+    members = list(_QUERIES[kind]().filter(pk__in=claim.ids))
+    intents = _intents(members)
+    seen = _last_seen(vantage) if any(member.evidence for member in members) else None
+    known = herd.quorums_of(members) if kind == INSTANCE else {}
+    return [_loaded(kind, member, claim, intents.get(member.pk), seen, known.get(member.pk)) for member in members]
+
+
+def load_one(member: Member, vantage: str, claim: ring.Claim) -> Loaded:
+    """The same for one thing, for the commands that look at one."""
+    (loaded,) = load(member.KIND, ring.Claim(claim.lease, [member.pk], claim.now), vantage)
+    return loaded
+
+
+def _loaded(
+    kind: str,
+    member: Any,
+    claim: ring.Claim,
+    intent: Intent | None,
+    seen: float | None,
+    quorum: quorums.Known | None = None,
+) -> Loaded:
+    now = claim.now
+    since = member.evidence.get("since")
+    common = {
+        "state": member.state,
+        "state_s": max(0.0, (now - member.state_since).total_seconds()),
+        "tries": member.tries,
+        "asked": intent.verb if intent else None,
+        "asked_s": max(0.0, (now - intent.asked_at).total_seconds()) if intent and intent.verb != "create" else None,
+        "problem": member.problem or None,
+        "vantage_sees": None if since is None else seen is not None and seen > since,
+    }
+    subject, facts, beat_s = _KINDS[kind](member, now, intent)
+    return Loaded(member, subject, intent, common | facts, beat_s, quorum)
+
+
+def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
+    """The open intent that counts for each: destroy before all until it is begun, create behind all, else the
+    oldest."""
+    begun = {member.pk for member in members if member.state == DESTROYING}
+    found: dict[UUID, Intent] = {}
+    for intent in (
+        Intent.objects.filter(subject__in=[member.pk for member in members], state=Intent.OPEN)
+        .order_by("asked_at")
+        .prefetch_related("children")
+    ):
+        first = found.get(intent.subject)
+        if first is None or _rank(intent, begun) < _rank(first, begun):
+            found[intent.subject] = intent
+    return found
+
+
+def _rank(intent: Intent, begun: set[UUID]) -> int:
+    if intent.verb == "destroy" and intent.subject not in begun:
+        return 0
+    return {"destroy": 2, "create": 3}.get(intent.verb, 1)
+
+
+def _last_seen(vantage: str) -> float | None:
+    """When a look from this place last succeeded, anywhere (epoch, s). The place is the vantage without its pid."""
+    place = vantage.rsplit("/", 1)[0]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM max(at))::float8 FROM ("
+            + " UNION ALL ".join(
+                f"SELECT max(seen_at) AS at FROM {ring.table_of(kind)} "
+                "WHERE starts_with(vantage, %(place)s) AND seen_at = felt_at"
+                for kind in MEMBERS
+            )
+            + ") AS seen",
+            {"place": f"{place}/"},
+        )
+        return cursor.fetchone()[0]
+
+
+_QUERIES = {
+    SERVER: herd.servers,
+    INSTANCE: herd.instances,
+    RESOURCE: herd.resources,
+    TIMELINE: archive.timelines,
+    BACKUP: archive.backups,
+    ADDRESS: moving.addresses,
+    CHANGEOVER: moving.changeovers,
+}
+_KINDS = {
+    SERVER: herd.server,
+    INSTANCE: herd.instance,
+    RESOURCE: herd.resource,
+    TIMELINE: archive.timeline,
+    BACKUP: archive.backup,
+    ADDRESS: moving.address,
+    CHANGEOVER: moving.changeover,
+}
+
+__all__ = ["Loaded", "database_of", "instance_subject", "job", "load", "load_one", "monitored"]

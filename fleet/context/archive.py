@@ -1,0 +1,111 @@
+"""What a beat knows of a timeline and of a backup before it looks."""
+
+from typing import Any
+
+from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
+
+from fleet import archiving, logical, policy, retaining
+from fleet.models import Backup, Instance, Intent, Server, Timeline
+from fleet.states import AVAILABLE, CLOSED, DESTROYED, EXPIRED, FAILED, KEPT, STARTED, UPLOADING, VERIFYING
+from fleet.subject import BACKUP, TIMELINE, Subject
+from fleet.subjects import instance_subject
+
+Known = tuple[Subject, dict[str, Any], float | None]
+RUNNING = (STARTED, UPLOADING, VERIFYING)
+
+
+def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
+    writer = next((one for one in member.instances.all() if str(one.pk) == member.writer), None)
+    server = _host(writer)
+    prepared = member.attrs.get("prepared") == "true"
+    subject = Subject(
+        TIMELINE,
+        member.pk,
+        member.name,
+        member.state,
+        now,
+        provider=server.provider if server else "",
+        host=server.host() if server and server.host_key else None,
+        home=server.home if server else "",
+        archive=member.archive,
+        script=_script(member, server) if server and member.archive and prepared else "true",
+        interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
+        known=member.facts,
+        probed=member.probed,
+    )
+    leads = writer is not None and writer.role == Instance.LEADER and not writer.outdated
+    newest = member.newest or member.created_at
+    facts = {
+        "prepared": prepared if member.archive else None,
+        "writer_state": writer.state if writer else DESTROYED,
+        "backups": member.good,
+        "backup_runs": member.running > 0,
+        "backup_age_s": max(0.0, (now - newest).total_seconds()),
+        "superseded": not leads or (writer is not None and writer.state == DESTROYED),
+        "expirable": bool(retaining.expirable(member, now)) if member.archive else False,
+        "kept": member.state == CLOSED and retaining.needed(member, now, member.has_children),
+    }
+    return subject, facts, None
+
+
+def _host(writer: Instance | None) -> Server | None:
+    """From where its place in the archive is looked at: its writer's host while that is well, else any other of the
+    same provider, since all see the archive."""
+    if writer and writer.server.state == AVAILABLE:
+        return writer.server
+    same = Q(provider=writer.server.provider) if writer else Q()
+    return Server.objects.filter(same, state=AVAILABLE).exclude(host_key="").order_by("name").first()
+
+
+def _script(timeline: Timeline, server: Server) -> str:
+    """What `look` says, as one script without arguments: a probe's question has none."""
+    look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home)
+    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in look.args)
+    return f"set -- {words}\n{look.text}"
+
+
+def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
+    beneath = member.instance
+    job = f"{member.name}-take" if member.state in (STARTED, UPLOADING, VERIFYING) else ""
+    seen = instance_subject(beneath, now, job=job) if beneath else None
+    subject = Subject(
+        BACKUP,
+        member.pk,
+        member.name,
+        member.state,
+        now,
+        provider=seen.provider if seen else "",
+        host=seen.host if seen else None,
+        home=seen.home if seen else "",
+        data=seen.data if seen else "",
+        job=job,
+        interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
+        known=member.facts,
+        probed=member.probed,
+    )
+    facts = {
+        "instance_state": beneath.state if beneath else DESTROYED,
+        "due_out": logical.is_over(member, now),
+    }
+    return subject, facts, None
+
+
+def timelines() -> QuerySet[Any]:
+    good = Q(backups__state=KEPT, backups__method=Backup.BASE)
+    return (
+        Timeline.objects.select_related("plan", "parent")
+        .prefetch_related(
+            Prefetch("instances", Instance.objects.select_related("server")),
+            Prefetch("backups", Backup.objects.filter(method=Backup.BASE).exclude(state__in=(EXPIRED, FAILED))),
+        )
+        .annotate(
+            good=Count("backups", filter=good, distinct=True),
+            running=Count("backups", filter=Q(backups__state__in=RUNNING, backups__method=Backup.BASE), distinct=True),
+            newest=Max("backups__ended_at", filter=good),
+            has_children=Exists(Timeline.objects.filter(parent=OuterRef("pk")).exclude(state=EXPIRED)),
+        )
+    )
+
+
+def backups() -> QuerySet[Any]:
+    return Backup.objects.select_related("instance__server", "timeline", "resource__plan")

@@ -1,0 +1,196 @@
+"""What a beat knows of servers, instances and resources before it looks."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Now
+
+from fleet import logical, policy, quorums, streams
+from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
+from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, CREATING, DESTROYED, DESTROYING, DONE, UNCERTAIN
+from fleet.subject import RESOURCE, SERVER, Subject
+from fleet.subjects import customers, instance_subject, job
+
+# A standby that is down gets so long before another is built in its place.
+STANDBY_PATIENCE = timedelta(minutes=2)
+
+# What is asked of a resource and done by a changeover.
+MOVING = ("failover", "switchover", "resize", "restore")
+
+Known = tuple[Subject, dict[str, Any], float | None]
+
+
+def server(member: Any, now: Any, _intent: Intent | None) -> Known:
+    subject = Subject(
+        SERVER,
+        member.pk,
+        member.name,
+        member.state,
+        now,
+        provider=member.provider,
+        zone=member.zone,
+        host=member.host() if member.host_key else None,
+        home=member.home,
+        bind=member.bind,
+        interval_s=policy.SERVER_S,
+        known=member.facts,
+        probed=member.probed,
+    )
+    facts = {
+        "host_key": bool(member.host_key),
+        "adopted": member.attrs.get("adopted") == "true",
+        "members": member.members,
+        "members_answer": member.answering > 0,
+        # Its verdict is a verdict on all that is on it, so it waits as long as the most patient of them.
+        "doubt_window_s": max(policy.SERVER_DOUBT_S, member.patient or 0.0),
+    }
+    return subject, facts, None
+
+
+def instance(member: Any, now: Any, intent: Intent | None) -> Known:
+    beat_s = member.soonest or member.plan.beat_s
+    monitor = next(iter(member.credentials.all()), None)
+    subject = instance_subject(member, now, monitor, job(member, intent), beat_s)
+    wanted = streams.wanted(member, member.quorum or {})
+    facts = {
+        "server_state": member.server.state,
+        "members": member.members,
+        "doubt_window_s": member.hastiest or member.plan.doubt_s,
+        "role": member.role,
+        "outdated": member.outdated,
+        "configured": member.attrs.get("told") == wanted if wanted else None,
+        "upstream_state": member.upstream.state if member.upstream else None,
+        "hasty": member.plan.high_availability,
+        "standby_ready": member.standby_ready,
+        "planned": member.planned,
+    }
+    return subject, facts, beat_s
+
+
+def resource(member: Any, now: Any, intent: Intent | None) -> Known:
+    beneath = member.instance
+    owner = next(iter(member.credentials.all()), None)
+    address = getattr(member, "address", None)
+    promised = int(member.plan.high_availability and member.follows_id is None)
+    facts: dict[str, Any] = {
+        "placed": beneath is not None,
+        "own_instance": member.own_instance,
+        "doubt_window_s": member.plan.doubt_s,
+        "handed": handed(intent),
+        "dropped": member.attrs.get("dropped") == "true",
+        "rows_allowed": member.plan.rows,
+        "copied": bool(member.follows_id or member.attrs.get("copied")),
+        "restorable": member.drilled.get("good"),
+        "changeover": member.changing or "none",
+        "moved": moved(intent),
+        "standbys_missing": max(0, promised - member.standing_by),
+        "standbys_idle": max(0, member.standbys_there - promised) if member.standing_by >= promised else 0,
+        "address_missing": promised > 0 and address is None and member.attrs.get("addresses") != "none",
+        "may_lose": promised > 0 and member.quorum.get("says") != "cant_lose",
+        "dump_due": member.state == AVAILABLE and logical.is_due(member, now),
+    }
+    loads = intent is not None and intent.verb == "load" and member.state == AVAILABLE and beneath is not None
+    subject = Subject(
+        RESOURCE,
+        member.pk,
+        member.name,
+        member.state,
+        now,
+        host=beneath.server.host() if loads and beneath.server.host_key else None,
+        home=beneath.server.home if loads else "",
+        job=f"{member.name}-load-{intent.pk.hex[:8]}" if loads else "",
+        database=customers(member, owner),
+        major=member.major,
+        interval_s=member.plan.beat_s,
+        known=member.facts,
+        probed=member.probed,
+    )
+    if beneath:
+        facts |= {"instance_state": beneath.state, "server_state": beneath.server.state}
+    return subject, facts, member.plan.beat_s
+
+
+def handed(intent: Intent | None) -> str | None:
+    """What became of an intent that was handed down to the instance."""
+    if intent is None:
+        return None
+    child = next(iter(intent.children.all()), None)
+    return "none" if child is None else child.state if child.state != Intent.CANCELLED else Intent.REFUSED
+
+
+def moved(intent: Intent | None) -> str | None:
+    """What became of the changeover that an intent asked for."""
+    if intent is None or intent.verb not in MOVING:
+        return None
+    found = Changeover.objects.filter(marks__intent=str(intent.pk)).values_list("state", flat=True).first()
+    return "none" if found is None else found if found in (DONE, CANCELLED) else "open"
+
+
+def servers() -> QuerySet[Any]:
+    return Server.objects.annotate(
+        members=Count("instances", filter=~Q(instances__state__in=(DESTROYING, DESTROYED))),
+        answering=Count("instances", filter=Q(instances__state=AVAILABLE)),
+        patient=Max("instances__plan__doubt_s", filter=~Q(instances__state=DESTROYED)),
+    )
+
+
+def instances() -> QuerySet[Any]:
+    alive = ~Q(resources__state=DESTROYED)
+    mine = Resource.objects.filter(instance=OuterRef("pk"), plan__high_availability=True).exclude(state=DESTROYED)
+    ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
+    planned = (
+        Changeover.objects.filter(source=OuterRef("pk"))
+        .exclude(state__in=(DONE, CANCELLED))
+        .exclude(reason=Changeover.FAILOVER)
+    )
+    return (
+        Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
+        .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
+        .annotate(
+            members=Count("resources", filter=alive),
+            soonest=Min("resources__plan__beat_s", filter=alive),
+            hastiest=Min("resources__plan__doubt_s", filter=alive),
+            standby_ready=Exists(ready),
+            planned=Exists(planned),
+            quorum=Subquery(mine.values("quorum")[:1]),
+        )
+    )
+
+
+def quorums_of(members: Sequence[Any]) -> dict[UUID, quorums.Known]:
+    """Of those that lead a resource with high availability: its record, and the standbys that may be required, those in
+    another zone first."""
+    leaders = {one.pk: one for one in members if one.plan.high_availability and one.role == Instance.LEADER}
+    if not leaders:
+        return {}
+    found = {}
+    for resource in (
+        Resource.objects.filter(instance__in=leaders, plan__high_availability=True)
+        .exclude(state__in=(DESTROYING, DESTROYED, CHANGING_OVER))
+        .prefetch_related(Prefetch("standbys", Instance.objects.select_related("server").order_by("name")))
+    ):
+        zone = leaders[resource.instance_id].server.zone
+        gone = (DESTROYING, DESTROYED)
+        belong = [one for one in resource.standbys.all() if not one.outdated and one.state not in gone]
+        belong.sort(key=lambda one: one.server.zone == zone)
+        found[resource.instance_id] = quorums.Known(resource.quorum, [(one.slot, one.state) for one in belong], 1)
+    return found
+
+
+def resources() -> QuerySet[Any]:
+    open_ = Changeover.objects.filter(resource=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))
+    gone = Q(standbys__state__in=(DESTROYING, DESTROYED))
+    lately = Q(standbys__state_since__gt=Now() - STANDBY_PATIENCE)
+    standing = Q(standbys__state__in=(CREATING, AVAILABLE, UNCERTAIN)) | (lately & ~gone)
+    return (
+        Resource.objects.select_related("plan", "instance__server", "address")
+        .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.OWNER)))
+        .annotate(
+            changing=Subquery(open_.values("state")[:1]),
+            standing_by=Count("standbys", filter=standing, distinct=True),
+            standbys_there=Count("standbys", filter=~gone, distinct=True),
+        )
+    )

@@ -1,0 +1,220 @@
+"""How copies of a database are asked for: followers, forks to now or to a moment in the past, and bringing back what was
+destroyed. All that can be refused is refused here, before anything begins."""
+
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db.models.functions import Now
+
+from fleet import archiving, lifecycle, retaining, ring
+from fleet.intents import AskError, asked_before, insert, write
+from fleet.lifecycle import Because
+from fleet.models import Credential, Instance, Intent, Plan, Resource, Timeline
+from fleet.states import AVAILABLE, CHANGING_OVER, DESTROYED, DESTROYING, UNCERTAIN
+
+FOLLOWABLE = (AVAILABLE, UNCERTAIN, CHANGING_OVER)
+_AGO = re.compile(r"(\d+(?:\.\d+)?) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)(?: ago)?")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """A moment in the past: `2026-11-20 14:03` (UTC unless it says otherwise), or `2 hours ago`. AskError for others."""
+    if ago := _AGO.fullmatch(text.strip()):
+        return now - timedelta(seconds=float(ago[1]) * _UNIT_S[ago[2][0]])
+    try:
+        at = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise AskError(f"{text!r} is no time: say 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def follow(
+    leader: Resource,
+    *,
+    actor: str,
+    name: str = "",
+    plan: str = "",
+    zone: str = "",
+    reason: str = "",
+    key: str | None = None,
+) -> Resource:
+    """Ask for a follower: a database of its own name and address that shows what the leader holds, read-only."""
+    if made := asked_before(key, "create", Resource.KIND):
+        return Resource.objects.get(pk=made.subject)
+    _own_instance(leader, "followed")
+    if leader.state not in FOLLOWABLE:
+        raise AskError(f"{leader.name} is {leader.look.label.lower()}: it can be followed once it is available.")
+    resource = _like(leader, name, plan, zone)
+    resource.follows = leader
+    owner = leader.credentials.get(purpose=Credential.OWNER)
+    return insert(
+        resource,
+        name,
+        actor,
+        reason or f"to follow {leader.name}",
+        key,
+        lambda: _owner(resource, owner.role, owner.secret),
+    )
+
+
+def fork(
+    source: Resource,
+    *,
+    actor: str,
+    at: datetime | None = None,
+    name: str = "",
+    plan: str = "",
+    zone: str = "",
+    reason: str = "",
+    key: str | None = None,
+) -> Resource:
+    """Ask for a fork: what the source held at a moment (None: now), as a database of its own. The source is not touched."""
+    if made := asked_before(key, "create", Resource.KIND):
+        return Resource.objects.get(pk=made.subject)
+    resource = _like(source, name, plan, zone)
+    resource.forked_from = source
+    resource.attrs = origin(source, at)
+    role = source.credentials.get(purpose=Credential.OWNER).role
+    return insert(
+        resource,
+        name,
+        actor,
+        reason or f"a fork of {source.name}" + (f" at {at:%Y-%m-%d %H:%M:%S}" if at else ""),
+        key,
+        lambda: _owner(resource, role, secrets.token_urlsafe(24)),
+    )
+
+
+def undelete(resource: Resource, *, actor: str, reason: str = "", key: str | None = None) -> Resource:
+    """Bring a destroyed database back under its name, as it was last, while its archive lives."""
+    if resource.state != DESTROYED:
+        raise AskError(
+            f"{resource.name} is {resource.look.label.lower()}: only what was destroyed can be brought back."
+        )
+    if asked_before(key, "undelete", Resource.KIND):
+        return resource
+    resource.attrs = origin(resource, None)
+    resource.instance, resource.generation = None, resource.generation + 1
+    Resource.objects.filter(pk=resource.pk).update(
+        attrs=resource.attrs, instance=None, generation=resource.generation, quorum={}, due_at=Now(), facts={}
+    )
+    Intent.objects.create(
+        kind=resource.KIND, subject=resource.pk, name=resource.name, verb="create", actor=actor, reason=reason, key=key
+    )
+    lifecycle.move(resource, "undelete", Because(None, reason or "asked for", actor))
+    ring.nudge(Resource.KIND, [resource.pk])
+    return resource
+
+
+def origin(source: Resource, at: datetime | None) -> dict[str, str]:
+    """From which timeline and base backup a copy begins; as attributes of the copy. AskError when there is none that
+    reaches there, with the window that there is."""
+    _own_instance(source, "copied")
+    last = _timelines(source)
+    if not last:
+        raise AskError(f"{source.name} keeps no archive: its plan {source.plan} does not go back in time.")
+    now = datetime.now(UTC)
+    oldest, newest = window(source)
+    if oldest is None:
+        raise AskError(
+            f"{source.name} has no base backup yet: one is taken within minutes of its birth. Ask again then."
+        )
+    if at is not None and (at < oldest or at > now):
+        raise AskError(
+            f"{at:%Y-%m-%d %H:%M:%S} UTC is outside of what can be gone back to: from {oldest:%Y-%m-%d %H:%M:%S} "
+            f"to {newest or now:%Y-%m-%d %H:%M:%S} UTC."
+        )
+    line = next(
+        (one for one in last if at is None or one.parent is None or (one.forked_at or one.created_at) <= at), last[-1]
+    )
+    found = retaining.reachable(line, at or now, archiving.ancestry(line)[1:])
+    if found is None:
+        raise AskError(f"No base backup of {source.name} was complete by {at or now:%Y-%m-%d %H:%M:%S} UTC.")
+    _timeline, backup = found
+    writer = Instance.objects.select_related("plan").filter(pk=line.writer).first()
+    return {
+        "copied": "true",
+        "from_timeline": str(line.pk),
+        "from_backup": str(backup.pk),
+        "connections": str(max(400, (writer.plan.connections if writer else 0) + 50)),
+    } | ({"moment": at.isoformat()} if at else {})
+
+
+def window(resource: Resource) -> tuple[datetime | None, datetime | None]:
+    """The oldest and the newest moment that one can go back to; None where there is none, or it is not known. The
+    newest is that of the last archived segment."""
+    lines = _timelines(resource)
+    ends = [backup.ended_at for line in lines for backup in retaining.good(line) if backup.ended_at]
+    newest = None
+    for line in lines[:1]:
+        age = line.facts.get("archive_last_age_s")
+        if age and line.felt_at:
+            newest = line.felt_at - timedelta(seconds=float(age))
+    return min(ends, default=None), newest
+
+
+def _timelines(resource: Resource) -> list[Timeline]:
+    """Those that its data went through and whose archive lives, the last first."""
+    instance = resource.instance
+    last = instance.timeline if instance else Timeline.objects.filter(resource=resource).order_by("-created_at").first()
+    return archiving.ancestry(last) if last else []
+
+
+def _own_instance(resource: Resource, verb: str) -> None:
+    if not resource.own_instance:
+        raise AskError(
+            f"{resource.name} shares its instance with others and can't be {verb}: move it to a production plan."
+        )
+    if resource.state == DESTROYING:
+        raise AskError(f"{resource.name} is being destroyed.")
+
+
+def _like(source: Resource, name: str, plan: str, zone: str) -> Resource:
+    """A resource of the same customer with the same database inside."""
+    offer = Plan.objects.filter(name=plan, offered=True).first() if plan else source.plan
+    if offer is None or offer.shared:
+        raise AskError(f"There is no production plan {plan!r}.")
+    if (
+        offer.disk_mb < source.plan.disk_mb
+        and (size := source.facts.get("db_size_bytes"))
+        and int(size) > offer.disk_mb * 2**20
+    ):
+        raise AskError(f"{source.name} holds {int(size) >> 20} MB, and {offer} has room for {offer.disk_mb}.")
+    return Resource(
+        name=name,
+        customer=source.customer,
+        plan=offer,
+        zone=zone,
+        major=source.major,
+        dbname=source.dbname,
+        queue="work",
+    )
+
+
+def _owner(resource: Resource, role: str, secret: str) -> Any:
+    return Credential.objects.create(purpose=Credential.OWNER, resource=resource, role=role, secret=secret)
+
+
+def restore(
+    resource: Resource,
+    *,
+    actor: str,
+    at: datetime | None,
+    confirm: str = "",
+    reason: str = "",
+    key: str | None = None,
+) -> Intent:
+    """Ask for the database as it was at a moment, under its own name and address: it is built beside the present one,
+    and then takes its place. The present one's archive stays for its retention."""
+    if made := asked_before(key, "restore", Resource.KIND):
+        return made
+    if at is None:
+        raise AskError("Say the moment to go back to: --at '2026-11-20 14:03' (in UTC), or --at '2 hours ago'.")
+    if confirm != resource.name:
+        raise AskError(f"What was written since is left behind. To restore {resource.name}, type its name to confirm.")
+    if resource.state not in FOLLOWABLE:
+        raise AskError(f"{resource.name} is {resource.look.label.lower()}: undelete it, or wait until it is available.")
+    params = {"origin": origin(resource, at)}
+    return write(resource, "restore", actor, reason or f"back to {at:%Y-%m-%d %H:%M:%S}", params, key)

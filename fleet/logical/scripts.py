@@ -1,0 +1,194 @@
+"""What runs on hosts for logical backups: POSIX sh, PostgreSQL's own programs, and curl where something comes from or
+goes to another machine. A dump is written beside its place, read back whole, and then gets its name; a restore fills a
+database of its own, which takes the old one's name only when it is complete. Both can be cut off anywhere and run
+again.
+"""
+
+from fleet.archives.scripts import COMMON
+
+# ROOT NAME BIN SOCKET PORT DATABASE. To a directory that the hosts see. Reading the dump back finds what no listing of
+# its contents does: data that ends too early.
+TO_DISK = (
+    COMMON
+    + """
+root=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6
+[ -d "${root%/*}" ] || fail "there is no place for backups: ${root%/*} is not on this host"
+mkdir -p "$root"
+began=$(date +%s)
+if [ ! -e "$root/$name" ]; then
+    find "$root" -maxdepth 1 -name '.*.part' -mmin +2880 -delete
+    part=$(mktemp "$root/.$name.XXXXXX.part")
+    trap 'rm -f "$part"' EXIT
+    echo "writing=$part"
+    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -f "$part" -d "$database"
+    "$bin/pg_restore" --list "$part" > /dev/null
+    "$bin/pg_restore" -f /dev/null "$part"
+    sync "$part"
+    mv -T "$part" "$root/$name"
+fi
+sync "$root"
+echo "began=$began"
+echo "ended=$(stat -c %Y "$root/$name")"
+echo "bytes=$(stat -c %s "$root/$name")"
+"""
+)
+
+# ROOT NAME: what lies there in the end.
+ON_DISK = """
+[ ! -e "$1/$2" ] || stat -c %s "$1/$2"
+"""
+
+# HOME NAME BIN SOCKET PORT DATABASE PART. Stdin: one address for each part (of PART bytes), where it may be put. The
+# stream is read back by pg_restore as it passes. The parts become an object when a worker says so, and not before.
+TO_S3 = (
+    COMMON
+    + """
+home=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6 size=$7
+command -v curl > /dev/null || fail "curl is not on this host, and nothing else can send a backup to S3"
+work=$home/.$name
+export work bin
+rm -rf "$work"
+mkdir "$work"
+trap 'rm -rf "$work"' EXIT
+cat > "$work/addresses"
+echo 0 > "$work/sent"
+mkfifo "$work/copy"
+began=$(date +%s)
+"$bin/pg_restore" -f /dev/null < "$work/copy" &
+reader=$!
+{
+    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -d "$database" ||
+        touch "$work/failed"
+} | tee "$work/copy" | split -b "$size" -d -a 5 --filter='
+    set -eu
+    cat > "$work/part"
+    number=$((1$FILE - 100000 + 1))
+    address=$(sed -n "${number}p" "$work/addresses")
+    [ -n "$address" ] || { echo "the backup is larger than was expected" >&2; exit 1; }
+    printf "url = \\"%s\\"\\n" "$address" |
+        curl -K - -gsSf --retry 5 --connect-timeout 10 --speed-limit 1000 --speed-time 60 -o /dev/null -T "$work/part"
+    read -r sent < "$work/sent"
+    sent=$((sent + $(stat -c %s "$work/part")))
+    echo "$sent" > "$work/sent"
+    echo "$number" > "$work/number"
+    echo "sent=$sent"
+' - ''
+wait "$reader" || fail "what pg_dump wrote can't be read"
+[ ! -e "$work/failed" ] || fail "pg_dump did not end well"
+echo "began=$began"
+echo "ended=$(date +%s)"
+echo "bytes=$(cat "$work/sent")"
+echo "parts=$(cat "$work/number")"
+"""
+)
+
+# How far a dump is; expects `home` and `job`. Both kinds of dump say in their log where to look.
+TAKEN = """
+dir=$home/jobs/$job
+if [ -n "$job" ] && [ -r "$dir/log" ]; then
+    part=$(sed -n 's/^writing=//p' "$dir/log" | tail -n 1)
+    [ ! -e "$part" ] || stat -c taken_bytes=%s "$part"
+    sed -n 's/^sent=/taken_bytes=/p' "$dir/log" | tail -n 1
+    echo "taken_s=$(($(date +%s) - $(stat -c %Y "$dir/script")))"
+fi
+"""
+
+# SQL of the superuser in a script of ours: `superuser` runs its stdin.
+_SUPERUSER = """
+superuser() {
+    "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$socket" -p "$port" -U postgres -d postgres "$@"
+}
+drop() {
+    superuser -c "SET client_min_messages = warning" -c "DROP DATABASE IF EXISTS \\"$1\\" WITH (FORCE)" < /dev/null
+}
+"""
+
+# HOME ID BIN SOCKET PORT ADDRESS DATABASE OWNER FILE LIMIT EXACT RESOLVE. Stdin: the owner's password, the address to
+# fetch the dump from (when there is no FILE), and SQL that makes the database DATABASE_new_ID.
+#
+# A dump is a program: whoever made it decides what it does. So it runs with the owner's power and never with the
+# superuser's, and not through psql, which would run commands on the host. RESOLVE pins the address that was judged.
+LOAD = (
+    COMMON
+    + _SUPERUSER
+    + """
+home=$1 id=$2 bin=$3 socket=$4 port=$5 address=$6 database=$7 owner=$8
+shift 8
+file=$1 limit=$2 exact=$3 resolve=$4
+fresh=${database}_new_$id gone=${database}_old_$id
+work=$home/.load-$id
+IFS= read -r password
+IFS= read -r url
+there() { [ -n "$(superuser -c "SELECT 1 FROM pg_database WHERE datname = '$1'" < /dev/null)" ]; }
+
+if there "$gone"; then
+    drop "$gone"
+    exit 0
+fi
+rm -rf "$work"
+mkdir "$work"
+trap 'rm -rf "$work"; drop "$fresh" || true' EXIT
+if [ -z "$file" ]; then
+    command -v curl > /dev/null || fail "curl is not on this host, and nothing else can fetch a backup"
+    set -- $(df -Pk "$home" | tail -n 1)
+    [ -z "$exact" ] || [ "$4" -gt "$((exact / 1024))" ] || fail "no room: the dump has $exact bytes, and $4 kB are free"
+    file=$work/dump
+    {
+        printf 'url = "%s"\\n' "$url" | curl -K - -gsSf --proto '=http,https' --connect-timeout 10 --speed-limit 1000 \\
+            --speed-time 60 ${resolve:+--resolve "$resolve"} || touch "$work/failed"
+    } | head -c "$((limit + 1))" > "$file"
+    bytes=$(stat -c %s "$file")
+    [ "$bytes" -le "$limit" ] || fail "it is larger than the $limit bytes that may come"
+    [ ! -e "$work/failed" ] || fail "it could not be fetched"
+    [ -z "$exact" ] || [ "$bytes" -eq "$exact" ] || fail "it has $bytes bytes, and the backup has $exact"
+fi
+"$bin/pg_restore" --list "$file" > /dev/null < /dev/null
+"$bin/pg_restore" -f /dev/null "$file" < /dev/null
+
+drop "$fresh"
+superuser
+export PGPASSWORD="$password" PGHOST="$address" PGPORT="$port" PGUSER="$owner"
+export PGOPTIONS="-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=warning"
+"$bin/pg_restore" -w -d "$fresh" --exit-on-error --no-owner --no-acl --role="$owner" "$file" \\
+    < /dev/null 2> "$work/said" || fail "it could not be restored: $(sed -n 's/.*error: //p' "$work/said" | head -n 1)"
+# What the owner has set for the old database goes over to the new one: told by his own session, so with his power.
+"$bin/psql" -X -q -At -w -v ON_ERROR_STOP=1 -d "$fresh" -v old="$database" -v new="$fresh" <<'SQL'
+SELECT format('ALTER %s SET %I = %s', whose, name,
+              CASE WHEN name IN ('search_path', 'session_preload_libraries', 'temp_tablespaces') THEN value
+                   ELSE quote_literal(value) END)
+  FROM (SELECT CASE setrole WHEN 0 THEN format('DATABASE %I', :'new')
+                            ELSE format('ROLE %I IN DATABASE %I', current_user, :'new') END AS whose,
+               split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value
+          FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS entry
+         WHERE datname = :'old' AND setrole IN (0, current_user::regrole)) AS settings \\gexec
+ANALYZE;
+SQL
+
+# Clients that come back at once may stand in the way of the new name: they are thrown out again.
+tries=20
+until superuser > "$work/said" 2>&1 <<SQL
+BEGIN;
+SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname IN ('$database', '$fresh');
+ALTER DATABASE "$database" RENAME TO "$gone";
+ALTER DATABASE "$fresh" RENAME TO "$database";
+COMMIT;
+SQL
+do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || fail "its clients would not let go of it: $(tail -n 1 "$work/said")"
+done
+drop "$gone"
+"""
+)
+
+# HOME ID BIN SOCKET PORT DATABASE: what a restore that was given up leaves behind.
+UNLOAD = (
+    COMMON
+    + _SUPERUSER
+    + """
+home=$1 id=$2 bin=$3 socket=$4 port=$5 database=$6
+rm -rf "$home/.load-$id"
+drop "${database}_new_$id"
+drop "${database}_old_$id"
+"""
+)

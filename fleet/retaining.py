@@ -1,0 +1,44 @@
+"""What of an archive is still needed: by the plan's promise to go back so many days, and by the timelines that were
+forked from it and have no base backup of their own that reaches so far back."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from fleet.models import Backup, Timeline
+from fleet.states import EXPIRED, KEPT
+
+
+def window(timeline: Timeline) -> timedelta:
+    """How far back its plan promises to go."""
+    return timedelta(days=timeline.plan.keep_days if timeline.plan else 1)
+
+
+def good(timeline: Timeline) -> list[Backup]:
+    """Its complete base backups, oldest first."""
+    kept = [one for one in timeline.backups.all() if one.method == Backup.BASE and one.state == KEPT and one.ended_at]
+    return sorted(kept, key=lambda one: one.ended_at)
+
+
+def expirable(timeline: Timeline, now: datetime) -> list[Backup]:
+    """The base backups that nobody needs any more: a later one reaches back to the edge of the window, and no other
+    timeline began from what it leads to."""
+    reach = [one for one in good(timeline) if one.ended_at <= now - window(timeline)]
+    return [one for one in reach[:-1] if not one.attrs.get("held")]
+
+
+def needed(timeline: Timeline, now: datetime, has_children: bool) -> bool:
+    """Whether a closed timeline must stay: its retention lasts, or another one's history leads through it."""
+    until = timeline.keep_until or (timeline.closed_at or now) + window(timeline)
+    return now < until or has_children
+
+
+def reachable(timeline: Timeline, moment: datetime, ancestors: Sequence[Timeline]) -> tuple[Timeline, Backup] | None:
+    """The timeline and base backup from which a restore to `moment` begins: the newest that was complete by then, on
+    this timeline or, before it parted, on one of its ancestors."""
+    for one in (timeline, *ancestors):
+        if one.state == EXPIRED:
+            continue
+        fit = [backup for backup in good(one) if backup.ended_at <= moment]
+        if fit:
+            return one, fit[-1]
+    return None

@@ -1,0 +1,88 @@
+"""What an instance is told to be: a leader that archives its timeline and waits for these standbys, or a standby that
+streams from that leader. Derived from our own records whenever it is asked, so it converges whatever was cut off.
+
+`wanted` is that in one word, cheap enough for every beat; an instance that was told another one is told again
+(fleet/think/instance.py). `files` are the words for the host.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from fleet import archiving
+from fleet.models import Credential, Instance, Resource
+from fleet.postgres import replication
+from fleet.subject import Subject
+from fleet.succession.seen import setting
+
+
+def wanted(instance: Instance, quorum: Mapping[str, Any]) -> str:
+    """A short name for what it is to be told; "" while it can't be known. Two that are equal are told the same.
+    `quorum` is the record of the resource that it leads ({} when it leads none with high availability)."""
+    upstream, timeline = instance.upstream, instance.timeline
+    words = [instance.role, timeline.archive, timeline.place, timeline.writer, str(instance.generation)]
+    if instance.role == Instance.STANDBY:
+        if upstream is None or not upstream.server.address:
+            return ""
+        words += [str(upstream.pk), upstream.server.address, str(upstream.port)]
+    else:
+        words += [str(quorum.get("serial", 0)), *quorum.get("required", ())]
+    return sha256("\0".join(words).encode()).hexdigest()[:16]
+
+
+def quorum(instance: Instance) -> dict[str, Any]:
+    """The record of whose word its commits wait for, as its resource has it."""
+    mine = Resource.objects.filter(instance=instance, plan__high_availability=True).exclude(state="destroyed")
+    return mine.values_list("quorum", flat=True).first() or {}
+
+
+def conninfo(instance: Instance, passfile: str = "") -> str:
+    """How the standby reaches its upstream. ValueError when it has none that could be reached."""
+    upstream = instance.upstream
+    if upstream is None or not upstream.server.address:
+        raise ValueError(f"{instance.name} has nobody to stream from")
+    return replication.conninfo(
+        upstream.server.address, upstream.port, instance.slot, passfile or f"{instance.data}/{replication.PASSFILE}"
+    )
+
+
+def files(instance: Instance, subject: Subject) -> dict[str, str]:
+    """The files beside its data that say what it is, by name."""
+    secret = (
+        Credential.objects.filter(instance=instance, purpose=Credential.REPLICA)
+        .values_list("secret", flat=True)
+        .first()
+        or ""
+    )
+    if instance.role == Instance.STANDBY:
+        settings, more = replication.standby(conninfo(instance), instance.slot), {}
+        fetching = fetched(instance, subject)
+        settings |= fetching[0]
+        more = fetching[1]
+    else:
+        record = quorum(instance)
+        settings, more = leading(instance, subject, record.get("required", ()), record.get("serial", 0))
+    settings["herdsite.generation"] = str(instance.generation)
+    return replication.files(settings, secret, more)
+
+
+def leading(
+    instance: Instance, subject: Subject, required: Any, serial: int
+) -> tuple[dict[str, str], Mapping[str, str]]:
+    """Settings and files of one that leads: whose word it waits for, and where its WAL goes."""
+    timeline = instance.timeline
+    settings = replication.leader(setting(required)) | {"herdsite.serial": str(serial)}
+    if not timeline.archive:
+        return settings, {}
+    writing = archiving.archive(timeline.archive).writing(archiving.line(timeline), subject)
+    return settings | dict(writing.settings), writing.files
+
+
+def fetched(instance: Instance, subject: Subject) -> tuple[dict[str, str], Mapping[str, str]]:
+    """Settings and files by which it gets WAL from the archive: its timeline's, and what came before."""
+    timeline = instance.timeline
+    lines = [archiving.line(one) for one in archiving.ancestry(timeline) if one.archive == timeline.archive]
+    if not lines:
+        return {}, {}
+    fetching = archiving.archive(timeline.archive).fetching(lines, subject)
+    return dict(fetching.settings), fetching.files

@@ -1,0 +1,164 @@
+"""Who takes over: the member that loses nothing, else the one that loses least, within limits or by acceptance.
+
+A member that the leader provably had to wait for has every acknowledged write, however far behind it looks. Any other
+is judged by what was seen of the leader. Whoever is passed over is told why, and what it would have lost.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fleet import states
+from fleet.succession.loss import NOTHING, UNKNOWN, AcceptLoss, Look, Loss, bound
+
+# An instance may be down in our books and answer again by now: the look counts, unless the state forbids it.
+FIT = (states.AVAILABLE, states.UNCERTAIN, states.DOWN)
+FIT_SERVER = (states.AVAILABLE, states.UNCERTAIN, states.RETIRING)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A member as it was looked at just now. `received_lsn` is flushed to its disk. `required`: the record names it
+    (quorum.Record). `can_drain`: archive or peers may hold WAL that it lacks. `follower`: a customer reads from it."""
+
+    name: str
+    zone: str
+    server_state: str
+    state: str
+    reachable: bool | None
+    in_recovery: bool | None
+    received_lsn: int | None
+    replayed_lsn: int | None
+    timeline_id: int | None
+    required: bool = False
+    can_drain: bool | None = None
+    follower: bool = False
+
+    @property
+    def has(self) -> int | None:
+        """What it has for certain. One that replays from the archive has received nothing and replayed much."""
+        return max((at for at in (self.received_lsn, self.replayed_lsn) if at is not None), default=None)
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The old leader: what was seen of its WAL, and whether the record says that it can't lose (quorum.Record)."""
+
+    looks: Sequence[Look]
+    timeline_id: int | None
+    zone: str
+    cant_lose: bool | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a plan lets a failover lose without asking anybody."""
+
+    max_bytes: int
+    max_s: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`name` is empty when nobody may take over. `drain` names members that shall fetch what the archive holds before
+    the choice is made again. What lies past `lost_from_lsn` on the old leader is what may be lost."""
+
+    name: str
+    why: str
+    refusals: Mapping[str, str]
+    lossless: bool = False
+    may_lose_bytes: int | None = None
+    may_lose_s: float | None = None
+    lost_from_lsn: int | None = None
+    drain: tuple[str, ...] = ()
+
+
+def choose(
+    leader: Leader,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+    wanted: str = "",
+    accept_loss: AcceptLoss = None,
+) -> Choice:
+    """The member to promote. The same question has the same answer, in whatever order the members come."""
+    refusals: dict[str, str] = {}
+    drain: list[str] = []
+    fit: list[tuple[Candidate, Loss]] = []
+    for candidate in sorted(candidates, key=lambda one: one.name):
+        loss = loss_of(leader, candidate)
+        if wanted and candidate.name != wanted:
+            refusals[candidate.name] = f"{wanted} was asked for"
+        elif unfit := _unfit(candidate):
+            refusals[candidate.name] = unfit
+        else:
+            if loss is not NOTHING and candidate.can_drain:
+                drain.append(candidate.name)
+            if dear := _too_dear(leader, candidate, loss, limits, accept_loss):
+                refusals[candidate.name] = dear
+            else:
+                fit.append((candidate, loss))
+    if not fit:
+        why = f"there is no member {wanted}" if wanted and wanted not in refusals else "no member may take over"
+        return Choice("", why, refusals, drain=tuple(drain))
+    best, loss = min(fit, key=lambda one: _rank(leader, *one))
+    if loss is NOTHING:
+        why = f"{best.name} has every acknowledged write: {loss.rests_on}"
+        return Choice(best.name, why, refusals, True, 0, 0.0, best.has)
+    why = f"{best.name} has the most of those that may; it may lose {loss}"
+    return Choice(best.name, why, refusals, False, loss.bytes, loss.seconds, best.has, tuple(drain))
+
+
+def loss_of(leader: Leader, candidate: Candidate) -> Loss:
+    """What is lost if this one takes over; NOTHING itself when the record proves that it lacks none."""
+    if leader.timeline_id is None or candidate.timeline_id is None:
+        return Loss(None, None, "it is not known whether both are on one timeline")
+    if leader.timeline_id != candidate.timeline_id:
+        theirs, ours = candidate.timeline_id, leader.timeline_id
+        return Loss(None, None, f"it is on timeline {theirs}: all since that parted from timeline {ours} is missing")
+    if leader.cant_lose is True and candidate.required:
+        return NOTHING
+    return bound(leader.looks, candidate.has)
+
+
+def _unfit(candidate: Candidate) -> str:
+    """Why it can't be promoted at all, whatever anybody accepts."""
+    if candidate.server_state not in FIT_SERVER:
+        return f"its server is {candidate.server_state}"
+    if candidate.state not in FIT:
+        return f"it is {candidate.state}"
+    if candidate.reachable is not True:
+        return "it does not answer" if candidate.reachable is False else "it is not known whether it answers"
+    if candidate.in_recovery is not True:
+        return "it writes already" if candidate.in_recovery is False else "it is not known whether it is a standby"
+    return ""
+
+
+def _too_dear(leader: Leader, candidate: Candidate, loss: Loss, limits: Limits, accept: AcceptLoss) -> str:
+    """Why its loss is more than the plan allows and than a person accepted."""
+    if loss is NOTHING or accept == UNKNOWN:
+        return ""
+    if isinstance(accept, int) and loss.bytes is not None and loss.bytes <= accept:
+        return ""
+    if loss.bytes is None or loss.seconds is None:
+        return f"it may lose {loss}"
+    if leader.cant_lose is True and not candidate.required:
+        return f"no commit waited for it: it may lose {loss}"
+    if loss.bytes > limits.max_bytes or loss.seconds > limits.max_s:
+        return f"it may lose {loss}, and the plan allows {limits.max_bytes} bytes of {limits.max_s:g} s"
+    return ""
+
+
+def _rank(leader: Leader, candidate: Candidate, loss: Loss) -> tuple[int, int, bool, bool, bool, int, str]:
+    """Lowest first: data before convenience. Where nothing is lost anyway, the zone and the customer come first."""
+    has = candidate.has or 0
+    kind = 0 if loss is NOTHING else 1 if loss.bytes is not None else 2
+    retiring = candidate.server_state == states.RETIRING
+    # Behind none that was seen, the further one may still have more of what nobody saw.
+    return (
+        kind,
+        -has if kind == 1 else 0,
+        candidate.zone == leader.zone,
+        candidate.follower,
+        retiring,
+        -has,
+        candidate.name,
+    )

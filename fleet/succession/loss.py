@@ -1,0 +1,56 @@
+"""What a promotion may lose, bounded by what was seen of the old leader, and saying what the bound rests on.
+
+Bytes can only be counted up to the last position that anybody saw. What the leader wrote after that look has no
+bound in bytes but one in time, so a loss is stated in both, and both limits of a plan must hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fleet.succession import lsn
+
+UNKNOWN: Literal["unknown"] = "unknown"
+# What a person accepts to lose: nothing, so many bytes, or whatever it may be.
+AcceptLoss = int | Literal["unknown"] | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """The leader's WAL was at `lsn`, `age_s` seconds ago. Every vantage counts: our own SQL, what a standby's receiver
+    heard last, the control file of a leader that was stopped (age 0: it writes no more)."""
+
+    lsn: int
+    age_s: float
+
+
+@dataclass(frozen=True)
+class Loss:
+    """`bytes` were seen on the leader and are missing; no write older than `seconds` is. None: can't be bounded."""
+
+    bytes: int | None
+    seconds: float | None
+    rests_on: str
+
+    def __str__(self) -> str:
+        if self.bytes is None:
+            return f"an amount that can't be bounded ({self.rests_on})"
+        age = "of any age" if self.seconds is None else f"of the last {self.seconds:.1f} s"
+        return f"up to {self.bytes} bytes {age} ({self.rests_on})"
+
+
+NOTHING = Loss(0, 0.0, "the leader could not acknowledge a write without it")
+
+
+def bound(looks: Sequence[Look], has: int | None) -> Loss:
+    """What is lost when a member that has the WAL up to `has` takes over."""
+    if not looks:
+        return Loss(None, None, "nobody saw how far the leader had written")
+    if has is None:
+        return Loss(None, None, "it is not known how much it has")
+    newest, furthest = min(look.age_s for look in looks), max(look.lsn for look in looks)
+    return Loss(
+        lsn.ahead(furthest, has),
+        min((look.age_s for look in looks if look.lsn <= has), default=None),
+        f"the leader was seen at {lsn.text(furthest)}, last {newest:.1f} s ago; it may have written more since",
+    )

@@ -1,0 +1,47 @@
+"""How leadership moves: fence before promote, prove before both. Every step can be cut off and is taken up by the next
+beat. One row a beat, first match wins."""
+
+from fleet.conditions import always, asked, is_, no, over, yes
+from fleet.rules import ANY, WAIT, Rule, do, go
+from fleet.states import (
+    FENCING,
+    NEEDS_HUMAN,
+    PLANNED,
+    PREPARING,
+    PROMOTING,
+    REPOINTING,
+    VERIFYING,
+    WAITING_FOR_WINDOW,
+)
+
+EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
+
+LIFE = (
+    # row  in state            when the facts say             then                  because
+    Rule(101, (*EARLY, NEEDS_HUMAN), no("placed"), go("cancel"), "its resource is being destroyed"),
+    Rule(111, EARLY, asked("cancel"), go("cancel"), "asked for, and nothing was done yet"),
+    Rule(113, FENCING, asked("cancel") & no("proven"), do("roll_back"), "asked for: the old leader goes on"),
+    Rule(115, (PROMOTING, REPOINTING, VERIFYING, FENCING), asked("cancel"), do("refuse"), "the old leader is fenced: forward is the only way"),
+    Rule(117, NEEDS_HUMAN, asked("cancel") & no("promoted"), do("roll_back"), "asked for: the old leader goes on if it can"),
+    Rule(119, NEEDS_HUMAN, asked("cancel"), do("refuse"), "the new leader leads already: ask for retry"),
+    Rule(121, NEEDS_HUMAN, asked("retry"), go("retry"), "a person says that it will work now"),
+    Rule(123, (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), asked("retry"), do("fulfil"), "it is being tried"),
+    Rule(125, (PREPARING, FENCING, NEEDS_HUMAN), yes("rolled_back"), go("cancel"), "the old leader goes on"),
+    Rule(127, NEEDS_HUMAN, no("planned") & no("proven") & is_("instance_state", "available"), do("roll_back"), "the old leader answers again"),
+    Rule(201, PLANNED, no("window_open"), go("wait"), "it was asked for at another time"),
+    Rule(203, (PLANNED, WAITING_FOR_WINDOW), yes("window_open"), go("prepare"), "it is time"),
+    Rule(301, (PREPARING, FENCING), yes("refused") & yes("planned") & no("proven"), do("roll_back"), "it can't be done now, and nobody has to suffer for it"),
+    Rule(303, (PREPARING, FENCING), yes("refused") & no("proven"), go("give_up"), "it can't be done without a person's word"),
+    Rule(311, PREPARING, no("ready"), do("prepare"), "who can take over, and what would be lost?"),
+    Rule(313, PREPARING, yes("ready"), go("fence"), "it is known who takes over"),
+    Rule(401, FENCING, no("proven"), do("fence"), "no promotion before the old leader can't acknowledge a write"),
+    Rule(403, FENCING, yes("proven"), go("promote"), "the old leader can't acknowledge a write"),
+    Rule(501, PROMOTING, no("promoted") & over("tries", 20), go("give_up"), "the new leader would not be promoted"),
+    Rule(503, PROMOTING, no("promoted"), do("promote"), "it has what is to be had"),
+    Rule(505, PROMOTING, yes("promoted"), go("repoint"), "it leads"),
+    Rule(601, REPOINTING, no("repointed"), do("repoint"), "customers and standbys follow the new leader"),
+    Rule(603, REPOINTING, yes("repointed"), go("verify"), "its address leads there"),
+    Rule(701, VERIFYING, no("verified"), do("verify"), "can its customer write?"),
+    Rule(703, VERIFYING, yes("verified"), go("finish"), "its customer can write"),
+    Rule(901, ANY, always, WAIT, "nothing to do"),
+)  # fmt: skip

@@ -1,0 +1,40 @@
+"""WAL does not get into the archive: have PostgreSQL try again at once, and see whether it does.
+
+Symptom: the archiver's last failure is younger than its last success; WAL piles up on the leader's disk.
+Look first: what does the archive say (the instance's log has it)? Is its disk full? Is its place another's?
+Steps: tell the instance again how it archives; have it close its segment; wait for one that comes through.
+Give up when: nothing comes through within two minutes.
+"""
+
+from fleet import streams, subjects
+from fleet.models import Instance
+from fleet.postgres import control
+from fleet.transports.base import TransportError
+from incidents.outcomes import Case, Outcome, again, fixed, give_up
+
+PATIENCE_S = 120.0
+
+
+def tell(case: Case) -> Outcome:
+    """Its configuration as it is to be, which restarts nothing."""
+    instance = Instance.objects.select_related("server", "timeline", "upstream__server").get(pk=case.member.pk)
+    subject = subjects.instance_subject(instance, case.subject.now)
+    if subject.host is None:
+        return give_up("its server has no pinned host key")
+    try:
+        shell = case.ports.shell(subject.host)
+        control.configure(shell, subject, streams.files(instance, subject))
+        control.run_sql(shell, subject, "SELECT pg_switch_wal();\n")
+    except TransportError as error:
+        return again(5, str(error)) if case.step_s < PATIENCE_S else give_up(str(error))
+    return fixed("told again")
+
+
+def comes(case: Case) -> Outcome:
+    if case.facts["archiver_failing"] is False:
+        return fixed("it archives")
+    why = f"{case.facts['last_failed_wal'] or 'a segment'} does not get there"
+    return again(3, why) if case.step_s < PATIENCE_S else give_up(why)
+
+
+STEPS = (tell, comes)

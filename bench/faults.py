@@ -1,7 +1,7 @@
 """`faults`: a catalogue of what goes wrong, done to a live herd one kind at a time. Each has to end without a person,
 or with exactly one page that was sent; then the fault is healed, and the incident and its page have to end with it.
 
-Left out: a broken archive (nothing is archived yet), and a skewed clock (local hosts share the clock of this machine).
+Left out: a broken archive (nothing is archived yet).
 """
 
 import os
@@ -41,6 +41,8 @@ MENDED, PAGED_ONCE, UNRESOLVED = "mended", "paged_once", "unresolved"
 # frozen PostgreSQL gets 20 s of doubt and a minute to stop; a silent host 20 s of doubt, a minute in case it is a blip,
 # and another for what was done to take effect.
 BOUND_S, FROZEN_S, SILENT_S = 120, 180, 240
+# A clock is looked at every 15 s, four times until it counts as wrong, once or twice until it counts as right.
+SKEWED_S, SKEW_S = 180, 120.0
 # How long herdsite may go on after a page by itself: only when it has tried all that it will is the page the only one.
 AT_REST_S, CALM_S = 300, 30
 HEALED_S = 150
@@ -138,6 +140,10 @@ def cut_both(scene: Scene) -> None:
     chaos.cut_network(scene.provider, scene.host, "both")
 
 
+def skew_clock(scene: Scene) -> None:
+    chaos.skew_clock(scene.provider, scene.host, SKEW_S)
+
+
 def kill_worker(scene: Scene) -> None:
     """Kill PostgreSQL, then those who mend it, once at each step of their playbook at which they are caught."""
     began, caught = timezone.now(), set[tuple[str, int]]()
@@ -169,8 +175,10 @@ CHEAP = (
     Fault("its configuration corrupted", corrupt_config),
     Fault("host killed", kill_host),
 )
+SKEWED = Fault("clock skewed", skew_clock, SKEWED_S)
 CATALOGUE = (
     *CHEAP,
+    SKEWED,
     Fault("worker killed in mid-playbook", kill_worker),
     Fault("connections exhausted", exhaust_connections),
     Fault("disk full", fill_disk),
@@ -179,6 +187,7 @@ CATALOGUE = (
     Fault("network cut both ways", cut_both, SILENT_S),
     Fault("network cut, inward", cut_in, SILENT_S),
     Fault("network cut, outward", cut_out, SILENT_S),
+    # Here goes "archive broken" as soon as there are archives.
 )
 
 
@@ -373,5 +382,5 @@ class Herdsite:
 
     def _start(self, words: str) -> Any:
         argv = [sys.executable, "manage.py", *words.split()]
-        env = os.environ | {"HERDSITE_PAGING": "log", "HERDSITE_LOG_LEVEL": "INFO"}
+        env = os.environ | {"HERDSITE_PAGING": "log", "HERDSITE_QUIET_HOURS": "", "HERDSITE_LOG_LEVEL": "INFO"}
         return spawn.start(argv, cwd=settings.BASE_DIR, env=env, log=self.log)

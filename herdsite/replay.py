@@ -3,14 +3,15 @@ thing's state following the tables' own moves, and what comes out is held agains
 
 Looks are streamed, one thing after the other. What only our own database knew is taken from what it has kept (intents,
 neighbours' moves, the facts frozen in Events); where that is not enough to judge a row, the look counts as untold and
-the thing goes on as it did.
+the thing goes on as it did. What others did within a moment of a look may or may not have been known to it: it is a
+difference only if it is one either way.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from types import SimpleNamespace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +19,7 @@ from django.db.models import Q
 
 from fleet import context, policy, ring
 from fleet.models import MEMBERS, Event, Intent, Member
-from fleet.rules import DO, GO, tried
+from fleet.rules import DO, GO, Rule, tried
 from fleet.states import DESTROYING, move
 from fleet.subject import SERVER, Subject
 from fleet.think import LIFE
@@ -28,12 +29,26 @@ from observations.models import Observation
 from observations.probes.table import PROBES
 from observations.record import Look
 
-# What no look tells. Of these, some are as they are now, and the others are known only where something kept them.
-STEADY = ("doubt_window_s", "own_instance", "adopted", "rows_allowed")
-KEPT = ("members", "members_answer", "placed", "handed", "dropped", "host_key", "vantage_sees", "rebooted")
+# What no look tells: of all that a beat reads in our own database, most is taken as it is today, where no Event kept
+# it. Of these that would be wrong: they are known where an Event has kept them, and nowhere else.
+KEPT = (
+    "members",
+    "members_answer",
+    "placed",
+    "handed",
+    "dropped",
+    "host_key",
+    "vantage_sees",
+    "rebooted",
+    "quorum_step",
+)
+# And these follow from what is told here.
 NEIGHBOURS = ("server_state", "instance_state")
-OURS = frozenset((*STEADY, *KEPT, *NEIGHBOURS))
+FOLLOWED = ("state", "state_s", "tries", "asked", "asked_s")
 TELL_EVERY = 10_000
+# A beat reads what our own database knows, waits for a thread, and only then looks; and what others write is seen a
+# little after the time that it bears.
+MOMENT = timedelta(seconds=policy.LEASE_MARGIN_S)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -91,7 +106,10 @@ class Life:
         claim = ring.Claim(uuid4(), [member.pk], since)
         loaded = context.load_one(member, "replay", claim)
         self.subject = loaded.subject
-        self.steady = {name: loaded.facts.get(name) for name in STEADY}
+        self.today = {
+            name: value for name, value in loaded.facts.items() if name not in (*KEPT, *NEIGHBOURS, *FOLLOWED)
+        }
+        self.ours = {*self.today, *KEPT, *NEIGHBOURS}
         self.asked = _Asked(member.pk, since)
         self.events = _Events(member.pk, since)
         self.neighbours = _neighbours(member)
@@ -99,10 +117,11 @@ class Life:
             Incident.objects.filter(Q(resolved_at=None) | Q(resolved_at__gt=since), subject=member.pk)
         )
         state, state_since = _States(member).at(since)
-        self.row = SimpleNamespace(
-            pk=member.pk,
-            name=member.name,
+        # A copy that is never saved: as the row was in what moves with the story, in all else as it is today.
+        self.row = copy(member)
+        vars(self.row).update(
             state=state,
+            state_since=state_since or member.created_at,
             evidence={},
             attrs={},
             facts={},
@@ -116,13 +135,14 @@ class Life:
         self, at: datetime, until: datetime, vantage: str, attrs: dict[str, str | None], tally: Tally
     ) -> Iterator[Difference]:
         """Think about one look; `until` is when the next one was made."""
-        events = self.events.until(until)
-        thought = beat.ponder(*self._loaded(at, attrs, events), vantage)
-        state, rule = self.row.state, thought.rule
-        then = next(((event.row, event.verb.removesuffix(" failed")) for event in events if event.row), None)
-        if then is None and rule.then.kind == DO and self.failing == rule.row:
-            then = (rule.row, rule.then.name)  # an action that goes on failing is told of once
-        now = (rule.row, rule.then.name) if rule.then.kind in (GO, DO) else None
+        events, state = self.events.until(until), self.row.state
+        thought = beat.ponder(*self._loaded(at, at, attrs, events), vantage)
+        then = self._then(events, thought.rule)
+        if then != _does(thought.rule):
+            earlier = beat.ponder(*self._loaded(at, at - MOMENT, attrs, events), vantage)
+            thought = earlier if self._then(events, earlier.rule) == _does(earlier.rule) else thought
+            then = self._then(events, thought.rule)
+        now = _does(thought.rule)
         untold = then != now and self._cant_tell(thought)
         tally.untold += untold
         if then != now and not untold:
@@ -133,20 +153,30 @@ class Life:
         self._forget(at, until)
         self._follow(at, events, thought, untold)
 
+    def _then(self, events: list[Event], rule: Rule) -> tuple[int, str] | None:
+        """What happened at the look: the row and the verb."""
+        for event in events:
+            if event.row:
+                return event.row, event.verb.removesuffix(" failed")
+        if rule.then.kind == DO and self.failing == rule.row:
+            return rule.row, rule.then.name  # an action that goes on failing is told of once
+        return None
+
     def _loaded(
-        self, at: datetime, attrs: dict[str, str | None], events: list[Event]
+        self, at: datetime, known_at: datetime, attrs: dict[str, str | None], events: list[Event]
     ) -> tuple[context.Loaded, ring.Claim, Look]:
-        intent = self.asked.at(at, self.row.state)
-        kept = {name: value for event in events for name, value in event.facts.items() if name in KEPT}
+        """What a beat has that looked at `at` and read at `known_at` what our own database knows."""
+        intent = self.asked.at(known_at, self.row.state)
+        kept = {name: value for event in events for name, value in event.facts.items() if name in self.ours}
         facts = {
             "state": self.row.state,
-            "state_s": max(0.0, (at - self.since).total_seconds()) if self.since else None,
+            "state_s": max(0.0, (known_at - self.since).total_seconds()) if self.since else None,
             "tries": self.tries,
             "asked": intent.verb if intent else None,
-            "asked_s": (at - intent.asked_at).total_seconds() if intent and intent.verb != "create" else None,
-            "handed": _handed(intent, at),
-            **self.steady,
-            **{name: states.at(at)[0] for name, states in self.neighbours.items()},
+            "asked_s": (known_at - intent.asked_at).total_seconds() if intent and intent.verb != "create" else None,
+            "handed": _handed(intent, known_at),
+            **self.today,
+            **{name: states.at(known_at)[0] for name, states in self.neighbours.items()},
             **{name: value for name, value in kept.items() if value is not None},
         }
         subject = replace(
@@ -167,12 +197,12 @@ class Life:
         """Whether a row above the one that won could not be judged for want of what only our own database knew."""
         rows = tried(LIFE[self.member.KIND], self.row.state, thought.facts)
         return any(
-            verdict is None and any(name in OURS and thought.facts[name] is None for name in rule.when.names)
+            verdict is None and any(name in self.ours and thought.facts[name] is None for name in rule.when.names)
             for rule, verdict in rows
         )
 
     def _alarms(self, at: datetime, until: datetime, thought: beat.Thought) -> Iterator[Difference]:
-        then = {one.type for one in self.incidents if at <= one.created_at < until}
+        then = {one.type for one in self.incidents if at <= _opened(one) < until}
         now = set(thought.judged.opened)
         for type_ in sorted(then - now):
             yield self._difference(at, self.row.state, f"opens {type_}", "nothing")
@@ -193,7 +223,9 @@ class Life:
         if then.kind == GO and not untold:
             if then.name in ("come_up", "come_back") and thought.facts["boot_id"]:
                 self.row.attrs["boot_id"] = thought.facts["boot_id"]
-            self._enter(move(self.member.KIND, then.name).target, at)
+            # What happened bears the time at which it was written down, a while after the look.
+            moved = next((event.at for event in events if event.row == thought.rule.row), at)
+            self._enter(move(self.member.KIND, then.name).target, moved)
         elif then.kind == DO:
             self.tries = 0 if then.name in ("fulfil", "refuse") else min(self.tries + 1, policy.MOST_TRIES)
         for event in events:
@@ -201,7 +233,8 @@ class Life:
                 self._enter(event.target, event.at)
 
     def _enter(self, state: str, at: datetime) -> None:
-        self.row.state, self.since, self.tries, self.failing = state, at, 0, None
+        vars(self.row).update(state=state, state_since=at)
+        self.since, self.tries, self.failing = at, 0, None
 
     def _difference(self, at: datetime, state: str, then: str, now: str) -> Difference:
         return Difference(at, self.member.KIND, self.member.name, state, then, now)
@@ -289,6 +322,17 @@ def _neighbours(member: Any) -> dict[str, _States]:
 def _asked_of(subject: Subject, attrs: dict[str, str | None]) -> list[str]:
     """The probes that were made: a probe leaves all that it fills, if only as not known."""
     return [probe.name for probe in PROBES if probe.applies(subject) and all(name in attrs for name in probe.fills)]
+
+
+def _does(rule: Rule) -> tuple[int, str] | None:
+    return (rule.row, rule.then.name) if rule.then.kind in (GO, DO) else None
+
+
+def _opened(incident: Incident) -> datetime:
+    """The time of the look that opened it. It is reported after the row was given back, and another worker's look may
+    have come before that."""
+    looked_at = incident.evidence.get("looked_at")
+    return datetime.fromisoformat(looked_at) if looked_at else incident.created_at
 
 
 def _words(what: tuple[int | None, str] | None) -> str:

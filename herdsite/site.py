@@ -57,6 +57,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     _portal("The herd", "grid_view", "herd"),
+                    _portal("What is wrong", "report", "incidents"),
                     _portal("Rings", "sync", "rings"),
                     _portal("Tables", "table_rows", "tables"),
                 ]
@@ -67,6 +68,17 @@ UNFOLD: dict[str, Any] = {
                 ("Instances", "storage", "fleet_instance"),
                 ("Resources", "database", "fleet_resource"),
                 ("Timelines", "timeline", "fleet_timeline"),
+            ),
+            _models(
+                "Incidents",
+                ("Incidents", "warning", "incidents_incident"),
+                ("Pages", "notifications_active", "incidents_page"),
+                ("Messages", "outbox", "incidents_notice"),
+                ("On call", "calendar_month", "incidents_rota"),
+                ("Customers' webhooks", "webhook", "incidents_hook"),
+                ("Playbook policies", "rule", "incidents_playbookpolicy"),
+                ("Brake releases", "lock_open", "incidents_brakerelease"),
+                ("Journal", "menu_book", "incidents_journal"),
             ),
             _models(
                 "Offer",

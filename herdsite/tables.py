@@ -7,14 +7,15 @@ from fleet.rules import ANY, Table
 from fleet.states import MOVES, STATES, states_of
 from fleet.think import LIFE
 from incidents.life import LIFE as INCIDENT_LIFE
+from incidents.ourselves import EVERY_S, FAILINGS, IN_A_ROW
 from incidents.watch import ALARMS
 from observations.probes.table import PROBES
 
 
 def rendered() -> str:
-    """PROBES, LIFE of each kind, ALARMS, the moves, and the numbers of the policy."""
+    """PROBES, LIFE of each kind, ALARMS, herdsite's own FAILINGS, the moves, and the numbers of the policy."""
     lives = [_life(kind, table) for kind, table in (LIFE | {"incident": INCIDENT_LIFE}).items()]
-    parts = [_probes(), *lives, _alarms(), *(_moves(kind) for kind in MOVES), _numbers()]
+    parts = [_probes(), *lives, _alarms(), _failings(), *(_moves(kind) for kind in MOVES), _numbers()]
     return "\n".join(parts)
 
 
@@ -40,6 +41,11 @@ def _alarms() -> str:
         for a in ALARMS
     ]
     return _titled("ALARMS: every row is judged at each beat; true opens, false closes, unknown changes nothing", rows)
+
+
+def _failings() -> str:
+    rows = [("type", "when", "because"), *((f.type, f.when, f.because) for f in FAILINGS.values())]
+    return _titled(f"FAILINGS of herdsite: looked for every {EVERY_S:g} s; {IN_A_ROW} in a row open one", rows)
 
 
 def _moves(kind: str) -> str:

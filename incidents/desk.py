@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from fleet import lifecycle, ring
+from fleet.facts import Facts
 from fleet.lifecycle import Because
 from fleet.models import MEMBERS, Instance, Member, Resource, Server
 from fleet.states import RESOLVED, RESOLVING
@@ -27,6 +28,13 @@ log = structlog.get_logger("incident")
 
 # What explains the troubles of whatever stands on it, by the kind that is troubled by itself.
 CAUSES = {SERVER: ("server_down", "server_unreachable"), INSTANCE: ("instance_down",)}
+# What says something worse of the same thing, or the same seen otherwise: of two, the graver one calls a person, or the
+# one that was there first.
+EXPLAINED = {
+    "disk_filling": ("disk_critical",),
+    "server_down": ("server_unreachable",),
+    "server_unreachable": ("server_down",),
+}
 # What keeps every playbook from helping on a server: with no room left nothing starts. One page for it is enough.
 HINDERS = ("disk_critical",)
 NAME_LENGTH = 63
@@ -38,13 +46,13 @@ class DeskError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """One beat that left alarms open, or closed some: the thing, the types, the facts, the doubt's evidence, and the
-    row of LIFE that won."""
+    """One beat that left alarms open, or closed some: the thing, the types, the facts (with the time of the look), the
+    doubt's evidence, and the row of LIFE that won."""
 
     member: Member
     types: Sequence[str]
     closed: Sequence[str]
-    facts: Mapping[str, Any]
+    facts: Facts
     evidence: Mapping[str, Any]
     row: int | None
 
@@ -69,8 +77,12 @@ def open_incidents() -> Any:
 
 def _report(type_: str, found: Found) -> Incident | None:
     alarm, member = BY_TYPE[type_], found.member
-    evidence = {"facts": {name: found.facts[name] for name in alarm.when.names}, "doubt": dict(found.evidence)}
-    cause = _cause(member)
+    evidence = {
+        "facts": {name: found.facts[name] for name in alarm.when.names},
+        "doubt": dict(found.evidence),
+        "looked_at": found.facts.now.isoformat(),
+    }
+    cause = _cause(member) or _same(type_, member)
     return raise_incident(
         type_, member.KIND, member.pk, member.name, alarm.severity, evidence, alarm.because, found.row, cause
     )
@@ -125,8 +137,16 @@ def _cause(member: Member) -> Incident | None:
     return open_incidents().filter(beneath).order_by("-subject_kind", "created_at").first()
 
 
+def _same(type_: str, member: Member) -> Incident | None:
+    """The open incident of the same thing that says it already."""
+    return open_incidents().filter(subject=member.pk, type__in=EXPLAINED.get(type_, ()), cause=None).first()
+
+
 def _adopt(cause: Incident) -> None:
-    """What stands on the thing and is in trouble already."""
+    """What stands on the thing and is in trouble already, and what said the same of it in a milder way."""
+    if cause.cause is None:
+        milder = [type_ for type_, graver in EXPLAINED.items() if cause.type in graver]
+        open_incidents().filter(subject=cause.subject, type__in=milder, cause=None).update(cause=cause)
     if cause.type in CAUSES[SERVER]:
         instances = list(Instance.objects.filter(server=cause.subject).values_list("pk", flat=True))
     elif cause.type in CAUSES[INSTANCE]:

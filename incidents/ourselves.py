@@ -1,4 +1,5 @@
-"""What is wrong with herdsite itself: rings that nobody goes round, and eyes that see nothing anywhere.
+"""What is wrong with herdsite itself: rings that nobody goes round, eyes that see nothing anywhere, and calls for
+people that do not get through.
 
 The clock looks, since it is the process that still runs when workers are dead; it gives such an incident the beats that
 call a person. While we are blind, what we seem to see of the herd is our trouble and not theirs, and hangs under it.
@@ -20,6 +21,7 @@ from incidents import desk
 from incidents.models import Incident
 from incidents.models.incident import HERDSITE
 from incidents.models.notices import Notice
+from incidents.notices import outbox
 from incidents.watch import PAGE
 
 # Until a person has been called, its beats are the clock's, whoever else lives.
@@ -39,20 +41,24 @@ _Evidence = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Failing:
-    """`found` gives the evidence, or nothing when all is well; it is asked with 1 to open and with less to go on."""
+    """`found` gives the evidence, or nothing when all is well; it is asked with 1 to open and with less to go on.
+    `when` says the same in words."""
 
     type: str
+    when: str
     found: Callable[[float], _Evidence]
     because: str
     runbook: str
 
 
 def stalled(share: float = 1.0) -> _Evidence:
-    """Queues whose beats are late by more than that share of LATE_S, or that have work and no worker that lives."""
+    """Queues whose beats are late by more than that share of LATE_S, or that have work and no worker that lives: none
+    has told of itself lately, as one does between actions, and none holds a lease, as one does during them."""
     told = set(Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=SILENT_S)).values_list("queue", flat=True))
     waiting = _waiting(WAITED_S)
     late = _waiting(LATE_S * share)
-    silent = sorted(queue for queue in waiting if queue not in told)
+    silent = sorted(waiting.keys() - told)
+    silent = [queue for queue in silent if queue not in _leased()] if silent else []
     if not late and not silent:
         return {}
     return {"queues": ", ".join(sorted({*late, *silent})), "late": sum(late.values()), "silent": ", ".join(silent)}
@@ -69,11 +75,18 @@ def blind(_share: float = 1.0) -> _Evidence:
     return {"in doubt": in_doubt, "seen well": 0} if in_doubt else {}
 
 
+def unheard(_share: float = 1.0) -> _Evidence:
+    """The channels by which the last message for people on call did not get through, and what each answered. One that
+    gets through, be it a test, is the proof that the channel is well again."""
+    return {channel: answer or "no answer" for channel, answer in outbox.failing().items()}
+
+
 FAILINGS = {
     failing.type: failing
     for failing in (
         Failing(
             "ring_stalled",
+            f"a beat is late by {LATE_S:g} s, or one is due for {WAITED_S:g} s in a queue without a living worker",
             stalled,
             "nobody goes round: what breaks now is seen late or not at all",
             "Symptom: beats are late, or a queue has work and no worker.\nLook first: `manage.py rings`; do `manage.py "
@@ -82,11 +95,23 @@ FAILINGS = {
         ),
         Failing(
             "portal_blind",
+            f"something has been in doubt for {BLIND_S:g} s, and nothing anywhere was seen well meanwhile",
             blind,
             "nothing anywhere is seen well: suspect our own eyes first",
             "Symptom: every look fails, from every vantage.\nLook first: this network, its DNS and routes, our SSH key "
             "and monitoring passwords; can one of the databases be reached from elsewhere?\nSteps: mend our way out. "
             "Nothing is failed over by a blind eye.",
+        ),
+        Failing(
+            "channel_failing",
+            "the last message for people on call by a channel was refused, put off, or not taken three times",
+            unheard,
+            "a call for a person takes another way, or none",
+            "Symptom: a channel of HERDSITE_PAGING does not take our messages; pages go on by the next one.\nLook "
+            "first: what it answered, in the evidence. Is its key or password still good, is its address reachable "
+            "from the workers?\nSteps: mend it, then prove it by `manage.py page --test --channel NAME`; the "
+            "first message that gets through ends this incident. A channel that is given up goes out of "
+            "HERDSITE_PAGING.",
         ),
     )
 }
@@ -143,6 +168,13 @@ def _waiting(late_s: float) -> dict[str, int]:
         if n := rows.count():
             due[queue] = due.get(queue, 0) + n
     return due
+
+
+def _leased() -> set[str]:
+    """The queues in which somebody has something in hand."""
+    held = [model.objects.filter(leased_until__gt=Now()) for model in (*MEMBERS.values(), Incident)]
+    queues = {queue for rows in held for queue in rows.order_by().values_list("queue", flat=True).distinct()}
+    return queues | ({SLOW} if Notice.objects.filter(leased_until__gt=Now()).exists() else set())
 
 
 def _messages(late_s: float) -> Any:

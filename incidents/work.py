@@ -22,7 +22,7 @@ from fleet.states import DESTROYED, DESTROYING, NEEDS_HUMAN, RESOLVED, RESOLVING
 from incidents import brake, desk, mending, moving, ourselves, playbooks
 from incidents.life import LIFE, PATIENCE_S, WORKING
 from incidents.models import Incident
-from incidents.models.incident import HERDSITE, STORM
+from incidents.models.incident import HERD, HERDSITE, STORM
 from incidents.outcomes import RAISED
 from incidents.telling import Telling
 from incidents.watch import SERVER, open_types
@@ -32,7 +32,7 @@ log = structlog.get_logger("incident")
 AT_ONCE = 4
 # How often an open incident looks (s). It is told at once when its alarm closes.
 INTERVAL_S = {TRIGGERED: 1.0, RESOLVING: 1.0, WAITING: 5.0, NEEDS_HUMAN: 5.0}
-SOONEST_S = 0.1
+SOONEST_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
         member = MEMBERS[incident.subject_kind].objects.filter(pk=incident.subject).first()
     loaded = context.load_one(member, vantage, ring.Claim(claim.lease, [member.pk], claim.now)) if member else None
     felt = read(claim.now, loaded.member.facts, **loaded.facts) if loaded else None
-    if incident.type in brake.HELD and incident.cause is None and loaded:
+    if incident.type in brake.HELD and incident.cause is None and loaded and not _in_the_middle(incident):
         _hang_under(incident, ourselves.blindness() or brake.storm_over(loaded.member))
     if incident.type == STORM and incident.cause is None:
         _hang_under(incident, ourselves.blindness())
@@ -103,6 +103,7 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
         "subject_gone": incident.subject_kind in MEMBERS
         and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
         "under_cause": _under_cause(incident),
+        "way_out": bool(loaded and loaded.facts.get("standby_ready")) and not _held(incident),
         "locked": _others(incident).filter(state=RESOLVING).exists(),
         "playbook": mode,
         "raised": incident.outcome == RAISED,
@@ -111,6 +112,17 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
         "server_state": loaded.facts.get("server_state") if loaded and incident.subject_kind != SERVER else None,
     }
     return Seen(incident, claim, read(claim.now, {}, **facts), loaded, felt, playbook)
+
+
+def _in_the_middle(incident: Incident) -> bool:
+    """Whether its playbook has begun to change things. A storm that comes then lets it finish: a server that was
+    switched off and is not switched on again is worse off than by either."""
+    return incident.state == RESOLVING and incident.step > 0
+
+
+def _held(incident: Incident) -> bool:
+    """A storm, or our own blindness, holds back what would otherwise not wait for its cause."""
+    return incident.cause is not None and incident.cause.is_open and incident.cause.subject_kind in (HERD, HERDSITE)
 
 
 def _under_cause(incident: Incident) -> bool:

@@ -6,7 +6,7 @@ known here fails the test until it can be filled.
 
 import re
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import paramiko
@@ -19,7 +19,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from fleet.intents import VERBS
-from fleet.models import MEMBERS, Credential, Event, Intent
+from fleet.models import MEMBERS, Credential, Customer, Event, Intent, Plan
 from fleet.providers.local import spawn
 from fleet.providers.local.provider import LocalProvider
 from fleet.providers.ssh import SshProvider
@@ -27,7 +27,8 @@ from fleet.transports import ssh
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import SshShell
 from incidents.hands import HANDS
-from incidents.models import Incident
+from incidents.models import Incident, Rota
+from incidents.models.notices import Notice
 from observations.models import Observation
 from tests import factories
 
@@ -57,8 +58,11 @@ VALUES = {
     "DateTimeField": datetime(2030, 1, 1, tzinfo=UTC),
     "FloatField": 1.0,
     "JSONField": {},
+    "ArrayField": ["read"],
     **dict.fromkeys(("PositiveIntegerField", "PositiveSmallIntegerField", "PositiveBigIntegerField"), 1),
 }
+
+API_RECORDS = (Credential, Customer, Event, Incident, Intent, Notice, Plan)
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +93,7 @@ def samples(operator):
         Intent.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="restart", actor="x"),
         Event.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="doubt", why="", actor="x"),
         Incident.objects.create(name="i", subject=resource.pk, subject_kind="resource", subject_name=resource.name),
+        Rota.objects.create(who="ada", email="ada@example.com", starts=now, ends=now + timedelta(hours=12)),
         Observation.objects.create(at=now, kind="server", subject=instance.server.pk, vantage="box/7", took_ms=1),
     ]
     found = {type(row): row for row in rows}
@@ -116,6 +121,10 @@ def key(row) -> str:
 
 
 PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)")
+# Whose id is the name in addresses of the API.
+NAMED = {f"api/v1/{model._meta.verbose_name_plural}/": model for model in (*MEMBERS.values(), *API_RECORDS)} | {
+    "api/v1/addresses/": MEMBERS["address"]
+}
 # Where nothing is, by intent: a row of no content type, and what the admin and the API do not know.
 NOTHING = ("/admin/r/0/0/", "/admin/nowhere", "/api/v1/nowhere")
 
@@ -134,10 +143,12 @@ def addresses(samples) -> list[str]:
     """Every address of the site, with rows that there are."""
     known = {"app_label": "fleet", "name": "proud-walrus", "url": "nowhere", "content_type_id": "0"}
     known |= {"id": str(samples[User].pk), "incident": samples[Incident].name, "verb": "ack"}
+    ids = {start: str((samples.get(model) or plain(model, samples)).pk) for start, model in NAMED.items()}
     keys = {f"admin/{model._meta.app_label}/{model._meta.model_name}/": key(row) for model, row in samples.items()}
     found = []
     for route in routes():
         values = known | {"object_id": next((key for start, key in keys.items() if route.startswith(start)), "0")}
+        values |= {"name": next((id for start, id in ids.items() if route.startswith(start)), "proud-walrus")}
         found.append("/" + PARAMETER.sub(lambda part, values=values: values[part[1] or part[2]], route))
     return found
 
@@ -156,7 +167,8 @@ def test_every_url_works_without_the_fleet(samples, operator, method, who):
         if who == "operator":
             client.force_login(operator)
         answer = getattr(client, method)(address)
-        assert answer.status_code < 500, address
+        # Nobody looks after this herd, and /herdz says so.
+        assert answer.status_code < 500 or address == "/herdz", address
         if who == "operator":
             assert (answer.status_code == 404) == (address in NOTHING), address
 
@@ -192,7 +204,7 @@ def test_every_verb_of_the_portal_works_without_the_fleet(samples, operator):
 def test_every_hand_laid_on_an_incident_works_without_the_fleet(samples, operator):
     client = Client()
     client.force_login(operator)
-    asked = {"minutes": "60", "to": "operator", "text": "a test", "reason": "a test"}
+    asked = {"minutes": 60, "to": "operator", "text": "a test", "reason": "a test"}
     for verb, hand in HANDS.items():
         body = {name: asked[name] for name in hand.form().fields}
         answer = client.post("/api/v1/incidents/i/" + verb, body, content_type="application/json")

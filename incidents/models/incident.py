@@ -19,10 +19,11 @@ ACT, ASK, NEVER = "act", "ask", "never"
 
 
 class Incident(Member, kind="incident"):
-    """`evidence` is frozen at the opening: {"facts": what the alarm looked at, "doubt": who saw what}; `opened_by` the
-    row of LIFE that won at that beat. `resolver` is the playbook at work, `resolver_version` the hash of its file,
-    `step` counts its steps from 0, `tried` are the playbooks that gave up, `rounds` how often a person had it begin
-    anew. Of every thing there is at most one open incident of a type, and one whose playbook works on it."""
+    """`evidence` is frozen at the opening: {"facts": what the alarm looked at, "doubt": who saw what, "looked_at":
+    when}; `opened_by` the row of LIFE that won at that beat. `resolver` is the playbook at work, `resolver_version` the
+    hash of its file, `step` counts its steps from 0, `tried` are the playbooks that gave up, `rounds` how often a
+    person had it begin anew. Of every thing there is at most one open incident of a type, and one whose playbook
+    works on it."""
 
     state = state_field("incident", TRIGGERED)
     type = models.CharField(max_length=40, db_index=True)

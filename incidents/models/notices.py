@@ -12,6 +12,9 @@ from django.db.models.functions import Now
 from fleet.models import Customer
 from fleet.models.credential import Secret
 
+# What stands for the breaker where a page needs an incident: too many pages at once are about no one of them.
+BREAKER = uuid.uuid5(uuid.NAMESPACE_URL, "herdsite/breaker")
+
 
 class Page(models.Model):
     """Escalation `n` of an incident. It is held while the herd's breaker is open (`let_out_at` is NULL), comes again
@@ -53,14 +56,17 @@ class Notice(models.Model):
     repetition. `thread` is what it belongs to: messages of one thread to one recipient go out in their order.
     A worker that sends holds `lease` until `leased_until`. `answer` is what the channel said at the last attempt."""
 
-    PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST = "page", "acknowledge", "resolve", "customer", "test"
+    PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST, CHANGE = (
+        *("page", "acknowledge", "resolve", "customer"),
+        *("test", "change"),
+    )
     HELD, QUEUED, SENT, FAILED, CANCELLED = "held", "queued", "sent", "failed", "cancelled"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     key = models.CharField(max_length=400, unique=True)
     thread = models.CharField(max_length=255)
     purpose = models.CharField(
-        max_length=12, choices=[(name, name) for name in (PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST)]
+        max_length=12, choices=[(name, name) for name in (PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST, CHANGE)]
     )
     moment = models.CharField(max_length=8, default="", blank=True, help_text="Of a customer's: opened, tried, …")
     channel = models.CharField(max_length=32)
@@ -94,6 +100,7 @@ class Notice(models.Model):
         indexes = [
             models.Index(fields=["next_at"], condition=models.Q(state="queued"), name="notice_outbox"),
             models.Index(fields=["thread", "created_at"], name="notice_thread"),
+            models.Index(fields=["channel", "-tried_at"], name="notice_channel"),
         ]
 
     def __str__(self) -> str:

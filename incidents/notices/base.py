@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST = "page", "acknowledge", "resolve", "customer", "test"
+# Nobody is called: it stands beside the alerts for whoever wonders what was done.
+CHANGE = "change"
 
 # What came of it: the other side took it; it never will (our fault: stop, report); it may later.
 ACCEPTED, REFUSED, LATER = "accepted", "refused", "later"

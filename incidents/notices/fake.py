@@ -3,14 +3,14 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from incidents.notices.base import ACCEPTED, ACKNOWLEDGE, CUSTOMER, PAGE, RESOLVE, TEST, Delivery, Message
+from incidents.notices.base import ACCEPTED, ACKNOWLEDGE, CHANGE, CUSTOMER, PAGE, RESOLVE, TEST, Delivery, Message
 
 
 @dataclass
 class FakeNotifier:
     """Accepts, unless an outcome was put in line before. `sent` holds what was accepted, `tried` every attempt."""
 
-    actions: frozenset[str] = frozenset({PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST})
+    actions: frozenset[str] = frozenset({PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST, CHANGE})
     outcomes: deque[Delivery] = field(default_factory=deque)
     tried: list[Message] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)

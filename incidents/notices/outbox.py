@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
 
 from incidents.models.notices import Notice, Page
-from incidents.notices import channels, pages, texts
+from incidents.notices import changes, channels, pages, texts
 from incidents.notices.base import ACCEPTED, INFO, LATER, REFUSED, Delivery, Message
 
 log = structlog.get_logger("outbox")
@@ -32,7 +33,7 @@ PAGING = (Notice.PAGE, Notice.ACKNOWLEDGE, Notice.RESOLVE, Notice.TEST)
 
 
 def channel_failed(channel: str, why: str) -> None:
-    """What is done by default when a channel can't bring pages to people. Composition hands in more: an incident."""
+    """What is done at once when a channel can't bring a message to people; ourselves.py makes an incident of it."""
     log.error("channel failed", channel=channel, why=why)
 
 
@@ -49,6 +50,7 @@ def send_due(n: int = 20, now: datetime | None = None, failed: Callable[[str, st
     for each message for people on call that does not get through. Returns how many were accepted."""
     now, began = now or clock(), time.monotonic()
     pages.keep(now)
+    changes.tell(now)
     _withdraw_overtaken(now)
     accepted, silent = 0, set[str]()
     for _ in range(n):
@@ -76,7 +78,7 @@ def claim(at: datetime, silent: Iterable[str] = ()) -> Notice | None:
         recipient=OuterRef("recipient"),
         created_at__lt=OuterRef("created_at"),
     )
-    people_first = Case(When(purpose=Notice.CUSTOMER, then=Value(1)), default=Value(0))
+    people_first = Case(When(purpose__in=PAGING, then=Value(0)), default=Value(1))
     with transaction.atomic():
         notice = (
             _free(at)
@@ -151,13 +153,14 @@ def prove(channel: str, recipient: str) -> Notice:
 
 
 def failing() -> dict[str, str]:
-    """The channels whose last message for people on call did not get through, and why."""
-    last = Notice.objects.filter(purpose__in=PAGING, tried_at__isnull=False).order_by("channel", "-tried_at")
-    return {
-        notice.channel: notice.answer
-        for notice in last.distinct("channel")
-        if notice.passed_on and notice.state != Notice.SENT
-    }
+    """The channels of settings.PAGING whose last message for people on call did not get through, and why."""
+    found = {}
+    for channel in settings.PAGING:
+        tried = Notice.objects.filter(channel=channel, purpose__in=PAGING, tried_at__isnull=False)
+        last = tried.order_by("-tried_at").first()
+        if last and last.passed_on and last.state != Notice.SENT:
+            found[channel] = last.answer
+    return found
 
 
 def _free(at: datetime) -> QuerySet[Notice]:

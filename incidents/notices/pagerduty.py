@@ -1,5 +1,5 @@
-"""PagerDuty's Events API v2, through the vendor's library. What it would do by itself (sleep and try again, without
-end on 429) is switched off: the outbox repeats, and a worker never waits."""
+"""PagerDuty's Events API v2, alerts and change events, through the vendor's library. What it would do by itself (sleep
+and try again, without end on 429) is switched off: the outbox repeats, and a worker never waits."""
 
 import ipaddress
 import json
@@ -12,6 +12,7 @@ from pagerduty import Error, EventsApiV2Client, HttpError, UrlError
 from incidents.notices.base import (
     ACCEPTED,
     ACKNOWLEDGE,
+    CHANGE,
     LATER,
     PAGE,
     REFUSED,
@@ -60,18 +61,17 @@ def _is_loopback(host: str) -> bool:
 
 
 class PagerDuty:
-    """Alerts, by the thread of a message as their deduplication key."""
+    """Alerts, by the thread of a message as their deduplication key, and changes, which are no alerts."""
 
-    actions = frozenset(ACTIONS)
+    actions = frozenset({*ACTIONS, CHANGE})
 
     def __init__(self, routing_key: str, base_url: str) -> None:
         self._key, self._base_url = routing_key, base_url
 
     def send(self, message: Message) -> Delivery:
-        fields = _alert(message) if ACTIONS[message.action] == "trigger" else {}
         try:
             with _Once(self._key, base_url=self._base_url) as client:
-                client.send_event(ACTIONS[message.action], dedup_key=message.thread, **fields)
+                _send(client, message)
         except HttpError as error:
             # A 202 whose body the library can't read is still accepted.
             return self._answered(cast(Response, error.response))
@@ -90,6 +90,23 @@ class PagerDuty:
 
     def __repr__(self) -> str:
         return "PagerDuty()"
+
+
+def _send(client: _Once, message: Message) -> None:
+    if message.action == CHANGE:
+        client.send_change_event(payload=_change(message))
+        return
+    action = ACTIONS[message.action]
+    client.send_event(action, dedup_key=message.thread, **(_alert(message) if action == "trigger" else {}))
+
+
+def _change(message: Message) -> dict[str, Any]:
+    return {
+        "summary": message.subject[:SUMMARY_LENGTH],
+        "source": message.source,
+        "timestamp": message.at.isoformat(),
+        "custom_details": {name: _fitting(value) for name, value in ({"text": message.body} | message.details).items()},
+    }
 
 
 def _alert(message: Message) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""The life of a page: begun, held back while too many go out, let out by the first channel, passed on when that fails,
-repeated until somebody acknowledges, ended with its incident. Only rows are written here, the outbox sends them.
+"""The life of a page: begun, held back while too many go out or while people sleep, let out by the first channel,
+passed on when that fails, repeated until somebody acknowledges, ended with its incident. Only rows are written here,
+which the outbox sends.
 
 All of it runs under one lock, so that no page slips through between an acknowledgement and its repetition.
 """
@@ -15,14 +16,13 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
 from incidents.models import Incident, Notice, Page, Rota
-from incidents.notices import channels, texts
+from incidents.models.notices import BREAKER
+from incidents.notices import channels, quiet, texts
 from incidents.notices.base import CRITICAL
 
 log = structlog.get_logger("page")
 
 MINUTE = timedelta(seconds=60)
-# What stands for the breaker where a page needs an incident.
-BREAKER = uuid.uuid5(uuid.NAMESPACE_URL, "herdsite/breaker")
 # What a repetition says again.
 SAID = (
     "incident",
@@ -58,6 +58,8 @@ def keep(now: datetime) -> None:
     snoozed = Incident.objects.filter(snoozed_until__gt=now)
     due = Page.objects.filter(ended_at=None, repeat_at__lte=now).exclude(incident__in=snoozed.values("pk"))
     held = Page.objects.filter(let_out_at=None, ended_at=None, acknowledged_at=None)
+    if quiet.is_quiet(now):
+        held = held.exclude(severity__in=quiet.MILD)
     breaker = _open(BREAKER)
     if not (due.exists() or held.exists() or breaker.exists()):
         return
@@ -133,9 +135,12 @@ def _open(incident: uuid.UUID) -> QuerySet[Page]:
 
 
 def _escalate(said: dict[str, Any], now: datetime) -> Page:
-    """Begin the incident's next escalation: let out if there is room, else held, which opens the breaker."""
+    """Begin the incident's next escalation: let out if there is room, else held, which opens the breaker. A warning in
+    the night is held until the morning."""
     n = (Page.objects.filter(incident=said["incident"]).aggregate(last=Max("n"))["last"] or 0) + 1
     page = Page.objects.create(**said, n=n, key=f"herdsite/incident/{said['incident']}/{n}")
+    if page.severity in quiet.MILD and quiet.is_quiet(now):
+        return page
     if said["incident"] == BREAKER or _lately(now) < settings.PAGES_PER_MINUTE:
         _let_out(page, now)
     elif not _open(BREAKER).exists():

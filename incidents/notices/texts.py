@@ -7,7 +7,7 @@ from django.conf import settings
 from django.template import Context
 from django.template.loader import select_template
 
-from incidents.models.notices import Page
+from incidents.models.notices import BREAKER, Page
 
 
 def page(page: Page) -> tuple[str, str]:
@@ -21,12 +21,11 @@ def customer(type: str, moment: str, **values: Any) -> tuple[str, str]:
 
 
 def link(page: Page) -> str:
-    """Where in the portal the thing is; empty while settings.URL is not set, or for what is not a thing."""
-    thing = f"{page.component}/{page.source}"
-    return f"{settings.URL}/things/{thing}" if settings.URL and page.component in THINGS else settings.URL
-
-
-THINGS = ("server", "instance", "resource")
+    """Where in the portal its incident is, or what is wrong where it is about no one incident; empty while settings.URL
+    is not set."""
+    if not settings.URL:
+        return ""
+    return f"{settings.URL}/incidents" + (f"/{page.incident_name}" if page.incident != BREAKER else "")
 
 
 def _render(names: list[str], values: dict[str, Any]) -> tuple[str, str]:

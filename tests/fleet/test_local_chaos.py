@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -199,3 +200,34 @@ def test_chaos_asks_for_what_there_is(hosts):
         chaos.kill_host(hosts.provider, "two")
     with pytest.raises(ProviderError, match="sideways"):
         chaos.cut_network(hosts.provider, "one", "sideways")
+
+
+def clock(hosts) -> float:
+    """How far the host's clock is ahead of ours (s), by its own word."""
+    return float(hosts.run("one", "date +%s.%N").stdout) - time.time()
+
+
+@pytest.mark.parametrize("seconds", [120, -90.5])
+def test_a_skewed_clock_is_off_by_so_much_until_the_host_steps_it(hosts, seconds):
+    assert clock(hosts) == pytest.approx(0, abs=20)
+    chaos.skew_clock(hosts.provider, "one", seconds)
+    assert clock(hosts) == pytest.approx(seconds, abs=20)
+    stepped = hosts.run("one", "chronyc makestep")
+    assert (stepped.exit_status, stepped.stdout) == (0, b"200 OK\n")
+    assert clock(hosts) == pytest.approx(0, abs=20)
+
+
+def test_heal_sets_the_clock_and_leaves_no_tool_behind(hosts):
+    home = hosts.provider.existing("one").home
+    before = sorted(path.name for path in [*home.iterdir(), *(home / "bin").iterdir()])
+    chaos.skew_clock(hosts.provider, "one", 120)
+    chaos.heal(hosts.provider, "one")
+    assert sorted(path.name for path in [*home.iterdir(), *(home / "bin").iterdir()]) == before
+    assert clock(hosts) == pytest.approx(0, abs=20)
+
+
+def test_what_its_chronyc_has_no_answer_to_it_says(hosts):
+    chaos.skew_clock(hosts.provider, "one", 120)
+    asked = hosts.run("one", "chronyc tracking")
+    assert asked.exit_status == 64 and b"only makestep" in asked.stderr
+    assert clock(hosts) == pytest.approx(120, abs=20)

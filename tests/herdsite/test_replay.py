@@ -2,16 +2,17 @@
 shown at the look at which it would have made a difference."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
 
 from fleet import intents
-from fleet.conditions import no
-from fleet.models import Credential, Event, Instance, Resource
+from fleet.conditions import no, under
+from fleet.models import MEMBERS, Credential, Event, Instance, Resource
 from fleet.postgres.config import MONITOR
 from fleet.rules import WAIT, go
 from fleet.subject import KINDS
@@ -20,6 +21,7 @@ from herdsite.management.commands.replay import ago
 from herdsite.turns import Turn
 from incidents import watch
 from incidents.models import Incident
+from observations import retention
 from observations.models import Observation
 from tests import factories
 from tests.fakeherd import FakeHerd
@@ -68,6 +70,11 @@ def replayed(*args: str) -> list[str]:
     return out.getvalue().splitlines()
 
 
+def things() -> int:
+    """How many there are on the rings."""
+    return sum(model.objects.count() for model in MEMBERS.values())
+
+
 def without_time(line: str) -> str:
     return line.split(" ", 2)[2]
 
@@ -91,7 +98,7 @@ def test_the_tables_that_made_a_story_find_nothing_to_say_about_it(story: Story)
     assert told >= {301, 313, 137, 311}
     looks = Observation.objects.count()
     assert looks > 30
-    assert replayed("--fail-on-difference") == [f"0 differences in {looks} looks at 3 things; 0 untold"]
+    assert replayed("--fail-on-difference") == [f"0 differences in {looks} looks at {things()} things; 0 untold"]
 
 
 def test_a_row_that_was_changed_is_shown_where_it_makes_a_difference(story: Story, monkeypatch) -> None:
@@ -127,17 +134,55 @@ def test_an_incident_that_was_open_before_the_window_does_not_open_in_it(story: 
     story.beats(4)
     assert Incident.objects.filter(type="instance_down").exists()
     past = timedelta(hours=2)
+    retention.keep((datetime.now(UTC) - past).date())  # which may have been yesterday
     for model, column in ((Observation, "at"), (Event, "at"), (Incident, "created_at")):
         for row in model.objects.all():
             model.objects.filter(pk=row.pk).update(**{column: getattr(row, column) - past})
+    for incident in Incident.objects.all():
+        looked_at = datetime.fromisoformat(incident.evidence["looked_at"]) - past
+        change(incident, evidence=incident.evidence | {"looked_at": looked_at.isoformat()})
     before = Observation.objects.count()
     for one in (story.instance, story.resource, story.instance.server):
         change(one, state_since=one.created_at - past)
     story.beats(3)
     assert (
         replayed("--since", "1h")[-1]
-        == f"0 differences in {Observation.objects.count() - before} looks at 3 things; 0 untold"
+        == f"0 differences in {Observation.objects.count() - before} looks at {things()} things; 0 untold"
     )
+
+
+def moved(kind: str, verb: str) -> Event:
+    return Event.objects.filter(kind=kind, verb=verb).latest("at")
+
+
+def test_a_neighbours_move_of_the_same_moment_may_have_been_known_or_not(story: Story) -> None:
+    """The instance fell while the resource's look was under way, which did not know that yet; the next one did."""
+    story.dies_and_is_restarted()
+    fell = moved("resource", "go_down")
+    later = Observation.objects.filter(subject=story.resource.pk, at__gt=fell.at).earliest("at")
+    Event.objects.filter(pk=fell.pk).update(at=later.at + timedelta(milliseconds=1))
+    assert replayed("--name", story.resource.name)[-1].startswith("0 differences")
+
+
+def test_an_incident_that_is_reported_after_the_next_look_belongs_to_the_look_that_opened_it(story: Story) -> None:
+    story.dies_and_is_restarted()
+    incident = Incident.objects.get(type="instance_down")
+    later = Observation.objects.filter(subject=story.instance.pk, at__gt=incident.created_at).earliest("at")
+    Incident.objects.filter(pk=incident.pk).update(created_at=later.at + timedelta(milliseconds=5))
+    assert replayed("--name", story.instance.name)[-1].startswith("0 differences")
+
+
+def test_how_long_it_has_been_so_counts_from_the_writing_and_not_from_the_look(story: Story, monkeypatch) -> None:
+    """A look that took ten minutes was followed by its move, and that by a verdict within the next minute."""
+    story.dies_and_is_restarted()
+    long, doubt = timedelta(minutes=10), moved("instance", "doubt")
+    retention.keep((datetime.now(UTC) - long).date())
+    for model in (Observation, Event):
+        before = model.objects.filter(subject=story.instance.pk, at__lt=doubt.at)
+        before.update(at=F("at") - long)
+    (verdict,) = (rule for rule in LIFE["instance"] if rule.row == 313)
+    patched(monkeypatch, "instance", 313, when=verdict.when & under("state_s", 60))
+    assert replayed("--name", story.instance.name)[-1].startswith("0 differences")
 
 
 def test_what_people_asked_and_an_instance_did_for_its_resource_is_known(story: Story) -> None:

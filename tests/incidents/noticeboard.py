@@ -57,6 +57,7 @@ class Board:
         settings.NOTIFIERS = {name: f"{__name__}.{name}" for name in settings.PAGING}
         settings.WEBHOOK_URL = "https://hooks.example/secret-path"
         settings.PAGE_AGAIN_S, settings.PAGES_PER_MINUTE, settings.URL = 300.0, 10, ""
+        settings.QUIET_HOURS = ""
         self.now = outbox.clock() + timedelta(hours=1)
         monkeypatch.setattr(desk, "clock", lambda: self.now)
         self.failed: list[tuple[str, str]] = []

@@ -9,8 +9,10 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from fleet.api.base import Fair
+from fleet.api.logins import Passwords
+from fleet.api.pages import Pages
 from incidents import desk, hands
-from incidents.api import Fair, Pages, Passwords
 from incidents.models import Incident, Journal
 from incidents.outcomes import give_up
 from incidents.telling import Silent
@@ -245,10 +247,10 @@ def test_every_error_is_a_problem(client, ada, incident, monkeypatch):
     problem(client.get(MINE, headers={"accept": "text/html"}), 406)
     problem(client.get(f"{MINE}%00x"), 404)
 
-    def fail(*_args):
+    def fail(*_args, **_path):
         raise error
 
-    monkeypatch.setattr("incidents.api.hands.find", fail)
+    monkeypatch.setattr("incidents.api.Incidents.one", fail)
     error = OperationalError("the server closed the connection")
     assert "server closed" not in problem(client.get(MINE), 503)["detail"]
     error = ZeroDivisionError("a bug")

@@ -11,7 +11,8 @@ from incidents.models import Incident, Journal
 from incidents.telling import Silent
 from tests import factories
 from tests.herd import offer
-from tests.incidents.scenes import raise_alarm, report, set_alarm
+from tests.incidents.scenes import Scene, pass_time, raise_alarm, report, set_alarm
+from tests.worlds import NOW
 
 pytestmark = pytest.mark.django_db
 
@@ -21,17 +22,18 @@ def test_an_alarm_opens_one_incident_with_its_evidence_however_often_it_is_repor
     incident = raise_alarm(instance, "instance_down", state="down")
     assert report(instance, "instance_down", state="down") == []
     assert incident.name == "instance-down-serene-elephant-42-1"
-    assert incident.evidence == {"facts": {"state": "down"}, "doubt": {}}
+    assert incident.evidence["facts"]["state"] == "down" and incident.evidence["doubt"] == {}
+    assert incident.evidence["looked_at"] == NOW.isoformat()
     assert (incident.opened_by, incident.severity, incident.state) == (313, "page", "triggered")
     assert [line.what for line in story.of(incident)] == ["opened"]
     assert Event.objects.get(subject=incident.pk).verb == "open"
 
 
 def test_the_next_one_of_the_same_kind_has_the_next_number_and_a_name_of_legal_length():
-    instance = factories.instance(name="x" * 63)
-    first = raise_alarm(instance, "instance_down")
+    resource = factories.resource(name="x" * 63)
+    first = raise_alarm(resource, "resource_down")
     desk.resolve(first, "ada", "well again", Silent())
-    second = raise_alarm(instance, "instance_down")
+    second = raise_alarm(resource, "resource_down")
     assert first.name[:-1] == second.name[:-1] and second.name.endswith("-2")
     second.full_clean(exclude=["state"])
 
@@ -120,3 +122,40 @@ def test_a_person_ends_it_and_its_alarm_counts_anew():
     assert telling.told == [("ended", incident.name, "")]
     with pytest.raises(desk.DeskError, match="resolved already"):
         desk.acknowledge(fresh, "ada", telling)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("disk_critical", "disk_filling"),
+        ("server_unreachable", "server_down"),
+        ("server_down", "server_unreachable"),
+    ],
+)
+def test_what_says_the_same_of_a_thing_hangs_under_what_said_it_first(first, second):
+    server, scene = factories.server(), Scene()
+    cause = raise_alarm(server, first)
+    set_alarm(server, first, True)
+    type(server).objects.update(watch={first: [True, 0], second: [True, 0]})
+    report(server, second)
+    milder = scene.beat(Incident.objects.get(type=second), 3)
+    assert (milder.cause, milder.state) == (cause, "waiting")
+    assert Incident.objects.get(pk=cause.pk).cause is None and scene.pages == []
+
+
+def test_the_graver_alarm_of_a_disk_takes_the_milder_one_under_it():
+    server = factories.server()
+    milder = raise_alarm(server, "disk_filling")
+    graver = raise_alarm(server, "disk_critical")
+    assert Incident.objects.get(pk=milder.pk).cause == graver
+    other = raise_alarm(factories.server(), "disk_filling")
+    assert other.cause is None
+
+
+def test_the_milder_one_that_is_left_goes_on_by_itself():
+    server, scene = factories.server(), Scene()
+    graver, milder = raise_alarm(server, "disk_critical"), raise_alarm(server, "disk_filling")
+    scene.beat(milder, 2)
+    assert scene.beat(graver).state == "resolved"
+    pass_time(milder, 60)
+    assert scene.beat(milder, 3).state == "needs_human"

@@ -7,6 +7,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from incidents.hands import HANDS
 from incidents.models import BrakeRelease, Incident
 from incidents.outcomes import give_up
 from tests import factories
@@ -44,6 +45,7 @@ def test_one_incident_shows_evidence_story_and_runbook(incident):
 
 
 def test_people_lay_hands_on_it(incident):
+    get_user_model().objects.create_user("grace", is_staff=True)
     for words in (("ack",), ("assign", "grace"), ("snooze", "30"), ("note", "the pool is too big"), ("retry",)):
         run("incident", incident.name, *words, actor="ada")
     fresh = Incident.objects.get(pk=incident.pk)
@@ -55,13 +57,27 @@ def test_people_lay_hands_on_it(incident):
     ("words", "says"),
     [
         (("resource-down-calm-otter-8",), "Did you mean resource-down-calm-otter-7-1"),
-        (("resource-down-calm-otter-7-1", "snooze", "long"), "no number of minutes"),
-        (("resource-down-calm-otter-7-1", "note"), "empty note"),
+        (("resource-down-calm-otter-7-1", "snooze", "long"), "minutes: Enter a number"),
+        (("resource-down-calm-otter-7-1", "note"), "text: This field is required"),
+        (("resource-down-calm-otter-7-1", "resolve"), "reason: This field is required"),
+        (("resource-down-calm-otter-7-1", "assign", "nobody"), "no operator of that name"),
     ],
 )
 def test_what_is_wrong_is_said(incident, words, says):
     with pytest.raises(CommandError, match=says):
         run("incident", *words)
+
+
+def test_every_hand_is_there_on_the_command_line_too(incident):
+    get_user_model().objects.create_user("ada", is_staff=True)
+    words = {"assign": "ada", "note": "seen", "resolve": "mended by hand"}
+    for verb in HANDS:
+        run("incident", incident.name, verb, *filter(None, [words.get(verb)]), actor="ada")
+    fresh = Incident.objects.get(pk=incident.pk)
+    assert (fresh.state, fresh.assigned_to) == ("resolved", "ada")
+    assert fresh.snoozed_until is not None
+    with pytest.raises(CommandError, match="resolved already"):
+        run("incident", incident.name, "ack")
 
 
 def test_the_brake_is_shown_and_released():

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.urls import reverse
 from noticeboard import BROKEN, REFUSES, SLOWED, Board, Incident
 from pytest import fixture
 
@@ -92,13 +93,24 @@ class TestPaging:
         assert board.beat() == 0
         assert duty.tried == []
 
-    def test_the_link_leads_to_the_thing(self, board, settings):
+    def test_the_link_leads_to_the_incident(self, board, settings):
         settings.URL = "https://herd.example"
         (duty,) = board.has("pagerduty")
+        page(Incident(name="instance-down-acme-1"))
+        board.beat()
+        link = f"{settings.URL}{reverse('incident', args=['instance-down-acme-1'])}"
+        assert duty.sent[0].details["url"] == link
+        assert link in duty.sent[0].body
+
+    def test_what_is_about_no_one_incident_leads_to_all_of_them(self, board, settings):
+        settings.URL, settings.PAGES_PER_MINUTE = "https://herd.example", 1
+        (duty,) = board.has("pagerduty")
+        page(Incident())
         page(Incident())
         board.beat()
-        assert duty.sent[0].details["url"] == "https://herd.example/things/instance/acme-orders"
-        assert "https://herd.example/things/instance/acme-orders" in duty.sent[0].body
+        assert [one.details["url"] for one in duty.sent if one.details["type"] == "page_storm"] == [
+            f"{settings.URL}{reverse('incidents')}"
+        ]
 
 
 class TestPassingOn:

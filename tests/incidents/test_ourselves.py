@@ -125,6 +125,29 @@ def test_a_queue_without_a_worker_is_reported_only_while_something_is_due_there(
     assert ourselves.stalled() == {"queues": queue, "late": 0, "silent": queue}
 
 
+def test_a_worker_that_has_something_in_hand_is_not_dead_however_long_that_takes(herd) -> None:
+    late(ourselves.WAITED_S + 1)
+    silent("feel")
+    assert ourselves.stalled()["silent"] == "feel"
+    Server.objects.update(leased_until=Now() + timedelta(seconds=20))
+    assert ourselves.stalled() == {}
+    Server.objects.update(leased_until=Now() - timedelta(seconds=1))
+    assert ourselves.stalled()["silent"] == "feel"
+
+
+def test_nor_is_one_that_sends_a_message_or_beats_an_incident(herd) -> None:
+    raise_alarm(herd.instance, "instance_down")
+    Incident.objects.update(queue="work", due_at=Now() - timedelta(seconds=ourselves.WAITED_S + 1))
+    notice = Notice(key="k", thread="t", purpose="page", channel="log", subject="s", body="b")
+    notice.save(force_insert=True)
+    Notice.objects.update(next_at=Now() - timedelta(seconds=ourselves.WAITED_S + 1))
+    silent("work", "slow")
+    assert ourselves.stalled()["silent"] == "slow, work"
+    for model in (Incident, Notice):
+        model.objects.update(leased_until=Now() + timedelta(seconds=20))
+    assert ourselves.stalled() == {}
+
+
 def test_beats_that_are_late_although_workers_live_are_reported(herd) -> None:
     late(59)
     assert ourselves.stalled() == {}

@@ -54,7 +54,7 @@ def test_a_dead_postgres_has_one_incident_with_the_doubts_evidence(herd, instanc
     incident = dead(herd, instance)
     beats(herd, instance, THERE)
     assert Incident.objects.count() == 1
-    assert incident.evidence["facts"] == {"state": "down"}
+    assert incident.evidence["facts"]["state"] == "down"
     assert set(incident.evidence["doubt"]["sql"]) == {HERE, THERE}
 
 

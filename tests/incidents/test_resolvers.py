@@ -20,6 +20,7 @@ from incidents.resolvers import (
     restart_postgres,
     restart_server,
     rewrite_config,
+    sync_clock,
 )
 from tests import factories
 from tests.incidents.scenes import Scene
@@ -193,3 +194,27 @@ def test_a_customer_over_the_row_limit_has_a_week(scene):
     first = enforce_row_limit.grace(case(scene, resource, "row_limit"))
     assert (first.kind, first.after_s) == (AGAIN, enforce_row_limit.GRACE_S)
     assert enforce_row_limit.grace(case(scene, resource, "row_limit", enforce_row_limit.GRACE_S)).kind == GIVE_UP
+
+
+@pytest.mark.parametrize(
+    ("result", "kind", "note"),
+    [
+        (Result(0, "200 OK\n", "", 0.0), FIXED, "200 OK"),
+        (Result(0, "501 Not authorised\n200 OK\n", "", 0.0), FIXED, "501 Not authorised; 200 OK"),
+        (Result(1, "501 Not authorised\n", "sudo: a password is required\n", 0.0), GIVE_UP, "a password is required"),
+        (Result(69, "", "it has neither chrony nor systemd-timesyncd\n", 0.0), GIVE_UP, "neither chrony"),
+    ],
+)
+def test_a_clock_is_stepped_by_the_hosts_own_service_or_it_says_why_not(scene, result, kind, note):
+    scene.world.on(["sh", "-c"], result)
+    outcome = sync_clock.makestep(case(scene, factories.server(), "clock_skew"))
+    assert outcome.kind == kind and note in outcome.note
+
+
+@pytest.mark.parametrize(
+    ("skew", "step_s", "kind"),
+    [(0.4, 0, FIXED), (-1.9, 30, FIXED), (120.0, 30, AGAIN), (None, 30, AGAIN), (-120.0, 121, GIVE_UP)],
+)
+def test_only_a_clock_that_is_right_proves_that_it_was_set(scene, skew, step_s, kind):
+    server = case(scene, factories.server(), "clock_skew", step_s, clock_skew_s=skew)
+    assert sync_clock.right(server).kind == kind

@@ -1,12 +1,13 @@
-"""The cheapest faults of `bin/bench faults`, by the same code: each is mended, and nobody is called."""
+"""The cheaper faults of `bin/bench faults`, by the same code: each is mended, and nobody is called."""
 
 import pytest
 
-from bench.faults import CHEAP, MENDED, Fault, Scene, suffer
+from bench.faults import CHEAP, MENDED, SKEWED, Fault, Scene, suffer
 from fleet.models import Resource
 from incidents.models import Page
 from tests.liveherd import Herd
 
+FAULTS = (*CHEAP, SKEWED)
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
 
 
@@ -18,8 +19,8 @@ def target(herd: Herd) -> Resource:
 
 @pytest.mark.parametrize(
     ("fault", "playbook"),
-    list(zip(CHEAP, ("restart_postgres", "rewrite_config", "restart_server"), strict=True)),
-    ids=[fault.kind for fault in CHEAP],
+    list(zip(FAULTS, ("restart_postgres", "rewrite_config", "restart_server", "sync_clock"), strict=True)),
+    ids=[fault.kind for fault in FAULTS],
 )
 def test_it_is_mended_by_its_playbook(herd: Herd, target: Resource, fault: Fault, playbook: str):
     told = suffer(fault, Scene(herd.provider, target, lambda: None))

@@ -16,6 +16,7 @@ FAULTS = {
     "pause-host": "freeze its host; it still accepts connections and never answers",
     "cut-network": "hold what goes to its host, or what it answers (--direction)",
     "fill-disk": "fill its host's disk",
+    "skew": "put its host's clock off (--seconds)",
     "heal": "undo all of that, and switch the host on",
 }
 
@@ -31,6 +32,7 @@ class Command(NamedCommand):
         parser.add_argument(
             "--direction", choices=chaos.DIRECTIONS, default="both", help="of cut-network, seen from the host"
         )
+        parser.add_argument("--seconds", type=float, default=120, help="of skew: how far ahead, or behind if negative")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         member = self.find(options)
@@ -45,6 +47,8 @@ class Command(NamedCommand):
                 chaos.kill_postgres(provider, server.name, instance.data if instance else None)
             elif fault == "cut-network":
                 chaos.cut_network(provider, server.name, options["direction"])
+            elif fault == "skew":
+                chaos.skew_clock(provider, server.name, options["seconds"])
             else:
                 getattr(chaos, fault.replace("-", "_"))(provider, server.name)
         except ProviderError as error:

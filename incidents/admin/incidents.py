@@ -13,21 +13,24 @@ from unfold.decorators import display
 from fleet.admin.base import STATE_LABELS, ReadOnly
 from fleet.admin.story import Section
 from incidents import desk, moving, story
+from incidents.hands import HANDS, PERMISSION, lay
 from incidents.models import BrakeRelease, Incident, Journal, PlaybookPolicy
 from incidents.notices import desk as notices
 from incidents.resolvers import RESOLVERS
 
-SNOOZE_S = 3600.0
+SNOOZE_MINUTES = 60
 
 
-def _hand(name: str, words: str, does: Callable[[Incident, str], None]) -> Any:
-    """An action that does one thing to each of the chosen, and says why where it can't."""
+def _hand(
+    name: str, words: str, verb: str, asked: Callable[[HttpRequest], dict[str, Any]] = lambda _request: {}
+) -> Any:
+    """An action that lays one of HANDS on each of the chosen, and says why where it can't."""
 
     def action(self: Any, request: HttpRequest, queryset: Any) -> None:
         done = 0
         for incident in queryset:
             try:
-                does(incident, request.user.get_username())
+                lay(HANDS[verb], incident, asked(request), request.user.get_username(), notices)
                 done += 1
             except desk.DeskError as error:
                 self.message_user(request, f"{incident.name}: {error}", messages.ERROR)
@@ -40,12 +43,12 @@ def _hand(name: str, words: str, does: Callable[[Incident, str], None]) -> Any:
     return action
 
 
-HANDS = [
-    _hand("acknowledge", "Acknowledge", lambda incident, actor: desk.acknowledge(incident, actor, notices)),
-    _hand("assign_me", "Assign to me", lambda incident, actor: desk.assign(incident, actor, actor)),
-    _hand("snooze", "Snooze for an hour", lambda incident, actor: desk.snooze(incident, SNOOZE_S, actor)),
-    _hand("retry", "Try its playbooks again", desk.retry),
-    _hand("resolve", "Resolve", lambda incident, actor: desk.resolve(incident, actor, "", notices)),
+ACTIONS = [
+    _hand("acknowledge", "Acknowledge", "ack"),
+    _hand("assign_me", "Assign to me", "assign", lambda request: {"to": request.user}),
+    _hand("snooze", "Snooze for an hour", "snooze", lambda _request: {"minutes": SNOOZE_MINUTES}),
+    _hand("retry", "Try its playbooks again", "retry"),
+    _hand("resolve", "Resolve", "resolve", lambda _request: {"reason": "said in the admin"}),
 ]
 
 
@@ -67,7 +70,7 @@ def told(incident: Incident) -> list[Section]:
 
 @admin.register(Incident)
 class IncidentAdmin(ReadOnly):
-    actions = HANDS
+    actions = ACTIONS
     change_form_outer_after_template = "admin/fleet/story.html"
     list_display = ("created_at", "name", "shown_state", "severity", "cause", "resolver", "assigned_to", "problem")
     list_display_links = ("created_at", "name")
@@ -97,7 +100,7 @@ class IncidentAdmin(ReadOnly):
         return incident.look.name, incident.look.label
 
     def has_handle_permission(self, request: Any) -> bool:
-        return request.user.has_perm("incidents.change_incident")
+        return request.user.has_perm(PERMISSION)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -7,6 +7,7 @@ any other field.
 import itertools
 from typing import Any
 
+from fleet import streams
 from fleet.models import Credential, Customer, Instance, Plan, Resource, Server, Timeline
 from fleet.states import AVAILABLE
 
@@ -43,8 +44,13 @@ def instance(**fields: Any) -> Instance:
     fields["server"] = fields.get("server") or server()
     fields["timeline"] = fields.get("timeline") or _made(Timeline(name=f"{fields['name']}-1"))
     fields["plan"] = fields.get("plan") or plan()
+    # It was told what it is to be.
+    fields.setdefault("attrs", {})
     fields.setdefault("port", 5432 + fields["server"].instances.count())
-    return _made(Instance(**fields))
+    made = _made(Instance(**fields))
+    made.attrs.setdefault("told", streams.wanted(made, {}))
+    Instance.objects.filter(pk=made.pk).update(attrs=made.attrs)
+    return Instance.objects.get(pk=made.pk)
 
 
 def resource(**fields: Any) -> Resource:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, connections
 
 from fleet import intents, policy, ring, workers
 from fleet.models import Server, Worker
@@ -33,7 +33,8 @@ def unhurried(monkeypatch) -> None:
     """A turn that nobody has asked to stop, and no long naps."""
     monkeypatch.setattr(turns, "_stopping", threading.Event())
     monkeypatch.setattr(turns, "AWAY_S", 0.01)
-    monkeypatch.setattr(turns, "LONGEST_NAP_S", 0.01)
+    monkeypatch.setattr(turns, "LONGEST_NAP_S", {})
+    monkeypatch.setattr(turns, "USUAL_NAP_S", 0.01)
 
 
 def servers(herd: FakeHerd, n: int) -> list[Server]:
@@ -164,7 +165,7 @@ def test_a_database_that_stays_away_is_waited_for(herd: FakeHerd, monkeypatch) -
             turns.stop()
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(ring, "claim", away)
+    monkeypatch.setattr(ring, "next_due", away)
     monkeypatch.setattr(turns.connections, "close_all", lambda: None)
     assert Turn(policy.FEEL, herd.ports, HERE).run(60) == 0
     assert len(tried) == 5
@@ -241,3 +242,45 @@ def test_a_beat_goes_wrong_and_is_counted(herd: FakeHerd) -> None:
     assert (turn.beats, turn.errors) == (1, 1)
     expire(one)
     assert turn.once("resource", 5) == 1
+
+
+@real
+def test_an_action_that_hangs_in_its_thread_holds_up_nobody_else(herd) -> None:
+    slow, quick = servers(herd, 2)
+    change(slow, state="creating", queue=policy.WORK)
+    change(quick, state="creating", queue=policy.WORK)
+    asked, may_end = threading.Event(), threading.Event()
+    real_provider = herd.provider
+
+    class Hanging:
+        def __getattr__(self, name):
+            return getattr(real_provider, name)
+
+        def start(self, name):
+            if name == slow.name:
+                asked.set()
+                assert may_end.wait(20)
+            real_provider.start(name)
+
+    for one in (slow, quick):
+        real_provider.stop(one.name)
+    ports = replace(herd.ports, provider=lambda _name: Hanging())
+    with ThreadPoolExecutor(2) as actors:
+        turn = Turn(policy.WORK, ports, HERE, kinds=("server",), actors=actors)
+        runner = threading.Thread(target=lambda: (turn.run(20), connections.close_all()))
+        runner.start()
+        try:
+            assert asked.wait(10)
+            deadline = threading.Event()
+            for _ in range(200):
+                if again(quick).state == AVAILABLE:
+                    break
+                deadline.wait(0.05)
+            assert again(quick).state == AVAILABLE
+            assert again(slow).state == "creating"
+        finally:
+            turns.stop()
+            may_end.set()
+            runner.join()
+        for _ in range(2):
+            actors.submit(connections.close_all).result()

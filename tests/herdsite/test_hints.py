@@ -1,0 +1,135 @@
+"""Held connections: a break or a silence is one hint, and nothing else."""
+
+import os
+import socket
+import threading
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+
+from fleet.models import Credential
+from fleet.transports.base import Database, Unreachable
+from herdsite import hints
+from herdsite.hints import Hints, Line
+from tests import factories
+
+AT = Database("127.0.0.1", 5432, "postgres", "watch", "secret")
+
+
+@dataclass
+class Wire:
+    """A connection of this test's: answers at once, stays silent, or breaks, as it is told."""
+
+    silent: bool = False
+    broken: bool = False
+    silent_s: float = 0.0
+    asked: int = 0
+    ends: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
+
+    @property
+    def socket(self) -> int:
+        return self.ends[0].fileno()
+
+    def ping(self) -> None:
+        self.asked += 1
+        if self.broken:
+            raise Unreachable("broken")
+        self.silent_s = 9.0 if self.silent else 0.0
+
+    def hear(self) -> None:
+        if self.broken:
+            raise Unreachable("broken")
+
+    def close(self) -> None:
+        for end in self.ends:
+            end.close()
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def held(wire: Wire) -> Hints:
+    one = Hints(hold=lambda _database, _timeout: wire)
+    line = Line(uuid4(), uuid4(), AT)
+    one.lines[line.instance] = line
+    return one
+
+
+def test_what_answers_is_no_hint(held: Hints, wire: Wire) -> None:
+    assert held.round(0) == []
+    assert wire.asked == 1
+
+
+def test_what_breaks_is_hinted_at_once_and_connected_again(held: Hints, wire: Wire, monkeypatch) -> None:
+    held.round(0)
+    wire.broken = True
+    os.write(wire.ends[1].fileno(), b"x")
+    (line,) = held.round(0)
+    assert line.held is None
+    monkeypatch.setattr(hints, "AGAIN_S", 0.0)
+    wire.broken, wire.ends = False, socket.socketpair()
+    assert held.round(0) == []
+    assert line.held is wire
+
+
+def test_a_silence_is_one_hint_and_the_next_silence_another(held: Hints, wire: Wire, monkeypatch) -> None:
+    monkeypatch.setattr(hints, "PING_S", 0.0)
+    wire.silent = True
+    assert len(held.round(0)) == 1
+    assert held.round(0) == []
+    wire.silent = False
+    assert held.round(0) == []
+    wire.silent = True
+    assert len(held.round(0)) == 1
+
+
+def test_what_cant_be_connected_is_no_hint(wire: Wire) -> None:
+    def refuses(_database, _timeout):
+        raise Unreachable("refused")
+
+    one = Hints(hold=refuses)
+    line = Line(uuid4(), uuid4(), AT)
+    one.lines[line.instance] = line
+    assert one.round(0) == []
+
+
+@pytest.mark.django_db
+def test_leaders_with_high_availability_are_held_and_no_others() -> None:
+    premium, standard = factories.plan("premium-0"), factories.plan("standard-0")
+    made = {}
+    for plan in (premium, standard):
+        instance = factories.instance(plan=plan, server=factories.server(address="127.0.0.9"))
+        Credential.objects.create(purpose=Credential.MONITOR, instance=instance, role="watch", secret="x")
+        made[plan.name] = factories.resource(instance=instance, plan=plan)
+    (line,) = hints.leaders().values()
+    assert line.resource == made["premium-0"].pk
+    assert line.database.address == "127.0.0.9"
+
+
+@pytest.mark.django_db
+def test_whom_to_hold_is_asked_anew(wire: Wire) -> None:
+    one = Hints(hold=lambda _database, _timeout: wire)
+    gone = Line(uuid4(), uuid4(), AT, held=wire)
+    one.lines[gone.instance] = gone
+    one.refresh()
+    assert one.lines == {} and gone.held is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_listening_nudges_what_it_hints_at(monkeypatch) -> None:
+    nudged, stop = [], threading.Event()
+    line = Line(uuid4(), uuid4(), AT)
+
+    def rounds(_self, _wait_s):
+        stop.set()
+        return [line]
+
+    monkeypatch.setattr(Hints, "round", rounds)
+    monkeypatch.setattr(hints, "leaders", lambda: {line.instance: line})
+    monkeypatch.setattr(hints.ring, "nudge", lambda kind, ids: nudged.append((kind, ids)))
+    hints.listen(stop)
+    assert nudged == [("instance", [line.instance]), ("resource", [line.resource])]

@@ -190,10 +190,22 @@ stored() {
 )
 
 # ROOT LINE TIMELINE. The WAL must begin at the oldest base backup, or else where the timeline does. Segments of a
-# timeline without its history file are a gap too.
+# timeline without its history file are a gap too, and so is what can't be read: a look reads what came or changed since
+# the look before, the oldest first, and not more than its time allows.
 LOOK = (
     _LISTING
     + """
+damaged=
+unread() { find "$place/wal" -name '[0-9A-F]*.gz' -newer "$place/read" -printf '%T@ %f\\n' | sort -n | head -n 16; }
+[ -e "$place/read" ] || touch -d @0 "$place/read"
+for name in $(cat "$place/damaged" 2>/dev/null) $(unread | cut -d ' ' -f 2); do
+    [ -e "$place/wal/$name" ] || continue
+    gzip -t "$place/wal/$name" 2>/dev/null || damaged="$damaged $name"
+    [ ! "$place/wal/$name" -nt "$place/read" ] || touch -r "$place/wal/$name" "$place/read"
+done
+[ -z "$damaged" ] && rm -f "$place/damaged" || echo "$damaged" > "$place/damaged"
+whole() { stored | awk -v damaged="$damaged " '!index(damaged, " " $1 " ")'; }
+
 kept=$(cat "$place"/backups/*/kept 2>/dev/null | sort -k 2n) || true
 from= saved=0 backups=
 while read -r label began ended first last bytes stop; do
@@ -207,7 +219,7 @@ KEPT
 history=
 [ "$timeline" -eq 1 ] || [ -e "$place/wal/$tli.history.gz" ] || history=$tli.history
 from=${from:-$(forked)} now=$(date +%s)
-stored | awk -v tli="$tli" -v from="$from" -v saved="$saved" -v history="$history" -v now="$now" '"""
+whole | awk -v tli="$tli" -v from="$from" -v saved="$saved" -v history="$history" -v now="$now" '"""
     + SEGMENTS
     + """'
 echo "archive_backups=$backups"

@@ -53,8 +53,9 @@ written=$((0x${name%"${name#????????}"}))
 """
 
 # What is between FROM ("" for the first that there is) and the last segment of the timeline TLI: the first lines of a
-# look, or, with `only`, what is missing. It reads lines "NAME.gz BYTES TIME" sorted by name. mawk knows no hexadecimal,
-# and prints whole numbers as %d up to 2^31 only.
+# look, or, with `only`, what is missing. archive_missing_since says when the segment before
+# each gap came. It reads lines "NAME.gz BYTES TIME" sorted by name. mawk knows no hexadecimal, and prints whole numbers
+# as %d up to 2^31 only.
 SEGMENTS = r"""
 function hex(text,    value, place) {
     for (value = place = 0; place++ < length(text);) value = value * 16 + index(digits, substr(text, place, 1)) - 1
@@ -62,7 +63,10 @@ function hex(text,    value, place) {
 }
 function number(name) { return hex(substr(name, 9, 8)) * 256 + hex(substr(name, 17, 8)) }
 function named(value) { return sprintf("%s%08X%08X", tli, int(value / 256), value % 256) }
-function gap(first, last) { missing = missing (missing ? "," : "") named(first) "-" named(last) }
+function gap(first, last) {
+    since = since (missing ? "," : "") before
+    missing = missing (missing ? "," : "") named(first) "-" named(last)
+}
 BEGIN { digits = "0123456789ABCDEF"; if (from) wanted = number(from) }
 { bytes += $2 }
 substr($1, 1, 8) == tli && length($1) == 27 {
@@ -71,15 +75,17 @@ substr($1, 1, 8) == tli && length($1) == 27 {
     if (wanted == "") wanted = found
     if (found > wanted) gap(wanted, found - 1)
     if (found >= wanted) wanted = found + 1
+    before = $3
 }
 END {
     if (only) { print missing; exit }
     age = now - at
-    if (count && history) missing = history (missing ? "," : "") missing
+    if (count && history) { since = "," since; missing = history (missing ? "," : "") missing }
     print "archive_last=" last
     print "archive_last_age_s=" (count ? sprintf("%.1f", age > 0 ? age : 0) : "")
     print "archive_segments=" count + 0
     printf "archive_bytes=%.0f\n", bytes + saved
     print "archive_missing=" missing
+    if (missing) print "archive_missing_since=" since
 }
 """

@@ -21,7 +21,7 @@ from incidents.watch import PAGE
 # It is over when no more than half of that share is left.
 SHARE, LEAST, WITHIN_S = 0.5, 2, 300
 # What waits for a storm to be over; that a disk fills does not.
-HELD = ("server_down", "server_unreachable", "instance_down", "resource_down", "stuck")
+HELD = ("server_down", "server_unreachable", "spare_down", "instance_down", "resource_down", "stuck")
 ILL = Q(state__in=(UNCERTAIN, DOWN))
 _SPACE = uuid.UUID("6f0f5d0e-3c0a-4b53-9f0c-2f4be2d0a2b7")
 

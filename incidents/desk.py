@@ -27,7 +27,7 @@ from incidents.watch import BY_TYPE, INSTANCE, SERVER
 log = structlog.get_logger("incident")
 
 # What explains the troubles of whatever stands on it, by the kind that is troubled by itself.
-CAUSES = {SERVER: ("server_down", "server_unreachable"), INSTANCE: ("instance_down",)}
+CAUSES = {SERVER: ("server_down", "server_unreachable", "spare_down"), INSTANCE: ("instance_down",)}
 # What says something worse of the same thing, or the same seen otherwise: of two, the graver one calls a person, or the
 # one that was there first.
 EXPLAINED = {

@@ -100,6 +100,8 @@ too_long = Condition(
     _overdue,
 )
 
+# A machine that no leader lives on costs nobody a write, and may wait for the day.
+serves = Condition("leaders live on it", ("leaders",), lambda facts: facts["leaders"] != 0)
 # A standby that is down costs nobody a write; as long as it is not known to be one, the graver case counts.
 leads = Condition("it is no standby", ("role",), lambda facts: facts["role"] != "standby")
 unplanned = Condition("no planned changeover stops it", ("planned",), lambda facts: facts["planned"] is not True)
@@ -108,8 +110,9 @@ stands_by = named("it is a standby, and no leader that was", is_("role", "standb
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
     #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
-    Alarm("server_down",         SERVER,   state(DOWN) & off,                       1,   2,   PAGE, ("restart_server",), "everything on it is down"),
-    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off,                   2,   2,   PAGE, ("restart_server",), "nobody gets in, though it may run"),
+    Alarm("server_down",         SERVER,   state(DOWN) & off & serves,              1,   2,   PAGE, ("restart_server",), "everything on it is down"),
+    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off & serves,          2,   2,   PAGE, ("restart_server",), "nobody gets in, though it may run"),
+    Alarm("spare_down",          SERVER,   state(DOWN) & under("leaders", 1),       2,   2,   WARN, ("restart_server", "do_without"), "nobody is served from it; there is one less to take over"),
     Alarm("server_retiring",     SERVER,   said("scheduled_events"),                2,   2,   WARN, (), "its provider is going to take it away"),
     Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
                                                                                     8,   4,   WARN, (), "it will be full, and PostgreSQL stops there"),

@@ -102,7 +102,11 @@ def timelines() -> QuerySet[Any]:
             good=Count("backups", filter=good, distinct=True),
             running=Count("backups", filter=Q(backups__state__in=RUNNING, backups__method=Backup.BASE), distinct=True),
             newest=Max("backups__ended_at", filter=good),
-            has_children=Exists(Timeline.objects.filter(parent=OuterRef("pk")).exclude(state=EXPIRED)),
+            has_children=Exists(
+                Timeline.objects.filter(parent=OuterRef("pk"))
+                .exclude(state=EXPIRED)
+                .exclude(Exists(Backup.objects.filter(timeline=OuterRef("pk"), method=Backup.BASE, state=KEPT)))
+            ),
         )
     )
 

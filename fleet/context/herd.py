@@ -44,6 +44,7 @@ def server(member: Any, now: Any, _intent: Intent | None) -> Known:
         "adopted": member.attrs.get("adopted") == "true",
         "members": member.members,
         "members_answer": member.answering > 0,
+        "leaders": member.leading,
         # Its verdict is a verdict on all that is on it, so it waits as long as the most patient of them.
         "doubt_window_s": max(policy.SERVER_DOUBT_S, member.patient or 0.0),
     }
@@ -133,6 +134,11 @@ def servers() -> QuerySet[Any]:
     return Server.objects.annotate(
         members=Count("instances", filter=~Q(instances__state__in=(DESTROYING, DESTROYED))),
         answering=Count("instances", filter=Q(instances__state=AVAILABLE)),
+        # A hidden standby serves nobody.
+        leading=Count(
+            "instances",
+            filter=Q(instances__standby_for=None) & ~Q(instances__state__in=(DESTROYING, DESTROYED)),
+        ),
         patient=Max("instances__plan__doubt_s", filter=~Q(instances__state=DESTROYED)),
     )
 

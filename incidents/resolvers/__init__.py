@@ -11,6 +11,7 @@ from types import ModuleType
 
 from incidents.outcomes import Case, Outcome
 from incidents.resolvers import (
+    do_without,
     enforce_row_limit,
     failover,
     fence_stray_leader,
@@ -65,6 +66,7 @@ RESOLVERS = {
             rebuild_follower,
             retry_archive,
             take_backup,
+            do_without,
         ),
     )
 }

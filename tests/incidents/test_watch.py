@@ -100,7 +100,26 @@ FIRES = [
     ("server", {"state": "available", "disk_used_pct": 50.0, "disk_full_in_s": 3600.0}, "disk_filling"),
     ("server", {"state": "available", "disk_used_pct": 96.0}, "disk_critical"),
     ("server", {"state": "available", "clock_skew_s": -3.0}, "clock_skew"),
+    ("server", {"state": "down", "machine": "running", "leaders": 0}, "spare_down"),
     ("instance", {"state": "down"}, "instance_down"),
+    ("instance", {"state": "down", "role": "leader", "planned": False}, "instance_down"),
+    ("instance", {"state": "down", "role": "standby", "outdated": False}, "standby_down"),
+    ("instance", {"role": "standby", "service_available": True, "in_recovery": False}, "two_writers"),
+    (
+        "instance",
+        {"state": "available", "role": "standby", "outdated": False, "receiver": "none"},
+        "follower_stuck",
+    ),
+    ("instance", {"role": "standby", "outdated": False, "replay_lag_s": 400.0}, "follower_lagging"),
+    ("timeline", {"state": "open", "archive_missing": "A-B"}, "archive_gap"),
+    ("timeline", {"state": "open", "prepared": True, "backup_age_s": 200_000.0}, "backup_stale"),
+    (
+        "address",
+        {"state": "detached", "changeover": "none", "instance_state": "available", "state_s": 9.0},
+        "address_detached",
+    ),
+    ("changeover", {"state": "needs_human"}, "changeover_stuck"),
+    ("resource", {"restorable": False}, "drill_failed"),
     ("instance", {"state": "creating", "job": "failed", "tries": 3}, "install_failed"),
     ("instance", {"archiver_failing": True}, "archive_failing"),
     ("instance", {"slot_retained_bytes": 2 * GIB, "inactive_slots": 1}, "slot_pins_wal"),
@@ -125,12 +144,17 @@ def test_every_row_is_tried_above() -> None:
 
 WELL = {
     "server": {"state": "available", "machine": "running", "scheduled_events": "", "disk_used_pct": 40.0,
-               "disk_full_in_s": 1e8, "clock_skew_s": 0.1, "state_s": 1e6},
+               "disk_full_in_s": 1e8, "leaders": 2, "clock_skew_s": 0.1, "state_s": 1e6},
     "instance": {"state": "available", "archiver_failing": False, "slot_retained_bytes": 0, "inactive_slots": 0,
                  "xid_age": 200_000_000, "connections": 5, "max_connections": 100, "longest_transaction_s": 1.0,
-                 "state_s": 1e6},
-    "resource": {"state": "available", "service_available": True, "instance_state": "available", "connections": 1,
-                 "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6},
+                 "state_s": 1e6, "role": "leader", "outdated": False, "planned": False, "service_available": True,
+                 "in_recovery": False, "receiver": None, "replay_lag_s": 0.0},
+    "timeline": {"state": "open", "archive_missing": "", "prepared": True, "backup_age_s": 60.0, "state_s": 1e6},
+    "backup": {"state": "kept", "state_s": 1e6},
+    "address": {"state": "attached", "changeover": "none", "instance_state": "available", "state_s": 1e6},
+    "changeover": {"state": "done", "state_s": 1e6},
+    "resource": {"restorable": True, "state": "available", "service_available": True, "instance_state": "available",
+                 "connections": 1, "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6},
 }  # fmt: skip
 
 

@@ -176,6 +176,8 @@ FACTS: dict[str, Fact] = _catalogue(
     ("backup_runs", BOOL, "", "a base backup of it is under way"),
     ("backups", INT, "", "good base backups of it"),
     ("expirable", BOOL, "", "an old base backup, with its WAL, is needed by nobody any more"),
+    ("drill_due", BOOL, "", "it is time to restore it for a trial"),
+    ("drilling", BOOL, "", "it is being restored for a trial"),
     ("superseded", BOOL, "", "another instance leads, so this timeline is written no more"),
     ("kept", BOOL, "", "its retention lasts, or another timeline needs it"),
     ("dump_due", BOOL, "", "a logical backup of it is due by its plan, and none is under way beside it"),

@@ -5,14 +5,27 @@ slow, is asked only of what is well, so that it never stands in the way of findi
 The first SQL row of a kind is its sign of life: it is asked every beat, and alone when the others fail.
 """
 
-from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, RETIRING, STOPPED, UNCERTAIN
-from fleet.subject import INSTANCE, RESOURCE, SERVER
-from observations.probes import host, machine, reach
+from fleet.jobs import LOOK
+from fleet.states import (
+    AVAILABLE,
+    CREATING,
+    DESTROYING,
+    DOWN,
+    RETIRING,
+    STARTED,
+    STOPPED,
+    UNCERTAIN,
+    UPLOADING,
+    VERIFYING,
+)
+from fleet.subject import ADDRESS, BACKUP, INSTANCE, RESOURCE, SERVER, TIMELINE
+from observations.probes import address, archive, host, machine, reach
 from observations.probes.base import PROVIDER, SHELL, SQL, Probe, first_row, lines, script, sql
 
 WELL = (AVAILABLE,)
 CALM = (AVAILABLE, RETIRING)
 IN_MOTION = (CREATING, UNCERTAIN, DOWN, DESTROYING)
+TAKEN = (STARTED, UPLOADING, VERIFYING)
 NOT_SERVING = (*IN_MOTION, STOPPED)
 
 
@@ -44,12 +57,18 @@ PROBES: tuple[Probe, ...] = (
     Probe("slots",       INSTANCE, SQL,      15,    2,
           _names("slots inactive_slots lost_slots slot_retained_bytes slot_inactive_s"),
           sql("slots"), first_row),
+    Probe("quorum",      INSTANCE, SQL,      1,     2,
+          _names("sync_setting sync_serial sync_settled sync_lsn streams"),
+          sql("quorum"), first_row),
     Probe("hits",        INSTANCE, SQL,      60,    2,
           _names("cache_hit_pct commits rollbacks deadlocks temp_bytes"),
           sql("hits"), first_row, WELL),
     Probe("xid",         INSTANCE, SQL,      60,    2,
           _names("xid_age multixact_age"),
           sql("xid"), first_row, WELL),
+    Probe("wal",         INSTANCE, SQL,      60,    2,
+          _names("wal_bytes wal_used_pct transaction_id"),
+          sql("wal"), first_row, WELL),
     Probe("sizes",       INSTANCE, SQL,      300,   2,
           _names("size_bytes databases"),
           sql("sizes"), first_row, WELL),
@@ -65,5 +84,13 @@ PROBES: tuple[Probe, ...] = (
     Probe("size",        RESOURCE, SQL,      300,   2,
           _names("db_size_bytes tables estimated_rows table_hit_pct index_hit_pct transaction_id"),
           sql("size"), first_row, WELL),
+    Probe("archive",     TIMELINE, SHELL,    0,     4,
+          archive.FILLS, archive.ask, archive.read),
+    Probe("job",         BACKUP,   SHELL,    0,     4,
+          archive.JOB_FILLS, script(archive.JOB), lines, TAKEN),
+    Probe("load",        RESOURCE, SHELL,    0,     4,
+          _names("job job_why"), script(LOOK), lines, (), True),
+    Probe("address",     ADDRESS,  PROVIDER, 0,     5,
+          address.FILLS, address.ask, address.read),
 )
 # fmt: on

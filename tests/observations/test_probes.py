@@ -227,11 +227,15 @@ def test_a_host_tells_how_it_is(pair: Pair) -> None:
     home = str(pair.leader.shell.home)
     seen = asked(pair.leader.shell, subject(SERVER, home=home))
     unknown = {name for name, value in seen.items() if value is None}
-    assert unknown <= {"inodes_used_pct"}, "a file system may have no inodes to count"
+    # A file system may have no inodes to count, and lie on no device of this machine.
+    assert unknown - {"inodes_used_pct", "disk_read_kb", "disk_written_kb"} == {"read_iops", "write_iops"}
     assert seen["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert seen["postmasters"] == f"instances/pg{pair.leader.subject.major}/data,instances/standby/data"
     assert 0 < seen["mem_available_kb"] < seen["mem_total_kb"]
     assert 0 < seen["disk_used_pct"] <= 100
+    memory = dict(part.split(":") for part in seen["postgres_memory"].split(","))
+    assert [*memory] == seen["postmasters"].split(",")
+    assert all(4_000 < int(kb) < 400_000 for kb in memory.values())
     assert abs(seen["clock_skew_s"]) < 5
 
 
@@ -271,6 +275,20 @@ def test_a_clock_ahead_of_ours_is_told_from_a_slow_answer() -> None:
     seen = read_reach(Answer({"clock": "1000105.5"}, subject(SERVER), 1000100.0, 1.0))
     assert seen["clock_skew_s"] == "5.000"
     assert read_reach(Answer({}, subject(SERVER), 0.0, 1.0))["clock_skew_s"] is None
+
+
+def test_operations_of_a_disk_are_what_came_to_pass_since_the_look_before() -> None:
+    before = {"boot_id": "b", "uptime_s": "100.00", "disk_read_kb": "1600", "disk_written_kb": "64", "load1": None}
+    said = {"boot_id": "b", "uptime_s": "110.0", "disk_read_kb": "1920", "disk_written_kb": "64"}
+
+    def rates(**others: str) -> tuple[str | None, ...]:
+        seen = read_reach(Answer(said | others, subject(SERVER, known=before), 0.0, 1.0))
+        return seen["read_iops"], seen["write_iops"]
+
+    assert rates() == ("2.000", "0.000")
+    assert rates(boot_id="another") == rates(uptime_s="100.5") == rates(uptime_s="") == (None, None)
+    assert rates(disk_read_kb="1599") == (None, "0.000")
+    assert read_reach(Answer(said, subject(SERVER), 0.0, 1.0))["read_iops"] is None
 
 
 def test_one_probe_that_fails_spoils_no_other() -> None:

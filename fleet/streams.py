@@ -48,22 +48,15 @@ def conninfo(instance: Instance, passfile: str = "") -> str:
 
 def files(instance: Instance, subject: Subject) -> dict[str, str]:
     """The files beside its data that say what it is, by name."""
-    secret = (
-        Credential.objects.filter(instance=instance, purpose=Credential.REPLICA)
-        .values_list("secret", flat=True)
-        .first()
-        or ""
-    )
+    credentials = Credential.objects.filter(instance=instance, purpose=Credential.REPLICA)
+    secret = credentials.values_list("secret", flat=True).first() or ""
     if instance.role == Instance.STANDBY:
-        settings, more = replication.standby(conninfo(instance), instance.slot), {}
-        fetching = fetched(instance, subject)
-        settings |= fetching[0]
-        more = fetching[1]
+        settings, more = fetched(instance, subject)
+        settings = replication.standby(conninfo(instance), instance.slot, settings)
     else:
         record = quorum(instance)
         settings, more = leading(instance, subject, record.get("required", ()), record.get("serial", 0))
-    settings["herdsite.generation"] = str(instance.generation)
-    return replication.files(settings, secret, more)
+    return replication.files(settings | {"herdsite.generation": str(instance.generation)}, secret, more)
 
 
 def leading(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import structlog
 from django.conf import settings
@@ -153,7 +153,7 @@ class Turn:
         for ring_ in ROUNDS.get(self.queue, ()):
             if now >= self._gone.get(ring_, 0.0) + ring_.every_s and ring_ not in self._acting.values():
                 self._gone[ring_] = now
-                self._act(lambda ring_=ring_: ring_.go(self.ports, self.vantage), ring_)
+                self._act(partial(ring_.go, self.ports, self.vantage), ring_)
 
     def _act(self, what: Callable[[], tuple[int, int]], ring_: Round | None = None) -> None:
         """Do it in a thread of its own if there are such; it returns how many beats it did, and how many went wrong."""
@@ -161,6 +161,9 @@ class Turn:
             self._count(*what())
         else:
             self._acting[self.actors.submit(_fresh, what)] = ring_
+
+    def _finish(self, kind: str, thought: beat.Thought) -> tuple[int, int]:
+        return 1, beat.finish(kind, [thought], self.ports, self.vantage)
 
     def _count(self, beats: int, errors: int) -> None:
         self.beats += beats
@@ -243,4 +246,4 @@ class Turn:
             self._count(len(quick), beat.finish(kind, quick, self.ports, self.vantage))
             for one in thoughts:
                 if one.rule.then.kind == DO:
-                    self._act(lambda kind=kind, one=one: (1, beat.finish(kind, [one], self.ports, self.vantage)))
+                    self._act(partial(self._finish, kind, one))

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
-from fleet import archiving, logical, policy, retaining
+from fleet import archiving, drills, logical, policy, retaining
+from fleet.jobs import LOOK
 from fleet.models import Backup, Instance, Intent, Server, Timeline
-from fleet.states import AVAILABLE, CLOSED, DESTROYED, EXPIRED, FAILED, KEPT, STARTED, UPLOADING, VERIFYING
+from fleet.states import AVAILABLE, CLOSED, DESTROYED, EXPIRED, FAILED, KEPT, OPEN, STARTED, UPLOADING, VERIFYING
 from fleet.subject import BACKUP, TIMELINE, Subject
 from fleet.subjects import instance_subject
 
@@ -16,7 +17,8 @@ RUNNING = (STARTED, UPLOADING, VERIFYING)
 
 def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
     writer = next((one for one in member.instances.all() if str(one.pk) == member.writer), None)
-    server = _host(writer)
+    drill = drills.under_way(member.attrs)
+    server = Server.objects.filter(pk=drill["server"]).first() if drill else _host(writer)
     prepared = member.attrs.get("prepared") == "true"
     subject = Subject(
         TIMELINE,
@@ -28,7 +30,7 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         host=server.host() if server and server.host_key else None,
         home=server.home if server else "",
         archive=member.archive,
-        script=_script(member, server) if server and member.archive and prepared else "true",
+        script=_script(member, server, drill.get("job", "")) if server and member.archive and prepared else "true",
         interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
         known=member.facts,
         probed=member.probed,
@@ -41,11 +43,20 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         "backups": member.good,
         "backup_runs": member.running > 0,
         "backup_age_s": max(0.0, (now - newest).total_seconds()),
+        "drilling": bool(drill),
+        "drill_due": member.state == OPEN and _drill_due(member, now),
         "superseded": not leads or (writer is not None and writer.state == DESTROYED),
         "expirable": bool(retaining.expirable(member, now)) if member.archive else False,
         "kept": member.state == CLOSED and retaining.needed(member, now, member.has_children),
     }
     return subject, facts, None
+
+
+def _drill_due(timeline: Timeline, now: Any) -> bool:
+    resource = timeline.resource
+    if resource is None or not timeline.archive:
+        return False
+    return drills.is_due(resource.drilled, resource.created_at, now, resource.pk.int % 1000 / 1000)
 
 
 def _host(writer: Instance | None) -> Server | None:
@@ -57,11 +68,11 @@ def _host(writer: Instance | None) -> Server | None:
     return Server.objects.filter(same, state=AVAILABLE).exclude(host_key="").order_by("name").first()
 
 
-def _script(timeline: Timeline, server: Server) -> str:
-    """What `look` says, as one script without arguments: a probe's question has none."""
+def _script(timeline: Timeline, server: Server, job: str) -> str:
+    """What `look` says, and how its drill is, as one script without arguments: a probe's question has none."""
     look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home)
     words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in look.args)
-    return f"set -- {words}\n{look.text}"
+    return f"home='{server.home}' job='{job}'\n{LOOK if job else ''}set -- {words}\n{look.text}"
 
 
 def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
@@ -93,7 +104,7 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
 def timelines() -> QuerySet[Any]:
     good = Q(backups__state=KEPT, backups__method=Backup.BASE)
     return (
-        Timeline.objects.select_related("plan", "parent")
+        Timeline.objects.select_related("plan", "parent", "resource")
         .prefetch_related(
             Prefetch("instances", Instance.objects.select_related("server")),
             Prefetch("backups", Backup.objects.filter(method=Backup.BASE).exclude(state__in=(EXPIRED, FAILED))),

@@ -93,16 +93,16 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         "may_lose": promised > 0 and member.quorum.get("says") != "cant_lose",
         "dump_due": member.state == AVAILABLE and logical.is_due(member, now),
     }
-    loads = intent is not None and intent.verb == "load" and member.state == AVAILABLE and beneath is not None
+    load = intent if intent and intent.verb == "load" and member.state == AVAILABLE and beneath else None
     subject = Subject(
         RESOURCE,
         member.pk,
         member.name,
         member.state,
         now,
-        host=beneath.server.host() if loads and beneath.server.host_key else None,
-        home=beneath.server.home if loads else "",
-        job=f"{member.name}-load-{intent.pk.hex[:8]}" if loads else "",
+        host=beneath.server.host() if load and beneath.server.host_key else None,
+        home=beneath.server.home if load else "",
+        job=f"{member.name}-load-{load.pk.hex[:8]}" if load else "",
         database=customers(member, owner),
         major=member.major,
         interval_s=member.plan.beat_s,

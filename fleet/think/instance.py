@@ -64,7 +64,7 @@ LIFE = (
     Rule(314, UNCERTAIN, no("service_available") & is_("server_state", "down"), go("go_down"), "its server is down, and that is proven"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),
     Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look, and other wires are asked"),
-    Rule(319, DOWN, proof_of_death & yes("hasty") & no("outdated") & begun, do("start"), "its postmaster died on a host that lives, and its plan waits for nobody"),
+    Rule(319, DOWN, proof_of_death & yes("hasty") & no("outdated") & no("planned") & begun, do("start"), "its postmaster died on a host that lives, and its plan waits for nobody"),
     Rule(321, DOWN, yes("rebooted") & no("postmaster") & begun, do("start"), "its host rebooted, and only we start PostgreSQL"),
     Rule(325, DOWN, no("service_available"), WAIT, "it does not answer; looking on"),
     Rule(601, DESTROYING, is_("server_state", "destroyed"), go("bury"), "it went with its server"),

@@ -3,6 +3,7 @@ works on a developer's machine; the README has them as a table."""
 
 import os
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import dj_database_url
 
 from fleet import policy
 from fleet.providers.local import spawn
-from herdsite import embedded, logs
+from herdsite import embedded, logs, storages
 from herdsite.site import UNFOLD as UNFOLD
 from incidents.notices import mail
 
@@ -47,12 +48,20 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django_q",
     "rest_framework",
+    "knox",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "fleet",
+    "fleet.api",
+    "fleet.addon",
     "observations",
+    "observations.drains",
     "incidents",
+    "incidents.hooks",
     "herdsite",
 ]
 MIDDLEWARE = [
+    "fleet.api.requests.identified",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -114,6 +123,21 @@ PROVIDERS = {
 }
 # Those that have hosts of somebody else's: they are never made and never taken away.
 ADOPTING_PROVIDERS = ("ssh",)
+# Where WAL and base backups go: the archive of new timelines, and every archive that timelines are in. Empty: nowhere.
+ARCHIVE = _env("ARCHIVE", "directory")
+ARCHIVES = {
+    "directory": "herdsite.wiring.directory_archive",
+}
+ARCHIVE_ROOT = Path(_env("ARCHIVE_ROOT", str(spawn.land(VAR / "archive") if VAR.exists() else VAR / "archive")))
+# Where logical backups lie: a directory that all hosts see, or s3://BUCKET/PREFIX; and the hosts from which dumps may be
+# fetched ("*": all that are on the public internet, over https).
+BACKUPS = _env("BACKUPS", str(ARCHIVE_ROOT / "logical-backups"))
+IMPORT_HOSTS = [host for host in _env("IMPORT_HOSTS", "*").split(",") if host]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "backups": storages.backups(BACKUPS),
+}
 HOSTS_ROOT = spawn.land(VAR / "hosts") if VAR.exists() else VAR / "hosts"
 SSH_KEY = Path(_env("SSH_KEY", str(VAR / "ssh" / "id_ed25519")))
 SSH_HOSTS = Path(_env("SSH_HOSTS", str(VAR / "hosts.json")))
@@ -161,7 +185,7 @@ Q_CLUSTER: dict[str, Any] = {
 # Secure by default wherever it is not a developer's loopback: HERDSITE_HTTPS=1 behind TLS.
 HTTPS = _env("HTTPS") == "1"
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz)$"]
+SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|herdz|metrics)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
@@ -185,12 +209,75 @@ NOTIFIERS = {
 PAGE_AGAIN_S = float(_env("PAGE_AGAIN_S", "300"))  # until somebody acknowledges
 # Of the whole herd; above that they are held, and one page says so.
 PAGES_PER_MINUTE = int(_env("PAGES_PER_MINUTE", "10"))
+QUIET_HOURS = _env("QUIET_HOURS", "20-8")  # by TIME_ZONE; warnings wait for the morning
 PAGERDUTY_KEY = _env("PAGERDUTY_KEY")
 PAGERDUTY_URL = _env("PAGERDUTY_URL", "https://events.pagerduty.com")
 PAGERDUTY_SECRETS = [secret for secret in _env("PAGERDUTY_SECRET").split(",") if secret]  # of its webhooks to us
 WEBHOOK_URL, WEBHOOK_SECRET = _env("WEBHOOK_URL"), _env("WEBHOOK_SECRET")
 globals().update(mail.email_settings(_env("EMAIL_URL")))
+# Webhooks out (incidents/hooks): how long a delivery is tried, and how long it is kept once it is over.
+HOOKS_GIVE_UP_H = float(_env("HOOKS_GIVE_UP_H", "24"))
+KEEP_DELIVERIES_DAYS = int(_env("KEEP_DELIVERIES_DAYS", "30"))
+# What cannot reach /metrics from this machine's loopback needs this token.
+METRICS_TOKEN = _env("METRICS_TOKEN")
+# Whether the slow workers write a line a minute for each production database (observations/drains), and who knows the
+# log_input_url of a resource: a dotted path to a function of its id.
+METRICS_LINES = _env("METRICS_LINES", "1") == "1"
+LOG_INPUTS = "fleet.addon.logs.known"
 # What customers hear, and whether at once (send), when somebody approves (hold), or not at all (never).
 NOTICES = {"opened": "never", "tried": "send", "fixed": "send", "planned": "send"} | dict(
-    part.split("=", 1) for part in _env("NOTICES").split(",") if part
+    part.partition("=")[::2] for part in _env("NOTICES").split(",") if part
 )
+
+# The add-on (fleet/addon): databases for the customers of a platform. Without a password nobody is let in.
+ADDON_ID, ADDON_NAME = _env("ADDON_ID", "herdsite"), _env("ADDON_NAME", "herdsite")
+ADDON_PASSWORD, ADDON_SSO_SALT = _env("ADDON_PASSWORD"), _env("ADDON_SSO_SALT")
+ADDON_CLIENT_SECRET = _env("ADDON_CLIENT_SECRET")
+ADDON_PREFIX = _env("ADDON_PREFIX", "HERDSITE")  # of the config var: HERDSITE_URL
+ADDON_API_URL = _env("ADDON_API_URL", "https://api.heroku.com").rstrip("/")
+ADDON_ID_URL = _env("ADDON_ID_URL", "https://id.heroku.com").rstrip("/")
+# The platform's regions by every name that it has for them, and the zone that serves each.
+ADDON_REGIONS = dict(
+    pair.rsplit("=", 1)
+    for pair in _env(
+        "ADDON_REGIONS", "us=a,eu=b,amazon-web-services::us-east-1=a,amazon-web-services::eu-west-1=b"
+    ).split(",")
+    if "=" in pair
+)
+ADDON_LOG_DRAIN_URL = _env("ADDON_LOG_DRAIN_URL")  # where platforms shall send their apps' logs
+ADDON_WAIT_S = float(_env("ADDON_WAIT_S", "2"))  # how long a request waits for a database that is soon ready
+ADDON_PORT = os.environ.get("PORT", "8000")  # of the test addresses in the manifest
+
+# The API (fleet/api). Views say for themselves who may; what says nothing is closed. A page of docs, and its scripts,
+# come from here alone.
+WEB_THREADS = int(_env("WEB_THREADS", "80"))  # of each web process; the Procfile takes the same
+API_MOST_WAITS = max(1, WEB_THREADS - 16)  # may wait for the end of something at once; the others' threads are free
+API_LONGEST_WAIT_S = 60.0
+API_RATE = _env("API_RATE", "600/min")  # of each token, and of each login without one
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["fleet.api.logins.Tokens"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "fleet.api.problems.handle",
+    "URL_FORMAT_OVERRIDE": None,
+    "UNICODE_JSON": True,
+}
+KNOX_TOKEN_MODEL = "api.Token"
+MIGRATION_MODULES: dict[str, Any] = {"knox": None}  # its own table of tokens would only be in the way
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "herd_", "TOKEN_TTL": timedelta(days=90)}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "herdsite",
+    "DESCRIPTION": "A herd of PostgreSQL databases: what it is, how it is, and what is asked of it.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": False,
+    "SERVE_PUBLIC": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": [],
+    "PREPROCESSING_HOOKS": ["fleet.api.schema.ours"],
+}

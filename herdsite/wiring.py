@@ -10,8 +10,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from fleet import policy
+from fleet.addon import client as addon_client
+from fleet.addon import logs as addon_logs
+from fleet.addon import round as addon_round
+from fleet.archives.directory import Directory
 from fleet.ports import Ports
 from fleet.providers.base import Provider
+from fleet.providers.local import spawn
 from fleet.providers.local.net import choose_net
 from fleet.providers.local.provider import LocalProvider
 from fleet.providers.ssh import SshProvider
@@ -19,8 +24,11 @@ from fleet.transports.base import Host, Shell
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import Connections, SshShell, scan
 from incidents import work
+from incidents.hooks import round as hooks
 from incidents.notices import desk as notices
 from incidents.notices import outbox
+from observations.drains import round as drains
+from observations.drains import tokens
 
 
 class OnlyAsks(RuntimeError):
@@ -61,6 +69,28 @@ def mend(ports: Ports, vantage: str) -> tuple[int, int]:
 def send_notices(_ports: Ports, _vantage: str) -> tuple[int, int]:
     """Messages that are due, by whatever channels are set up."""
     return outbox.send_due(), 0
+
+
+def tell_platform(_ports: Ports, _vantage: str) -> tuple[int, int]:
+    """What the add-ons' platform does not know yet."""
+    told = addon_round.go_round(addon_client.from_settings())
+    addon_logs.pass_on(tokens.put)
+    return told
+
+
+def send_hooks(_ports: Ports, _vantage: str) -> tuple[int, int]:
+    """What happened, to the endpoints that want to hear of it."""
+    return hooks.go()
+
+
+def send_lines(_ports: Ports, _vantage: str) -> tuple[int, int]:
+    """Metrics lines that are due, to stdout and to drains."""
+    return drains.go()
+
+
+def directory_archive() -> Directory:
+    """A directory that all hosts see."""
+    return Directory(str(spawn.give(settings.ARCHIVE_ROOT)))
 
 
 def local_provider() -> LocalProvider:

@@ -1,0 +1,104 @@
+"""What an add-on's platform is told next. One row a beat, first match wins; pure.
+
+A step that the platform declined is passed over until there is something else to say: asking again would get the same
+answer. Times in seconds.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+LEAVE, EXCHANGE, REFRESH, WITHDRAW, END = "leave", "exchange", "refresh", "withdraw", "end"
+GIVE_UP, PUSH, TELL, INFORM, WAIT = "give_up", "push", "tell", "inform", "wait"
+# Declined for good: the platform does not know the add-on any more.
+GONE = "gone"
+
+# A request is answered by then, or nobody waits for the answer any more.
+ANSWERED_S = 30.0
+# The platform gives up after twelve hours; we do so earlier, and say so.
+PATIENCE_S = 11 * 3600.0
+# A token is refreshed so long before it runs out.
+REFRESH_S = 120.0
+
+# How long until the next look: while it is not ready, and in quiet times.
+SOON_S, LOOK_S = 5.0, 60.0
+# How long after the n-th failure in a row.
+LONGEST_WAIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One add-on at one beat. `grant` is that there is a code that can be exchanged, `voice` that the platform can be
+    spoken to about it, `left_s` how long its token still lives (None: as long as it likes); `answered` the status that
+    its request got; `ready` that the database serves and has a URL, `going` that it is being destroyed or is no more;
+    `fresh` that the platform has the present config, `told` that it knows the database is ready, `ended` that the
+    platform wants it no more."""
+
+    age_s: float
+    answered: int | None = None
+    grant: bool = False
+    voice: bool = False
+    left_s: float | None = None
+    ready: bool = False
+    going: bool = False
+    fresh: bool = False
+    told: bool = False
+    informed: bool = False
+    ended: bool = False
+    gave_up: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    row: int
+    when: Callable[[Standing], bool]
+    step: str
+    because: str
+
+
+def _expiring(it: Standing) -> bool:
+    return it.left_s is not None and it.left_s < REFRESH_S
+
+
+def _answering(it: Standing) -> bool:
+    return it.answered is None and it.age_s < ANSWERED_S
+
+
+# fmt: off
+LIFE = (
+    # row  when                                                             step      because
+    Row(91,  lambda it: it.ended,                                           LEAVE,    "the platform wants it no more"),
+    Row(101, lambda it: it.grant,                                           EXCHANGE, "a code lives five minutes"),
+    Row(103, lambda it: it.voice and _expiring(it),                         REFRESH,  "its token is about to run out"),
+    Row(201, lambda it: it.going and it.voice,                              WITHDRAW, "it goes: tell the platform"),
+    Row(203, lambda it: it.going,                                           END,      "it goes, nobody can be told"),
+    Row(211, lambda it: not it.told and it.age_s > PATIENCE_S and not it.gave_up,
+                                                                            GIVE_UP,  "before the platform gives up"),
+    Row(301, _answering,                                                    WAIT,     "its request is being answered"),
+    Row(303, lambda it: not it.ready and not it.told,                       WAIT,     "it is being built"),
+    Row(311, lambda it: it.ready and not it.fresh and it.voice,             PUSH,     "it has another config"),
+    Row(313, lambda it: it.ready and it.fresh and not it.told and it.voice, TELL,     "its config is there"),
+    Row(401, lambda it: not it.informed and it.voice,                       INFORM,   "it knows whose it is"),
+    Row(901, lambda _it: True,                                              WAIT,     "nothing to tell"),
+)
+# fmt: on
+
+
+def think(it: Standing, declined: Collection[str] = (), saying: str = "") -> Row:
+    """The first row that is true and whose step was not declined. `saying` is the config's digest: another config is
+    another step."""
+    return next(row for row in LIFE if row.when(it) and key(row.step, saying) not in declined)
+
+
+def key(step: str, saying: str) -> str:
+    """By which a declined step is remembered. What only waits, or is ours alone, is never declined."""
+    return f"{step} {saying[:12]}" if step == PUSH else step
+
+
+def look_s(it: Standing) -> float:
+    """Until the next look, when there is nothing to tell."""
+    return LOOK_S if it.told or it.gave_up else SOON_S
+
+
+def retry_s(tries: int, asked_s: float | None) -> float:
+    """After the n-th failure in a row: twice as long each time, never less than what the platform asked for."""
+    return max(min(2.0 ** min(tries, 10), LONGEST_WAIT_S), asked_s or 0.0)

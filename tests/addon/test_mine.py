@@ -1,0 +1,383 @@
+"""The customer's page: what it shows, what it hides, what may be asked there, and that its session opens nothing
+else."""
+
+import uuid
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import Client
+from django.urls import URLResolver, get_resolver
+from django.utils import timezone
+
+from fleet.addon import config, sso
+from fleet.addon.models import Addon
+from fleet.api import tokens
+from fleet.api.models import Token
+from fleet.api.roles import CUSTOMER, ROLES
+from fleet.models import Backup, Credential, Intent, Resource, Timeline
+from herdsite.portal import mine_asking
+from herdsite.portal.mine_shown import STANDS
+from incidents import desk
+from incidents.models import Incident
+from incidents.telling import Silent
+from tests import factories
+from tests.incidents.scenes import raise_alarm
+from tests.test_web_is_harmless import PARAMETER
+
+pytestmark = pytest.mark.django_db
+
+
+def browser(settings, **held: object) -> Client:
+    """A browser with a customer's session."""
+    session = SessionStore()
+    session[sso.SESSION] = held
+    session.save()
+    client = Client()
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    return client
+
+
+@pytest.fixture
+def resource() -> Resource:
+    server = factories.server(name="violet", address="127.0.0.9")
+    made = factories.resource(
+        name="calm-otter-7",
+        instance=factories.instance(name="calm-otter-7-1", server=server, facts={"version": "170010"}),
+        facts={
+            "db_size_bytes": "7540000",
+            "connections": "12",
+            "connection_limit": "120",
+            "estimated_rows": "4200",
+            "tables": "31",
+            "table_hit_pct": "99.2",
+        },
+        window="Tue 03:00",
+    )
+    Addon.objects.create(
+        uuid=uuid.uuid4(), resource=made, generation=3, name="acme-primary", app_name="acme", region="us"
+    )
+    return made
+
+
+@pytest.fixture
+def platform(settings, resource) -> Client:
+    return browser(settings, resource=str(resource.pk), platform=True, app="acme")
+
+
+@pytest.fixture
+def token(resource) -> str:
+    return token_of(resource.customer)
+
+
+@pytest.fixture
+def customer(token) -> Client:
+    """A browser that came by a token of the customer's."""
+    client = Client()
+    assert client.post("/mine/token", {"token": token})["Location"] == "/mine"
+    return client
+
+
+def token_of(customer, *scopes: str) -> str:
+    user, _new = User.objects.get_or_create(username="acme's program")
+    user.groups.add(Group.objects.get(name=CUSTOMER))
+    return tokens.make(user, "page", list(scopes or ROLES[CUSTOMER]), 30, customer)[1]
+
+
+def at(resource: Resource) -> str:
+    return f"/mine/{resource.pk}"
+
+
+def page(client: Client, resource: Resource) -> str:
+    answer = client.get(at(resource))
+    assert answer.status_code == 200 and answer["Cache-Control"] == "no-store"
+    return answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        *("acme-primary", "Available", "It answers.", "17.10", "us", "calm-otter-7"),
+        *("7.2 MB of 4.0 GB", "12 / 120", "4200", "31", "99.2 %", "Tue 03:00 UTC"),
+    ],
+)
+def test_what_is_known_of_it_is_shown(platform, resource, shown) -> None:
+    assert shown in page(platform, resource)
+
+
+def test_what_is_beneath_it_is_not(platform, resource) -> None:
+    text = page(platform, resource)
+    for hidden in ("violet", "calm-otter-7-1", "127.0.0.9", "/things/", "/admin/", "/incidents", "/rings"):
+        assert hidden not in text
+
+
+def test_who_was_signed_on_by_a_platform_sees_no_password(platform, customer, resource) -> None:
+    secret, url = Credential.objects.get(resource=resource).secret, config.of(resource)["HERDSITE_URL"]
+    text = page(platform, resource)
+    assert secret not in text and "postgres://" not in text and f"u{resource.dbname}" in text
+    assert url in page(customer, resource)
+
+
+@pytest.mark.parametrize("state", ["creating", "uncertain", "down", "maintenance", "changing_over", "destroying"])
+def test_every_state_is_told_in_a_customers_words(platform, resource, state) -> None:
+    Resource.objects.update(state=state)
+    assert STANDS[state] in page(platform, resource)
+
+
+def test_relatives_of_the_same_customer_are_shown_and_no_others(platform, resource) -> None:
+    own = {"customer": resource.customer, "instance": None}
+    factories.resource(name="own-follower", follows=resource, **own)
+    factories.resource(name="own-fork", forked_from=resource, **own)
+    factories.resource(name="gone-fork", forked_from=resource, state="destroyed", **own)
+    factories.resource(name="foreign-fork", forked_from=resource, instance=None)
+    source = factories.resource(name="foreign-source", instance=None)
+    Resource.objects.filter(pk=resource.pk).update(forked_from=source)
+    text = page(platform, resource)
+    assert "is followed by" in text and "own-follower" in text and "was forked into" in text and "own-fork" in text
+    for hidden in ("gone-fork", "foreign-fork", "foreign-source"):
+        assert hidden not in text
+
+
+def test_backups_that_are_kept_are_shown_and_how_far_one_can_go_back(platform, resource) -> None:
+    assert "There is none yet." in page(platform, resource)
+    Timeline.objects.update(archive="directory", place="line", resource=resource)
+    line = Timeline.objects.get()
+    for n, (state, method) in enumerate([("kept", "base"), ("kept", "logical"), ("failed", "base")]):
+        Backup.objects.create(
+            name=f"b-{n}",
+            state=state,
+            method=method,
+            timeline=line,
+            bytes=5 * 2**20,
+            ended_at=f"2026-11-0{n + 1}T00:00Z",
+        )
+    text = page(platform, resource)
+    assert "2026-11-01 00:00:00" in text and "2026-11-02 00:00:00" in text and "2026-11-03" not in text
+    assert "back to" in text and "5.0 MB" in text
+
+
+def test_incidents_are_told_in_a_customers_words(platform, resource) -> None:
+    incident = raise_alarm(resource, "resource_down", state="down")
+    text = page(platform, resource)
+    assert "We are looking into a problem with acme-primary" in text and "Hello" not in text
+    Incident.objects.update(tried=["free_connections"])
+    text = page(platform, resource)
+    assert "acme-primary can&#x27;t be reached" in text and "stays written" in text
+    desk.resolve(Incident.objects.get(), "ada", "a note of ours", Silent())
+    text = page(platform, resource)
+    assert "acme-primary is well again" in text and "over since" in text
+    assert "a note of ours" not in text and incident.name not in text
+    Incident.objects.update(resolved_at="2020-01-01T00:00Z")
+    assert "There was none." in page(platform, resource)
+
+
+def test_of_what_is_beneath_only_what_keeps_the_customer_out_is_told(platform, resource) -> None:
+    raise_alarm(resource.instance.server, "disk_filling")
+    raise_alarm(resource.instance, "xid_age")
+    raise_alarm(factories.resource(), "resource_down", state="down")
+    assert "There was none." in page(platform, resource)
+    raise_alarm(resource.instance, "instance_down", state="down")
+    text = page(platform, resource)
+    assert "We are looking into a problem with acme-primary" in text and "calm-otter-7-1" not in text
+
+
+def test_a_restart_is_an_intent_of_the_customers(platform, resource) -> None:
+    answer = platform.post(at(resource), {"verb": "restart", "nonce": "n"})
+    assert (answer.status_code, answer["Location"]) == (302, at(resource))
+    platform.post(at(resource), {"verb": "restart", "nonce": "n"})
+    intent = Intent.objects.get()
+    assert (intent.verb, intent.actor, intent.subject) == ("restart", "acme (platform)", resource.pk)
+    text = page(platform, resource)
+    assert "Restart" in text and "acme (platform)" in text
+
+
+@pytest.mark.parametrize("verb", ["destroy", "stop", "start", "explode", "", "__class__"])
+def test_nothing_else_can_be_asked(platform, resource, verb) -> None:
+    answer = platform.post(at(resource), {"verb": verb, "confirm": resource.name, "reason": "because"})
+    assert answer.status_code == 422 and "be asked of this database" in answer.content.decode()
+    assert not Intent.objects.exists()
+
+
+def test_a_customer_makes_copies_and_a_platforms_session_does_not(customer, platform, resource) -> None:
+    assert 'value="follow"' not in page(platform, resource)
+    assert platform.post(at(resource), {"verb": "follow"}).status_code == 422
+    for _n in range(2):
+        assert customer.post(at(resource), {"verb": "follow", "nonce": "n"}).status_code == 302
+    follower = Resource.objects.get(follows=resource)
+    assert follower.customer == resource.customer
+    assert Intent.objects.get().actor == f"{resource.customer} (customer)"
+    answer = customer.post(at(resource), {"verb": "fork", "at": "before yesterday"})
+    assert answer.status_code == 422 and "is no time" in answer.content.decode()
+    answer = customer.post(at(resource), {"verb": "fork", "at": "2 hours ago"})
+    assert answer.status_code == 422 and "keeps no archive" in answer.content.decode()
+
+
+def test_only_a_follower_can_stop_following(platform, resource) -> None:
+    assert 'value="unfollow"' not in page(platform, resource)
+    Resource.objects.filter(pk=resource.pk).update(follows=factories.resource())
+    assert 'value="unfollow"' in page(platform, resource)
+    assert platform.post(at(resource), {"verb": "unfollow"}).status_code == 302
+    assert Intent.objects.get().verb == "unfollow"
+
+
+def test_who_shares_an_instance_restarts_nobody(platform, resource) -> None:
+    Resource.objects.update(plan="starter-0")
+    assert 'value="restart"' not in page(platform, resource)
+    assert platform.post(at(resource), {"verb": "restart"}).status_code == 422
+    assert not Intent.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["creating", "destroying"])
+def test_what_is_being_built_or_goes_offers_nothing(platform, resource, state) -> None:
+    Resource.objects.update(state=state)
+    assert 'id="ask"' not in page(platform, resource)
+
+
+def test_a_refusal_is_said_where_it_was_asked(platform, resource, monkeypatch) -> None:
+    def refuse(*_args, **_kwargs):
+        raise mine_asking.AskError("It restarts already.")
+
+    monkeypatch.setattr(mine_asking, "ask_for", refuse)
+    answer = platform.post(at(resource), {"verb": "restart"})
+    assert answer.status_code == 422 and "It restarts already." in answer.content.decode()
+
+
+def test_a_post_needs_its_token(settings, platform, resource) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.cookies = platform.cookies
+    assert strict.post(at(resource), {"verb": "restart"}).status_code == 403
+    assert not Intent.objects.exists()
+
+
+def test_a_refresh_brings_only_what_has_changed(platform, resource) -> None:
+    answer = platform.get(at(resource), {"fragment": "mine"})
+    token = answer.content.decode().split('data-token="')[1].split('"')[0]
+    assert answer["Herdsite-Now"] and b"<html" not in answer.content
+    assert platform.get(at(resource), {"fragment": "mine", "token": token}).status_code == 204
+    Resource.objects.update(state="down")
+    assert platform.get(at(resource), {"fragment": "mine", "token": token}).status_code == 200
+
+
+def test_a_platforms_session_is_for_one_database(platform, resource) -> None:
+    sibling = factories.resource(customer=resource.customer)
+    stranger = factories.resource()
+    for other in (sibling, stranger):
+        assert platform.get(at(other)).status_code == platform.post(at(other), {"verb": "restart"}).status_code == 404
+    assert sibling.name not in platform.get("/mine").content.decode()
+    assert not Intent.objects.exists()
+
+
+def test_a_customers_session_is_for_all_of_the_customers_own(customer, resource) -> None:
+    sibling, stranger = factories.resource(customer=resource.customer), factories.resource()
+    text = customer.get("/mine").content.decode()
+    assert "acme-primary" in text and sibling.name in text and stranger.name not in text
+    assert customer.get(at(sibling)).status_code == 200 and customer.get(at(stranger)).status_code == 404
+
+
+def test_a_token_of_no_customer_opens_nothing(customer, resource) -> None:
+    of_the_herd = tokens.make(User.objects.create_superuser("ops"), "herd", ["read", "secrets"], 30, None)[1]
+    for wrong in (of_the_herd, "herd_" + "0" * 64, "", "two words", "ä", "\0"):
+        client = Client()
+        answer = client.post("/mine/token", {"token": wrong})
+        assert answer.status_code == 403 and "no token of a customer" in answer.content.decode()
+        assert client.get("/mine").status_code == 403
+    assert Client().get("/mine/token").status_code == 200
+
+
+def test_a_session_ends_with_its_token(customer, resource) -> None:
+    assert customer.get(at(resource)).status_code == 200
+    Token.objects.update(expiry="2020-01-01T00:00Z")
+    assert customer.get(at(resource)).status_code == 403
+    Token.objects.update(expiry=None, revoked_at=timezone.now())
+    assert customer.get(at(resource)).status_code == 403
+    Token.objects.update(revoked_at=None)
+    User.objects.update(is_active=False)
+    assert customer.get(at(resource)).status_code == 403
+
+
+def test_a_token_for_looking_shows_no_password_and_asks_nothing(resource) -> None:
+    client = Client()
+    client.post("/mine/token", {"token": token_of(resource.customer, "read")})
+    text = page(client, resource)
+    assert "postgres://" not in text and 'id="ask"' not in text
+    assert client.post(at(resource), {"verb": "restart"}).status_code == 422
+    assert not Intent.objects.exists()
+
+
+def test_signing_in_needs_its_token_and_leaves_no_trace_of_it(token, caplog) -> None:
+    assert Client(enforce_csrf_checks=True).post("/mine/token", {"token": token}).status_code == 403
+    answer = Client().post("/mine/token", {"token": token})
+    assert answer.status_code == 302 and token not in caplog.text + answer["Location"]
+
+
+@pytest.mark.parametrize("id", ["nonsense", "1", "%00", str(uuid.uuid4())])
+def test_what_is_not_there_is_not_found(platform, id) -> None:
+    assert platform.get(f"/mine/{id}").status_code == 404
+
+
+def test_a_session_ends_with_its_add_on(platform, resource) -> None:
+    Addon.objects.update(ended_at=timezone.now())
+    assert platform.get(at(resource)).status_code == 404
+    Addon.objects.update(ended_at=None)
+    Resource.objects.update(state="destroyed")
+    assert platform.get(at(resource)).status_code == 404
+
+
+@pytest.mark.parametrize("held", ["text", 7, None, []])
+def test_a_session_of_another_make_opens_nothing(settings, resource, held) -> None:
+    client = browser(settings)
+    session = SessionStore(client.cookies[settings.SESSION_COOKIE_NAME].value)
+    session[sso.SESSION] = held
+    session.save()
+    assert client.get(at(resource)).status_code == client.get("/mine").status_code == 403
+
+
+def test_nobody_is_told_where_to_come_from(resource) -> None:
+    answer = Client().get(at(resource))
+    assert answer.status_code == 403 and "dashboard" in answer.content.decode()
+    assert "acme" not in answer.content.decode()
+
+
+# What everybody may see, and what a session of any kind has to itself.
+OPEN = (
+    "healthz",
+    "readyz",
+    "herdz",
+    "metrics",
+    "admin/login/",
+    "admin/logout/",
+    "admin/jsi18n/",
+    "mine",
+    "mine/token",
+    "mine/<str:id>",
+)
+
+
+def routes(resolver=None, prefix: str = ""):
+    for entry in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(entry.pattern).removeprefix("^").removesuffix("$")
+        if isinstance(entry, URLResolver):
+            yield from routes(entry, route)
+        else:
+            yield route
+
+
+@pytest.mark.parametrize("kind", ["platform", "customer"])
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_a_customers_session_opens_nothing_of_the_operators(request, resource, kind, method) -> None:
+    """Every address of the site, as its pattern is written and with the names of things that there are."""
+    client, before = request.getfixturevalue(kind), Intent.objects.count()
+    client.raise_request_exception = False
+    tried = 0
+    for route in routes():
+        if route in OPEN:
+            continue
+        for value in ("calm-otter-7", str(resource.pk), "1"):
+            address = "/" + PARAMETER.sub(value, route)
+            answer = getattr(client, method)(address)
+            body = b"" if answer.streaming else answer.content
+            assert answer.status_code in (301, 302, 400, 401, 403, 404, 405, 406, 415), (address, answer.status_code)
+            assert "/admin/login" in answer.get("Location", "/admin/login"), address
+            assert b"violet" not in body and b"calm-otter-7-1" not in body, address
+            tried += 1
+    assert tried > 100 and Intent.objects.count() == before

@@ -15,7 +15,21 @@ from herdsite.keys import make_keys
 NAMES = {
     "beats": "full beats per second over the bare loop",
     "provision": "time to an available database over bare initdb + start + createdb",
+    "follow": "time to an available follower of an empty database over bare pg_basebackup + start",
+    "restore": "time to a restored database over bare copy + replay; how old the last archived WAL gets under load",
     "faults": "what becomes of every kind of fault: mended, or one page",
+    "api": "the list of 100 out of 10,000 databases, and 50 provisions at once, over HTTP",
+    "failover": "a leader lost under write load: how long nobody can write, and what is lost",
+    "switchover": "a leader that hands over under write load: how long nobody can write",
+    "chaos": "faults at random, for as long as asked, to a database that may lose nothing",
+}
+# What a benchmark takes besides --quick.
+TAKES = {
+    "faults": ("only",),
+    "failover": ("runs",),
+    "switchover": ("runs",),
+    "chaos": ("minutes", "seed"),
+    "restore": ("mb",),
 }
 VAR = Path(__file__).resolve().parent.parent / "var" / "bench"
 
@@ -24,6 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("name", choices=NAMES, help="; ".join(f"{name}: {what}" for name, what in NAMES.items()))
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: to see that it works")
+    parser.add_argument("--runs", type=int, default=5, help="of failover and switchover (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=5, help="of chaos (default %(default)g)")
+    parser.add_argument("--seed", type=int, default=1, help="of chaos: the same faults in the same order")
+    parser.add_argument("--mb", type=int, default=1000, help="of restore: the database's size (default %(default)s)")
+    parser.add_argument("--only", default="", help="of faults: parts of the kinds' names, with commas between them")
     parser.add_argument("--keep", action="store_true", help="leave var/bench behind")
     options = parser.parse_args()
     spawn.ensure_owner()
@@ -37,7 +56,9 @@ def main() -> None:
         DJANGO_SETTINGS_MODULE="herdsite.settings",
     )
     try:
-        figures = importlib.import_module("bench.setup").ready(options.name, options.quick)
+        figures = importlib.import_module("bench.setup").ready(
+            options.name, options.quick, **{name: getattr(options, name) for name in TAKES.get(options.name, ())}
+        )
         print(json.dumps(figures))
     finally:
         if not options.keep:

@@ -1,200 +1,54 @@
-"""`faults`: a catalogue of what goes wrong, done to a live herd one kind at a time. Each has to end without a person,
-or with exactly one page that was sent; then the fault is healed, and the incident and its page have to end with it.
+"""`faults`: a catalogue of what goes wrong (strikes.py), done to a live herd one kind at a time. Each has to end
+without a person, or with exactly one page that was sent; then the fault is healed, and the incident and its page have
+to end with it.
 
-Left out: a broken archive (nothing is archived yet).
+Mended is what nobody was called for, when every customer of the herd is served and no incident is open. One may be:
+that of a machine which is still away and serves nobody any more. It waits, wakes nobody, and the table says so.
 """
 
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils import timezone
 
+from bench import premium
 from bench.setup import say
-from fleet import context, intents
-from fleet.models import Customer, Event, Instance, Resource, Server
-from fleet.providers.local import chaos, spawn
-from fleet.providers.local.provider import LocalProvider
-from fleet.states import AVAILABLE, NEEDS_HUMAN, RESOLVED, RESOLVING, UNCERTAIN, WAITING
+from bench.strikes import CATALOGUE, CHEAP, PREMIUM, STANDARD, Fault, Scene, reached
+from fleet import intents
+from fleet.models import Customer, Event, Resource, Server
+from fleet.providers.local import spawn
+from fleet.states import AVAILABLE, NEEDS_HUMAN, RESOLVED, UNCERTAIN, WAITING
 from herdsite import wiring
 from incidents import desk
 from incidents.models import Incident, Journal, Page
 from incidents.models.notices import Notice
-from incidents.watch import INSTANCE, RESOURCE, SERVER
+from incidents.resolvers import do_without
 from observations import retention
 
 PROCESSES = ("clock", "worker feel", "worker suspect", "worker work", "worker slow")
 WORK = "worker work"
 SERVERS, PRODUCTION, STARTERS = 4, 3, 5
 MENDED, PAGED_ONCE, UNRESOLVED = "mended", "paged_once", "unresolved"
-
-# How long a fault may take until it is mended or somebody is called (s). Policy alone takes longer for two of them: a
-# frozen PostgreSQL gets 20 s of doubt and a minute to stop; a silent host 20 s of doubt, a minute in case it is a blip,
-# and another for what was done to take effect.
-BOUND_S, FROZEN_S, SILENT_S = 120, 180, 240
-# A clock is looked at every 15 s, four times until it counts as wrong, once or twice until it counts as right.
-SKEWED_S, SKEW_S = 180, 120.0
+HA = "bench-ha"
 # How long herdsite may go on after a page by itself: only when it has tried all that it will is the page the only one.
 AT_REST_S, CALM_S = 300, 30
 HEALED_S = 150
-GROWN_S = 180
-MOST_SESSIONS = 500
-
-
-@dataclass
-class Scene:
-    """Where a fault happens: a production database of its own server, and whatever has to be undone afterwards."""
-
-    provider: LocalProvider
-    resource: Resource
-    kill_menders: Callable[[], None]
-    undo: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def host(self) -> str:
-        return self.resource.instance.server.name
-
-    @property
-    def data(self) -> str:
-        return self.resource.instance.data
-
-    def subjects(self) -> Mapping[str, Any]:
-        """What can be in trouble by it, by kind."""
-        instance = self.resource.instance
-        return {SERVER: instance.server.pk, INSTANCE: instance.pk, RESOURCE: self.resource.pk}
-
-    def heal(self) -> None:
-        self.undo.close()
-        chaos.heal(self.provider, self.host)
-
-
-def kill_postgres(scene: Scene) -> None:
-    chaos.kill_postgres(scene.provider, scene.host, scene.data)
-
-
-def stop_postgres(scene: Scene) -> None:
-    chaos.stop_postgres(scene.provider, scene.host, scene.data)
-
-
-def corrupt_config(scene: Scene) -> None:
-    chaos.corrupt_config(scene.provider, scene.host, scene.data)
-    kill_postgres(scene)
-
-
-def fill_disk(scene: Scene) -> None:
-    """Leave no room, and let its customer write on until nothing can be written any more."""
-    session = _session(scene)
-    chaos.fill_disk(scene.provider, scene.host)
-    with suppress(psycopg.Error):
-        session.execute("CREATE TABLE too_much AS SELECT n FROM generate_series(1, 100000) AS n")
-
-
-def exhaust_connections(scene: Scene) -> None:
-    """Open transactions as the customer, and leave them so, until no more are let in."""
-    for _ in range(MOST_SESSIONS):
-        try:
-            _session(scene).execute("SELECT 1")
-        except psycopg.OperationalError:
-            return
-    raise RuntimeError(f"{scene.resource.name} lets in more than {MOST_SESSIONS}")
-
-
-def _session(scene: Scene) -> psycopg.Connection[Any]:
-    """One more connection of the customer's, closed when the scene is healed."""
-    target = context.database_of(scene.resource)
-    assert target
-    session = psycopg.connect(
-        host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
-        sslmode=target.sslmode, connect_timeout=10,
-    )  # fmt: skip
-    scene.undo.callback(session.close)
-    return session
-
-
-def kill_host(scene: Scene) -> None:
-    chaos.kill_host(scene.provider, scene.host)
-
-
-def pause_host(scene: Scene) -> None:
-    chaos.pause_host(scene.provider, scene.host)
-
-
-def cut_in(scene: Scene) -> None:
-    chaos.cut_network(scene.provider, scene.host, "in")
-
-
-def cut_out(scene: Scene) -> None:
-    chaos.cut_network(scene.provider, scene.host, "out")
-
-
-def cut_both(scene: Scene) -> None:
-    chaos.cut_network(scene.provider, scene.host, "both")
-
-
-def skew_clock(scene: Scene) -> None:
-    chaos.skew_clock(scene.provider, scene.host, SKEW_S)
-
-
-def kill_worker(scene: Scene) -> None:
-    """Kill PostgreSQL, then those who mend it, once at each step of their playbook at which they are caught."""
-    began, caught = timezone.now(), set[tuple[str, int]]()
-    kill_postgres(scene)
-    incident = Incident.objects.filter(subject=scene.resource.instance_id, created_at__gte=began)
-    _reached(incident.exists, BOUND_S / 2)
-    end = time.monotonic() + BOUND_S / 2
-    while incident.exclude(state=RESOLVED).exists() and time.monotonic() < end:
-        at = incident.filter(state=RESOLVING).exclude(resolver="").values_list("resolver", "step").first()
-        if at and at not in caught:
-            caught.add(at)
-            scene.kill_menders()
-        time.sleep(0.02)
-    if not caught:
-        raise RuntimeError("no playbook was caught at work")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """`strike` does it; within `bound_s` it has to be mended, or a person called."""
-
-    kind: str
-    strike: Callable[[Scene], None]
-    bound_s: float = BOUND_S
-
-
-CHEAP = (
-    Fault("PostgreSQL killed", kill_postgres),
-    Fault("its configuration corrupted", corrupt_config),
-    Fault("host killed", kill_host),
-)
-SKEWED = Fault("clock skewed", skew_clock, SKEWED_S)
-CATALOGUE = (
-    *CHEAP,
-    SKEWED,
-    Fault("worker killed in mid-playbook", kill_worker),
-    Fault("connections exhausted", exhaust_connections),
-    Fault("disk full", fill_disk),
-    Fault("host paused", pause_host),
-    Fault("PostgreSQL frozen", stop_postgres, FROZEN_S),
-    Fault("network cut both ways", cut_both, SILENT_S),
-    Fault("network cut, inward", cut_in, SILENT_S),
-    Fault("network cut, outward", cut_out, SILENT_S),
-    # Here goes "archive broken" as soon as there are archives.
-)
+GROWN_S, WHOLE_S = 240, 420
 
 
 @dataclass(frozen=True)
 class Told:
     """What became of one fault. Times in seconds since it struck, None for never; `playbook` is what mended it, or
-    those that gave up; `left` says what was not well in the end."""
+    those that gave up; `without` names the machine that was still away when it counted as mended; `left` says what was
+    not well in the end."""
 
     kind: str
     outcome: str
@@ -202,25 +56,25 @@ class Told:
     resolved_s: float | None
     playbook: str
     pages: int
+    without: str = ""
     left: str = ""
 
 
 def suffer(fault: Fault, scene: Scene) -> Told:
     """Let one fault happen to a herd that is well, wait for what herdsite makes of it, and heal what is left."""
-    began, resolved = timezone.now(), None
+    began, resolved, without = timezone.now(), None, ""
     try:
         fault.strike(scene)
-        _reached(lambda: _over(scene, began) or _pages(began), fault.bound_s)
+        reached(lambda: _over(scene, began, _done_without()) or _pages(began), fault.bound_s)
         if not _pages(began):
-            resolved = _passed(began) if _over(scene, began) else None
+            resolved = _passed(began) if _over(scene, began, away := _done_without()) else None
+            without = ", ".join(sorted({one.subject_name for one in away})) if resolved else ""
         elif not _stays_alone(scene, began):
             say(f"{fault.kind}: {AT_REST_S} s after the page it is still at it: {_left(scene)}")
         left = "" if resolved else _left(scene)
     finally:
         scene.heal()
-    healed = _reached(
-        lambda: _over(scene, began) and not any(page.ended_at is None for page in _pages(began)), HEALED_S
-    )
+    healed = reached(lambda: _over(scene, began) and not any(page.ended_at is None for page in _pages(began)), HEALED_S)
     pages, outcome = _pages(began), UNRESOLVED
     if resolved and not pages:
         outcome = MENDED
@@ -228,14 +82,16 @@ def suffer(fault: Fault, scene: Scene) -> Told:
         outcome, resolved, left = PAGED_ONCE, _passed(began), ""
     elif not healed:
         _retry(scene)
-    return Told(fault.kind, outcome, _seen(scene, began), resolved, _playbooks(began), len(pages), left or _left(scene))
+    return Told(
+        fault.kind, outcome, _seen(scene, began), resolved, _playbooks(began), len(pages), without, left or _left(scene)
+    )
 
 
 def _retry(scene: Scene) -> None:
     """What a person does once the cause is gone, so that the next fault finds a herd that is well."""
     for incident in Incident.objects.filter(state=NEEDS_HUMAN):
         desk.retry(incident, "bench")
-    _reached(lambda: not _left(scene), HEALED_S)
+    reached(lambda: not _left(scene), HEALED_S)
 
 
 def _since(began: datetime) -> Any:
@@ -259,9 +115,17 @@ def _seen(scene: Scene, began: datetime) -> float | None:
     return round((min(known) - began).total_seconds(), 1) if known else None
 
 
-def _over(scene: Scene, began: datetime) -> bool:
-    """It was seen, and everything is well again."""
-    return _seen(scene, began) is not None and not _left(scene)
+def _over(scene: Scene, began: datetime, away: Sequence[Incident] = ()) -> bool:
+    """It was seen, and everything is well again, but for what these incidents are about."""
+    return _seen(scene, began) is not None and not _left(scene, away)
+
+
+def _done_without() -> list[Incident]:
+    """The incidents of machines that are away, on which nobody is served, and what hangs under them. They wake nobody
+    within the day."""
+    waits = Q(resolver="do_without", step=do_without.STEPS.index(do_without.back))
+    away = list(Incident.objects.exclude(state__in=(RESOLVED, NEEDS_HUMAN)).filter(waits))
+    return away + list(Incident.objects.exclude(state__in=(RESOLVED, NEEDS_HUMAN)).filter(cause__in=away))
 
 
 def _stays_alone(scene: Scene, began: datetime) -> bool:
@@ -283,16 +147,18 @@ def _at_rest(scene: Scene) -> bool:
     return waits and not any(thing.state == UNCERTAIN for thing in _things(scene))
 
 
-def _things(scene: Scene) -> tuple[Server, Instance, Resource]:
-    """As they are now, from the machine up."""
+def _things(scene: Scene) -> list[Any]:
+    """As they are now: the machine that was struck, the one that serves its customer, and what all customers have."""
     resource = Resource.objects.select_related("instance__server").get(pk=scene.resource.pk)
-    return resource.instance.server, resource.instance, resource
+    servers = {resource.instance.server, Server.objects.get(pk=scene.resource.instance.server_id)}
+    return [*servers, resource.instance, *Resource.objects.all()]
 
 
-def _left(scene: Scene) -> str:
-    """What is not well, in words."""
-    ill = [f"{thing.name} is {thing.state}" for thing in _things(scene) if thing.state != AVAILABLE]
-    open_ = Incident.objects.exclude(state=RESOLVED).order_by("created_at")
+def _left(scene: Scene, away: Sequence[Incident] = ()) -> str:
+    """What is not well, in words, but for what these incidents are about."""
+    known = {incident.subject for incident in away}
+    ill = [f"{one.name} is {one.state}" for one in _things(scene) if one.state != AVAILABLE and one.pk not in known]
+    open_ = Incident.objects.exclude(state=RESOLVED).exclude(pk__in=[one.pk for one in away]).order_by("created_at")
     return "; ".join(
         ill + [f"{one.name} is {one.state}" + (f": {one.problem}" if one.problem else "") for one in open_]
     )
@@ -309,22 +175,21 @@ def _passed(began: datetime) -> float:
     return round((timezone.now() - began).total_seconds(), 1)
 
 
-def _reached(true: Callable[[], object], seconds: float) -> bool:
-    """Wait for something; whether it came."""
-    end = time.monotonic() + seconds
-    while not (came := bool(true())) and time.monotonic() < end:
-        time.sleep(0.2)
-    return came
-
-
-def measure(quick: bool) -> dict[str, Any]:
+def measure(quick: bool, only: str = "") -> dict[str, Any]:
+    """`only` are parts of the kinds' names, with commas between them; "" is all of them."""
     retention.keep()
+    faults = chosen(CHEAP if quick else CATALOGUE, only)
     table = []
     with Herdsite() as herdsite:
-        targets = _grow()
+        standard = _grow() if any(fault.plan == STANDARD for fault in faults) else []
+        ha = _grow_premium(len(standard)) if any(fault.plan == PREMIUM for fault in faults) else None
         say(f"{'fault':<30} {'seen':>7} {'resolved':>9} {'pages':>5}  {'outcome':<11} by")
-        for n, fault in enumerate(CHEAP if quick else CATALOGUE):
-            target = targets[n % len(targets)]
+        for n, fault in enumerate(faults):
+            if fault.plan == PREMIUM and ha:
+                ha.mend(WHOLE_S)
+                target = ha.resource
+            else:
+                target = standard[n % len(standard)]
             told = suffer(fault, Scene(wiring.local_provider(), target, herdsite.kill_menders))
             table.append(told)
             say(_line(told))
@@ -332,28 +197,47 @@ def measure(quick: bool) -> dict[str, Any]:
     return {"kinds": len(table), **count, "table": [vars(told) for told in table]}
 
 
+def chosen(faults: Sequence[Fault], only: str) -> list[Fault]:
+    """Those whose kind contains one of the words. ValueError for a word that is in none."""
+    words = [word.strip().lower() for word in only.split(",")]
+    if idle := [word for word in words if not any(word in fault.kind.lower() for fault in faults)]:
+        raise ValueError(f"no fault is called {', '.join(idle)}: {'; '.join(fault.kind for fault in faults)}")
+    return [fault for fault in faults if any(word in fault.kind.lower() for word in words)]
+
+
 def _line(told: Told) -> str:
     seen, resolved = (f"{s:.1f} s" if s is not None else "never" for s in (told.seen_s, told.resolved_s))
     words = told.playbook or "its own table"
     left = f" ({told.left})" if told.left else ""
+    words += f"; {told.without} is done without" if told.without else ""
     return f"{told.kind:<30} {seen:>7} {resolved:>9} {told.pages:>5}  {told.outcome:<11} {words}{left}"
 
 
 def _grow() -> list[Resource]:
-    """The production databases of a small herd, when all of it is available."""
+    """The production databases of a small herd, when all of it is available, without standbys."""
     customer = Customer.objects.create(name="bench")
     for n in range(SERVERS):
         intents.create_server(f"bench-{n}", actor="bench", zone="abc"[n % 3], key=f"faults/{n}")
     _well(Server, SERVERS)
-    for plan, count in (("standard-0", PRODUCTION), ("starter-0", STARTERS)):
+    for plan, count in ((STANDARD, PRODUCTION), ("starter-0", STARTERS)):
         for n in range(count):
             intents.create_resource(customer, plan, actor="bench", key=f"faults/{plan}/{n}")
     _well(Resource, PRODUCTION + STARTERS)
-    return list(Resource.objects.filter(plan="standard-0").select_related("instance__server").order_by("name"))
+    found = Resource.objects.filter(plan=STANDARD).select_related("instance__server", "instance__timeline")
+    return list(found.order_by("name"))
+
+
+def _grow_premium(others: int) -> premium.Premium:
+    """One that may lose nothing, on machines of its own: they are the empty ones when it is placed, and only then
+    there."""
+    for n, zone in enumerate(premium.ZONES):
+        intents.create_server(f"{HA}-{n}", actor="bench", zone=zone, key=f"{HA}/{n}")
+    _well(Server, premium.HOSTS + (SERVERS if others else 0))
+    return premium.grow(WHOLE_S, PREMIUM, HA)
 
 
 def _well(model: Any, count: int) -> None:
-    if not _reached(lambda: model.objects.filter(state=AVAILABLE).count() == count, GROWN_S):
+    if not reached(lambda: model.objects.filter(state=AVAILABLE).count() == count, GROWN_S):
         raise RuntimeError("the herd did not come up; `bin/bench faults --keep` leaves var/bench to look at")
 
 

@@ -40,11 +40,41 @@ class Bare:
             "-U", "postgres", "-d", database, stdin=text.encode(),
         )  # fmt: skip
 
+    def ask(self, text: str) -> str:
+        """What a query says; "" while nobody answers."""
+        try:
+            return self._run(
+                "psql", "-X", "-q", "-At", "-h", str(self.folder), "-p", str(self.port), "-U", "postgres", "-c", text
+            ).strip()
+        except RuntimeError:
+            return ""
+
+    def copy_of(self, source: "Bare") -> None:
+        """A standby of it, by pg_basebackup."""
+        self._run(
+            "pg_basebackup", "-h", str(source.folder), "-p", str(source.port), "-U", "postgres",
+            "-D", str(self.data), "-X", "stream", "--checkpoint=fast", "-R",
+        )  # fmt: skip
+
+    def restored(self, backup: Path, wal: Path) -> None:
+        """A copy of a base backup that is going to replay what lies in `wal`, compressed."""
+        spawn.call(["cp", "-a", str(backup), str(self.data)], drop=True, cwd=self.folder, timeout=600)
+        files = {
+            "postgresql.conf": "restore_command = 'test -e %s && gzip -dc %s > %%p'\n" % ((f"{wal}/%f.gz",) * 2)
+            + "recovery_target_action = 'promote'\narchive_mode = off\nmax_connections = 400\n",
+            "postgresql.auto.conf": "",
+            "pg_hba.conf": "local all all trust\n",
+            "recovery.signal": "",
+        }
+        for name, text in files.items():
+            spawn.call(["sh", "-c", 'cat > "$1"', "sh", str(self.data / name)], drop=True, stdin=text.encode())
+
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self.data), "-m", "immediate", "-s", "stop")
 
-    def _run(self, program: str, *words: str, stdin: bytes = b"") -> None:
-        spawn.call([str(self.bin / program), *words], drop=True, stdin=stdin, cwd=self.folder, timeout=600)
+    def _run(self, program: str, *words: str, stdin: bytes = b"") -> str:
+        done = spawn.call([str(self.bin / program), *words], drop=True, stdin=stdin, cwd=self.folder, timeout=600)
+        return done.stdout.decode()
 
 
 def bare_provision(folder: Path, port: int) -> float:

@@ -31,9 +31,9 @@ def measure(quick: bool) -> dict[str, Any]:
     spawn.give(root, 0o755)
     customer = Customer.objects.create(name="bench")
     bare, production, starter = [], [], []
-    with _herdsite():
+    with herdsite():
         servers = [intents.create_server(f"bench-{zone}", actor="bench", zone=zone, capacity=50) for zone in "abc"]
-        _until(lambda: Server.objects.filter(pk__in=[s.pk for s in servers], state="available").count() == len(servers))
+        until(lambda: Server.objects.filter(pk__in=[s.pk for s in servers], state="available").count() == len(servers))
         _provision(customer, "starter-0")  # the shared instance that the others find
         for n in range(runs):
             bare.append(bare_provision(root / f"bare-{n}", PORT + n))
@@ -52,11 +52,11 @@ def _provision(customer: Customer, plan: str) -> float:
     """Seconds from the asking to available, by our clock on both ends."""
     began = time.monotonic()
     resource = intents.create_resource(customer, plan, actor="bench")
-    _until(lambda: Resource.objects.filter(pk=resource.pk, state="available").exists(), 0.01)
+    until(lambda: Resource.objects.filter(pk=resource.pk, state="available").exists(), 0.01)
     return time.monotonic() - began
 
 
-def _until(true: Any, every_s: float = 0.1) -> None:
+def until(true: Any, every_s: float = 0.1) -> None:
     end = time.monotonic() + PATIENCE_S
     while not true():
         if time.monotonic() > end:
@@ -65,12 +65,12 @@ def _until(true: Any, every_s: float = 0.1) -> None:
 
 
 @contextmanager
-def _herdsite() -> Iterator[None]:
+def herdsite(processes: tuple[str, ...] = PROCESSES) -> Iterator[None]:
     """Clock and workers as the Procfile starts them; all that they made ends with them."""
     log = (settings.VAR / "herdsite.log").open("ab")
     running = [
         spawn.start([sys.executable, "manage.py", *words.split()], cwd=settings.BASE_DIR, env=dict(os.environ), log=log)
-        for words in PROCESSES
+        for words in processes
     ]
     try:
         yield

@@ -7,10 +7,10 @@ import django
 from django.core.management import call_command
 
 
-def ready(name: str, quick: bool) -> dict[str, Any]:
+def ready(name: str, quick: bool, **more: Any) -> dict[str, Any]:
     django.setup()
     call_command("migrate", verbosity=0)
-    return importlib.import_module(f"bench.{name}").measure(quick)
+    return importlib.import_module(f"bench.{name}").measure(quick, **more)
 
 
 def say(text: str) -> None:

@@ -1,5 +1,5 @@
-"""How copies of a database are asked for: followers, forks to now or to a moment in the past, and bringing back what was
-destroyed. All that can be refused is refused here, before anything begins."""
+"""How copies of a database are asked for: followers, forks to now or to a moment in the past, and bringing back what
+was destroyed. All that can be refused is refused here, before anything begins."""
 
 import re
 import secrets
@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from fleet import archiving, lifecycle, retaining, ring
+from fleet import archiving, lifecycle, placement, retaining, ring
+from fleet.archives import holes
 from fleet.intents import AskError, asked_before, insert, write
 from fleet.lifecycle import Because
-from fleet.models import Credential, Instance, Intent, Plan, Resource, Timeline
+from fleet.models import Backup, Changeover, Credential, Instance, Intent, Plan, Resource, Timeline
 from fleet.states import AVAILABLE, CHANGING_OVER, DESTROYED, DESTROYING, UNCERTAIN
 
 FOLLOWABLE = (AVAILABLE, UNCERTAIN, CHANGING_OVER)
@@ -20,7 +21,7 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """A moment in the past: `2026-11-20 14:03` (UTC unless it says otherwise), or `2 hours ago`. AskError for others."""
+    """A moment in the past: `2026-11-20 14:03` (UTC unless it says so), or `2 hours ago`. AskError for others."""
     if ago := _AGO.fullmatch(text.strip()):
         return now - timedelta(seconds=float(ago[1]) * _UNIT_S[ago[2][0]])
     try:
@@ -70,7 +71,7 @@ def fork(
     reason: str = "",
     key: str | None = None,
 ) -> Resource:
-    """Ask for a fork: what the source held at a moment (None: now), as a database of its own. The source is not touched."""
+    """Ask for a fork: what the source held at a moment (None: now), as a database of its own; it is not touched."""
     if made := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=made.subject)
     resource = _like(source, name, plan, zone)
@@ -126,13 +127,14 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
             f"{at:%Y-%m-%d %H:%M:%S} UTC is outside of what can be gone back to: from {oldest:%Y-%m-%d %H:%M:%S} "
             f"to {newest or now:%Y-%m-%d %H:%M:%S} UTC."
         )
-    line = next(
-        (one for one in last if at is None or one.parent is None or (one.forked_at or one.created_at) <= at), last[-1]
-    )
-    found = retaining.reachable(line, at or now, archiving.ancestry(line)[1:])
+    # Each led from when it began until the next one did.
+    line = next((one for one in last if at is None or one.created_at <= at), last[-1])
+    found = retaining.reachable(line, at or now, last[last.index(line) + 1 :])
     if found is None:
         raise AskError(f"No base backup of {source.name} was complete by {at or now:%Y-%m-%d %H:%M:%S} UTC.")
-    _timeline, backup = found
+    began, backup = found
+    for one in last[last.index(line) : last.index(began) + 1]:
+        _whole(one, backup.first_wal if one == began else "", at, backup)
     writer = Instance.objects.select_related("plan").filter(pk=line.writer).first()
     return {
         "copied": "true",
@@ -140,6 +142,20 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
         "from_backup": str(backup.pk),
         "connections": str(max(400, (writer.plan.connections if writer else 0) + 50)),
     } | ({"moment": at.isoformat()} if at else {})
+
+
+def _whole(line: Timeline, first_wal: str, at: datetime | None, backup: Backup) -> None:
+    """AskError when WAL is missing on the way from the base backup to that moment."""
+    hole = holes.crossed(holes.known(line.facts.get("archive_holes")), first_wal, at)
+    if hole is None:
+        return
+    since = f"since {hole.since:%Y-%m-%d %H:%M:%S} UTC" if hole.since else "from its beginning"
+    healed = next((one for one in retaining.good(line) if hole.last and one.first_wal[8:] > hole.last[8:]), None)
+    until = f" until {healed.ended_at:%Y-%m-%d %H:%M:%S} UTC" if healed and healed.ended_at else ""
+    raise AskError(
+        f"The archive of {line.name} misses {hole.name}: what was written {since}{until} is lost, and {backup.name} "
+        "leads no further. Choose another moment."
+    )
 
 
 def window(resource: Resource) -> tuple[datetime | None, datetime | None]:
@@ -156,10 +172,11 @@ def window(resource: Resource) -> tuple[datetime | None, datetime | None]:
 
 
 def _timelines(resource: Resource) -> list[Timeline]:
-    """Those that its data went through and whose archive lives, the last first."""
+    """Those that it was written on and whose archive lives, the last first. What it was forked from is another's past;
+    a follower's is that of its leader."""
     instance = resource.instance
     last = instance.timeline if instance else Timeline.objects.filter(resource=resource).order_by("-created_at").first()
-    return archiving.ancestry(last) if last else []
+    return [one for one in archiving.ancestry(last) if one.resource_id == last.resource_id] if last else []
 
 
 def _own_instance(resource: Resource, verb: str) -> None:
@@ -216,5 +233,15 @@ def restore(
         raise AskError(f"What was written since is left behind. To restore {resource.name}, type its name to confirm.")
     if resource.state not in FOLLOWABLE:
         raise AskError(f"{resource.name} is {resource.look.label.lower()}: undelete it, or wait until it is available.")
+    if resource.follows_id:
+        raise AskError(f"{resource.name} follows {resource.follows}: restore that, or unfollow first.")
     params = {"origin": origin(resource, at)}
     return write(resource, "restore", actor, reason or f"back to {at:%Y-%m-%d %H:%M:%S}", params, key)
+
+
+def instance_for(changeover: Changeover) -> Instance | None:
+    """The instance that a restore in place is built on; None for another changeover. Raises NoRoom."""
+    if changeover.reason != Changeover.RESTORE:
+        return None
+    asked = Intent.objects.get(pk=changeover.marks["intent"])
+    return placement.place_restored(changeover.resource, asked.params["origin"])

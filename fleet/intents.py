@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from fleet import logical, names, ring
+from fleet import names, ring
 from fleet.lifecycle import Because, story
 from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
 from fleet.states import DESTROYED, DESTROYING
@@ -36,15 +36,14 @@ VERBS: dict[str, dict[str, str]] = {
         "unfollow": "make a follower a database of its own",
         "backup": "take a base backup now",
         "dump": "take a logical backup now",
-        "load": "put a logical backup in the place of what it holds",
         "destroy": "remove the database with all of its data",
     },
-    "timeline": {"backup": "take a base backup now"},
+    "timeline": {"backup": "take a base backup now", "drill": "restore it to a scratch place, for a trial"},
     "backup": {},
     "address": {"detach": "lead it nowhere; it finds back by itself"},
     "changeover": {"cancel": "leave it, if the old leader can go on", "retry": "try again where it stopped"},
 }
-DESTRUCTIVE = ("destroy", "load")
+DESTRUCTIVE = ("destroy",)
 KEY_LENGTH = 120
 ACTOR_LENGTH = 120
 
@@ -70,8 +69,6 @@ def ask(
             raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
     _may(member, verb, reason, confirm)
-    if isinstance(member, Resource) and verb == "load" and (why := logical.refusal(member, params or {})):
-        raise AskError(why)
     return write(member, verb, actor, reason, params or {}, key)
 
 

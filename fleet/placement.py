@@ -1,7 +1,7 @@
 """Where a new database goes: the choice is pure, the placing one transaction under one lock."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -88,12 +88,30 @@ def _new(resource: Resource) -> Instance:
     if resource.follows_id:
         leader = Instance.objects.select_related("timeline").get(resources=resource.follows_id)
         return _copy(resource, leader, server, _port())
+    return _leader(resource, server, _port(), resource.attrs if "from_timeline" in resource.attrs else {})
+
+
+def place_restored(resource: Resource, origin: Mapping[str, str]) -> Instance:
+    """An instance that is built beside the resource's leader from what its archive holds, to take its place then; never
+    on its server, and where a stable address can lead to it. `origin` is that of copies.origin. Raises NoRoom."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        leader = Instance.objects.select_related("server").get(pk=resource.instance_id)
+        same_port = Instance.objects.filter(port=leader.port).exclude(state=DESTROYED)
+        taken = {leader.server_id, *same_port.values_list("server", flat=True)}
+        server = _server(resource, taken, frozenset(), leader.server.zone)
+        return _leader(resource, server, leader.port, origin)
+
+
+def _leader(resource: Resource, server: Server, port: int, origin: Mapping[str, str]) -> Instance:
+    """One that leads a timeline of its own, which begins empty or where `origin` says."""
     name = _name(resource)
-    source = Timeline.objects.filter(pk=resource.attrs.get("from_timeline")).first() if resource.attrs else None
+    source = Timeline.objects.get(pk=origin["from_timeline"]) if origin else None
     instance = Instance(
-        name=name, server=server, plan=resource.plan, major=resource.major, port=_port(), role=Instance.LEADER
+        name=name, server=server, plan=resource.plan, major=resource.major, port=port, role=Instance.LEADER
     )
-    instance.generation = resource.generation
+    instance.generation, instance.attrs = resource.generation, dict(origin)
     instance.timeline = archiving.begin(
         f"{name}-line",
         str(instance.pk),
@@ -103,6 +121,7 @@ def _new(resource: Resource) -> Instance:
         major=resource.major,
         resource=None if resource.plan.shared else resource,
         timeline_id=source.timeline_id + 1 if source else 1,
+        system_identifier=source.system_identifier if source else "",
     )
     instance.save(force_insert=True)
     if source:

@@ -65,6 +65,11 @@ OF_THE_ARCHIVE = ("timeline", "backup")
 ARCHIVE_S = {STARTED: 0.5, UPLOADING: 1.0, VERIFYING: 1.0, OPEN: 15.0, CLOSED: 60.0, KEPT: 60.0}
 # A base backup is taken this often, and as soon as there is none (s).
 BACKUP_EVERY_S = 86_400.0
+# Every database is restored for a trial so often (s), by night where there is the choice (hours in UTC); one that
+# failed is tried again after a while (s).
+DRILL_EVERY_S = 7 * 86_400.0
+DRILL_HOURS = range(1, 5)
+DRILL_AGAIN_S = 6 * 3600.0
 # How long a standby that commits wait for may be missing before they wait for it no longer (s).
 SYNC_PATIENCE_S = 3.0
 # A planned changeover pauses clients for at most so long, then it is rolled back (s).

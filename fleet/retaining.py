@@ -4,8 +4,8 @@ forked from it and have no base backup of their own that reaches so far back."""
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from fleet.models import Backup, Timeline
-from fleet.states import EXPIRED, KEPT
+from fleet.models import Backup, Instance, Timeline
+from fleet.states import CREATING, EXPIRED, KEPT
 
 
 def window(timeline: Timeline) -> timedelta:
@@ -20,15 +20,19 @@ def good(timeline: Timeline) -> list[Backup]:
 
 
 def expirable(timeline: Timeline, now: datetime) -> list[Backup]:
-    """The base backups that nobody needs any more: a later one reaches back to the edge of the window, and no other
-    timeline began from what it leads to."""
-    reach = [one for one in good(timeline) if one.ended_at <= now - window(timeline)]
-    return [one for one in reach[:-1] if not one.attrs.get("held")]
+    """The base backups that nobody needs any more: a later one reaches back to the edge of the window, and no copy is
+    being built from it."""
+    old = [one for one in good(timeline) if one.ended_at <= now - window(timeline)][:-1]
+    if not old:
+        return []
+    used = set(Instance.objects.filter(state=CREATING).values_list("attrs__from_backup", flat=True))
+    return [one for one in old if str(one.pk) not in used]
 
 
 def needed(timeline: Timeline, now: datetime, has_children: bool) -> bool:
-    """Whether a closed timeline must stay: its retention lasts, or another one's history leads through it."""
-    until = timeline.keep_until or (timeline.closed_at or now) + window(timeline)
+    """Whether a closed timeline must stay: its retention lasts, or another one parted from it that has no base backup
+    of its own yet (`has_children`)."""
+    until = timeline.keep_until or timeline.state_since + window(timeline)
     return now < until or has_children
 
 

@@ -2,11 +2,17 @@
 
 from django.urls import path
 
-from incidents.api import IncidentApi, Nowhere
+from fleet.api.base import Nowhere
+from fleet.api.urls import things, urlpatterns, verb
+from incidents.api import HANDS, Incidents, NoSuchHand, Notices
+from observations.api import Observations
 
 urlpatterns = [
-    path("incidents", IncidentApi.as_view({"get": "list"}), name="api-incidents"),
-    path("incidents/<str:incident>", IncidentApi.as_view({"get": "retrieve"}), name="api-incident"),
-    path("incidents/<str:incident>/<str:verb>", IncidentApi.as_view({"post": "act"}), name="api-incident-act"),
-    path("<path:url>", Nowhere.as_view(), name="api-nowhere"),
+    *urlpatterns,
+    path("observations", Observations.as_view({"get": "looks"}), name="api-observations"),
+    *things("incidents", Incidents),
+    *(verb("incidents", word, view, "lay") for word, view in HANDS.items()),
+    path("incidents/<str:name>/<str:verb>", NoSuchHand.as_view(NoSuchHand.anything), name="api-incidents-verb"),
+    *things("notices", Notices),
+    path("<path:url>", Nowhere.as_view(Nowhere.anything), name="api-nowhere"),
 ]

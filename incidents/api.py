@@ -1,47 +1,56 @@
-"""Incidents over HTTP: read them, and lay hands on them. Operators read; who may change incidents may act.
+"""Incidents and notices over HTTP: read them, and lay hands on incidents. Everybody who may look sees them, customers
+those of their own databases; who may respond may act.
 
 The web asks, the beat does: nothing here reaches further than herdsite's own database.
 """
 
-import hashlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from django.core.cache import cache
+from django import forms
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
-from rest_framework import serializers, throttling
-from rest_framework.authentication import BasicAuthentication, SessionAuthentication
-from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied, Throttled
-from rest_framework.pagination import CursorPagination
-from rest_framework.parsers import JSONParser
-from rest_framework.permissions import BasePermission
-from rest_framework.renderers import JSONRenderer
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
-from rest_framework.viewsets import GenericViewSet
 
+from fleet.api import fields
+from fleet.api.base import Nowhere, Things
+from fleet.api.once import REPLAYED, Answer, once
+from fleet.api.params import OneOf, Param, Search
+from fleet.api.problems import Conflict, Invalid
+from fleet.api.roles import RESPOND
+from fleet.api.shapes import Shown
+from fleet.models import Resource
 from fleet.states import states_of
 from incidents import desk, hands, story
 from incidents.models import Incident
+from incidents.models.notices import Notice
 from incidents.notices import desk as notices
-from incidents.problems import Conflict, Invalid, handle
 from incidents.watch import SEVERITIES
 
 OPEN = "open"
-# What a filter may say. "open" is every state but resolved.
-CHOICES = {
-    "state": (OPEN, *states_of(Incident.KIND)),
-    "type": hands.TYPES,
-    "severity": SEVERITIES,
-}
 
 
-class IncidentData(serializers.ModelSerializer[Incident]):
-    """One incident in a list. Times are ISO 8601 in UTC; `cause` is the name of the incident that explains it."""
+class SubjectData(serializers.Serializer[Any]):
+    kind = serializers.CharField(source="subject_kind")
+    name = serializers.CharField(source="subject_name")
+    id = serializers.UUIDField(source="subject")
 
-    subject = serializers.SerializerMethodField()
-    cause = serializers.SlugRelatedField(slug_field="name", read_only=True)
+
+class IncidentData(Shown):
+    """One incident in a list. Times are ISO 8601 in UTC; `cause` is the name of the incident that explains it, `tried`
+    are the playbooks that gave up."""
+
+    subject = SubjectData(source="*", read_only=True)
+    summary = serializers.CharField(read_only=True)
+    cause = serializers.SlugRelatedField(slug_field="name", read_only=True, allow_null=True)
+    tried = serializers.ListField(child=serializers.CharField(), read_only=True)
+    inner: ClassVar[dict[str, Any]] = {
+        "problem": "", "cause": None, "resolver": "", "resolver_version": "", "tried": [], "acknowledged_by": "",
+        "assigned_to": "",
+    }  # fmt: skip
 
     class Meta:
         model = Incident
@@ -50,157 +59,157 @@ class IncidentData(serializers.ModelSerializer[Incident]):
             "subject", "cause", "resolver", "resolver_version", "tried", "rounds", "wait_until", "deadline",
             "escalations", "acknowledged_by", "acknowledged_at", "assigned_to", "snoozed_until",
         )  # fmt: skip
-        read_only_fields: tuple[str, ...] = fields
 
-    def get_subject(self, incident: Incident) -> dict[str, str]:
-        return {"kind": incident.subject_kind, "name": incident.subject_name, "id": str(incident.subject)}
+
+class LineData(serializers.Serializer[Any]):
+    """One moment of an incident's story."""
+
+    at = serializers.DateTimeField()
+    what = serializers.CharField()
+    where = serializers.CharField()
+    text = serializers.CharField()
+    actor = serializers.CharField()
 
 
 class IncidentStory(IncidentData):
     """One incident with all that is known: `evidence` as it was at the opening, `children` by name, and the `journal`,
     oldest line first."""
 
+    evidence = serializers.DictField(read_only=True)
     children = serializers.SlugRelatedField(slug_field="name", many=True, read_only=True)
     journal = serializers.SerializerMethodField()
+    inner: ClassVar[dict[str, Any]] = {
+        **IncidentData.inner, "row": None, "why": "", "opened_by": None, "evidence": {}, "children": [], "journal": [],
+    }  # fmt: skip
 
     class Meta(IncidentData.Meta):
         fields = (*IncidentData.Meta.fields, "row", "why", "opened_by", "evidence", "children", "journal")
-        read_only_fields = fields
 
-    def get_journal(self, incident: Incident) -> list[dict[str, Any]]:
-        return [vars(line) for line in story.of(incident)]
-
-
-class Operator(BasePermission):
-    """Staff may look; to act takes the permission to change incidents."""
-
-    message = "Only operators may look: ask for staff status."
-
-    def has_permission(self, request: Request, _view: APIView) -> bool:
-        return bool(request.user and request.user.is_staff)
+    @extend_schema_field(LineData(many=True))
+    def get_journal(self, incident: Incident) -> Any:
+        return LineData(story.of(incident), many=True).data
 
 
-class Pages(CursorPagination):
-    """Newest first. A cursor stays true while incidents come and go."""
+@dataclass(frozen=True)
+class InState(OneOf):
+    """By state; `open` is every one but resolved."""
 
-    page_size, max_page_size = 50, 200
-    page_size_query_param = "limit"
-    ordering = ("-created_at", "-id")
-
-
-class Passwords(BasicAuthentication):
-    """A login by password. Who sends so many wrong ones within a minute from one address is not heard for the rest of
-    it (each web process counts for itself)."""
-
-    wrong_per_minute = 10
-
-    def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
-        who = f"{request.META.get('REMOTE_ADDR')} {userid}"
-        key = f"wrong-passwords/{hashlib.sha256(who.encode()).hexdigest()}"
-        if cache.get(key, 0) >= self.wrong_per_minute:
-            raise Throttled(60)
-        try:
-            return super().authenticate_credentials(userid, password, request)
-        except AuthenticationFailed:
-            cache.set(key, cache.get(key, 0) + 1, 60)
-            raise
+    def filter(self, found: QuerySet[Any], value: Any) -> QuerySet[Any]:
+        return (
+            found.filter(pk__in=desk.open_incidents().values("pk")) if value == OPEN else super().filter(found, value)
+        )
 
 
-class Fair(throttling.UserRateThrottle):
-    """One asker's fair share, by login or by address."""
-
-    rate = "600/min"
-
-
-class Api(APIView):
-    """What every part of the API has in common. Who is unknown is told how to log in."""
-
-    authentication_classes = (Passwords, SessionAuthentication)
-    permission_classes = (Operator,)
-    throttle_classes = (Fair,)
-    parser_classes = (JSONParser,)
-    renderer_classes = (JSONRenderer,)
-
-    def get_exception_handler(self) -> Any:
-        return handle
+# How the API takes what a hand's form asks for. The form has the last word.
+FIELDS: dict[type[forms.Field], Any] = {
+    forms.FloatField: lambda field: fields.Real(min_value=field.min_value, max_value=field.max_value),
+    forms.CharField: lambda field: fields.Word(r"\S", max_length=field.max_length),
+    forms.ModelChoiceField: lambda _field: fields.Text(max_length=150),
+}
 
 
-class IncidentApi(Api, GenericViewSet[Incident]):
-    """`GET incidents?state=&type=&severity=&subject=&q=`, `GET incidents/NAME`, `POST incidents/NAME/VERB`."""
+def body_of(hand: hands.Hand) -> type[fields.Body]:
+    """What is sent with a verb: the fields of its form."""
+    made = {name: FIELDS[type(field)](field) for name, field in hand.form.base_fields.items()}
+    return type(hand.verb.capitalize(), (fields.Body,), {**made, "__doc__": f"{hand.label}: {hand.meaning}."})
+
+
+class Incidents(Things):
+    """What is wrong, and who is at it."""
 
     queryset = Incident.objects.select_related("cause")
-    pagination_class = Pages
-    serializer_class = IncidentData
-
-    def list(self, request: Request) -> Response:
-        found = self.paginate_queryset(matching(self.get_queryset(), request.query_params))
-        return self.get_paginated_response(self.get_serializer(found, many=True).data)
-
-    def retrieve(self, _request: Request, incident: str) -> Response:
-        return Response(IncidentStory(_find(incident)).data)
-
-    def act(self, request: Request, incident: str, verb: str) -> Response:
-        """Lay a hand on it. Answers with the incident as it is then; 409 when it can't be, as things stand."""
-        hand = hands.HANDS.get(verb)
-        if hand is None:
-            raise NotFound(f"There is no {verb!r}: what can be done is {', '.join(hands.HANDS)}.")
-        if not request.user.has_perm(hands.PERMISSION):
-            raise PermissionDenied("You may look, but not act: that takes the permission to change incidents.")
-        found = _find(incident)
-        try:
-            hands.lay(hand, found, _asked(hand, request.data), request.user.get_username(), notices)
-        except desk.DeskError as error:
-            raise Conflict(str(error)) from error
-        return Response(IncidentStory(_find(incident)).data)
-
-
-class Nowhere(Api):
-    """An address that there is not, in the API's own words."""
-
-    def initial(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        raise NotFound("There is nothing at this address.")
-
-
-def matching(found: QuerySet[Incident], query: Any) -> QuerySet[Incident]:
-    """Those that were asked for. Invalid when a filter says what can never be."""
-    wanted = {name: query.get(name, "").replace("\0", "") for name in (*CHOICES, "subject", "q")}
-    wrong = {
-        name: [f"{wanted[name]!r} is none of {', '.join(choices)}."]
-        for name, choices in CHOICES.items()
-        if wanted[name] and wanted[name] not in choices
+    in_list, alone = IncidentData, IncidentStory
+    filters: ClassVar[dict[str, Param]] = {
+        "q": Search("name|problem", "Part of its name or of its problem."),
+        "state": InState("state", "open is every state but resolved.", choices=(OPEN, *states_of(Incident.KIND))),
+        "type": OneOf("type", choices=hands.TYPES),
+        "severity": OneOf("severity", choices=SEVERITIES),
+        "subject": Param("subject_name", "The whole name of what it is about."),
     }
-    if wrong:
-        raise Invalid(wrong)
-    if wanted["state"] == OPEN:
-        found = found.filter(pk__in=desk.open_incidents().values("pk"))
-    elif wanted["state"]:
-        found = found.filter(state=wanted["state"])
-    if wanted["q"]:
-        found = found.filter(Q(name__icontains=wanted["q"]) | Q(problem__icontains=wanted["q"]))
-    plain = {"type": wanted["type"], "severity": wanted["severity"], "subject_name": wanted["subject"]}
-    return found.filter(**{name: value for name, value in plain.items() if value})
+    orderings = ("-created_at",)
+    own = staticmethod(
+        lambda customer: Q(
+            subject_kind=Resource.KIND, subject__in=Resource.objects.filter(customer=customer).values("pk")
+        )
+    )
 
 
-def _find(name: str) -> Incident:
-    try:
-        return hands.find(name)
-    except hands.NotFound as error:
-        raise NotFound(str(error)) from error
+class Hand(Incidents):
+    """What can be done about an incident, a class a verb: the verbs are those of incidents/hands.py."""
+
+    hand: ClassVar[hands.Hand]
+    scopes: ClassVar[dict[str, str]] = {"lay": RESPOND}
+    gives: ClassVar[dict[str, dict[int, Any]]] = {"lay": {200: IncidentStory}}
+
+    def lay(self, request: Request, name: str) -> Response:
+        """Answers with the incident as it is then; 409 when it can't be, as things stand."""
+        form = self.hand.form(self.sent())
+        found = self.one(name)
+        if not form.is_valid():
+            raise Invalid({field: [str(word) for word in words] for field, words in form.errors.items()})
+
+        def do() -> Answer:
+            try:
+                hands.lay(self.hand, found, form.cleaned_data, self.asker.name, notices)
+            except desk.DeskError as error:
+                raise Conflict(str(error)) from error
+            return Answer(data=self.show(self.one(name)))
+
+        answer = once(request, do)
+        return Response(answer.data, headers={REPLAYED: "true"} if answer.again else {})
 
 
-def _asked(hand: hands.Hand, sent: Any) -> dict[str, Any]:
-    """What was sent, as the hand's form reads it."""
-    if not isinstance(sent, dict):
-        raise Invalid({"body": ["Send a JSON object."]})
-    known = hand.form().fields
-    wrong = {name: ["There is no such field."] for name in sent if name not in known}
-    wrong |= {
-        name: ["Send a text or a number."] for name, value in sent.items() if isinstance(value, dict | list | bool)
+HANDS: dict[str, type[Hand]] = {
+    verb: type(
+        f"Hand{verb.capitalize()}", (Hand,), {"hand": hand, "takes": {"lay": body_of(hand)}, "__doc__": hand.label}
+    )
+    for verb, hand in hands.HANDS.items()
+}
+
+
+class NoSuchHand(Nowhere):
+    """A verb that there is not."""
+
+    def nothing(self, _request: Request, **path: str) -> Response:
+        raise NotFound(f"There is no {path['verb']!r}: what can be done is {', '.join(hands.HANDS)}.")
+
+
+class NoticeData(Shown):
+    """Who was told what, by which channel, and whether it arrived (`state`, `answer`)."""
+
+    customer = serializers.CharField(source="customer.name", read_only=True, allow_null=True)
+    inner: ClassVar[dict[str, Any]] = {"decided_by": "", "answer": ""}
+
+    class Meta:
+        model = Notice
+        fields: tuple[str, ...] = (
+            "id", "purpose", "moment", "channel", "recipient", "incident", "incident_name", "customer", "subject",
+            "state", "decided_by", "attempts", "answer", "created_at", "tried_at", "sent_at",
+        )  # fmt: skip
+
+
+class NoticeText(NoticeData):
+    """One notice with what it says."""
+
+    class Meta(NoticeData.Meta):
+        fields = (*NoticeData.Meta.fields, "body")
+
+
+def _names(field: str) -> tuple[str, ...]:
+    return tuple(name for name, _label in Notice._meta.get_field(field).choices or ())
+
+
+class Notices(Things):
+    """What people were told."""
+
+    queryset = Notice.objects.select_related("customer")
+    in_list, alone = NoticeData, NoticeText
+    filters: ClassVar[dict[str, Param]] = {
+        "state": OneOf("state", choices=_names("state")),
+        "purpose": OneOf("purpose", choices=_names("purpose")),
+        "channel": Param("channel"),
+        "incident": Param("incident_name", "The whole name of the incident."),
     }
-    if wrong:
-        raise Invalid(wrong)
-    form = hand.form(sent)
-    if not form.is_valid():
-        raise Invalid({name: [str(word) for word in words] for name, words in form.errors.items()})
-    return form.cleaned_data
+    orderings = ("-created_at",)
+    named = ""
+    own = staticmethod(lambda customer: Q(customer=customer, purpose=Notice.CUSTOMER))

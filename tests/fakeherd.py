@@ -11,8 +11,9 @@ from typing import Any
 from fleet.models import Instance, Server
 from fleet.ports import Ports
 from fleet.postgres import scripts
-from fleet.postgres.config import MONITOR
+from fleet.postgres.config import DYNAMIC, MONITOR
 from fleet.providers.fake import FakeProvider
+from fleet.succession import lsn
 from fleet.transports.base import Database, Refused, Result, Row, Unreachable
 from fleet.transports.fake import FakeShell, Ran, World
 
@@ -22,7 +23,19 @@ VERBS = {
     scripts.RESTART: "start",
     scripts.STOP: "stop",
     scripts.DESTROY: "destroy",
+    scripts.STANDBY: "stand_by",
+    scripts.RESTORE: "build",
 }
+# What answers at once.
+NOW = {
+    scripts.CONFIGURE: "configure",
+    scripts.PROMOTE: "promote",
+    scripts.FENCE: "fence",
+    scripts.HALT: "halt",
+    scripts.UNFENCE: "unfence",
+}
+SETTING = re.compile(r"^([\w.]+) = '(.*)'$", re.MULTILINE)
+UPSTREAM = re.compile(r"host=(\S+) port=(\d+)")
 CREATE = re.compile(r'CREATE DATABASE "?(\w+)"? OWNER "?(\w+)')
 DROP = re.compile(r'DROP DATABASE IF EXISTS "?(\w+)')
 WELL = {"service_available": True, "in_recovery": False, "read_only": False, "can_write": True, "version": 170010}
@@ -30,10 +43,23 @@ WELL = {"service_available": True, "in_recovery": False, "read_only": False, "ca
 
 @dataclass
 class Cluster:
-    """One data directory: whether a postmaster runs on it, and which databases it has, each with its owner."""
+    """One data directory: whether a postmaster runs on it, and which databases it has, each with its owner; whether it
+    is a standby, what it was told to be, which generation fenced it (0: none), its timeline and where its WAL ends."""
 
     runs: bool = False
     databases: dict[str, str] = field(default_factory=dict)
+    standby: bool = False
+    told: dict[str, str] = field(default_factory=dict)
+    fenced: int = 0
+    timeline: int = 1
+    lsn: int = 0x3000000
+
+    def newer(self, told: dict[str, str]) -> bool:
+        """Whether an order is none that was held up on its way."""
+        ours, theirs = (
+            [int(one.get(f"herdsite.{name}", 0)) for name in ("generation", "serial")] for one in (self.told, told)
+        )
+        return theirs >= ours
 
 
 @dataclass
@@ -45,8 +71,9 @@ class Job:
 
 
 class FakeHerd:
-    """`begun` counts how often each job really began; `fails` are the verbs whose jobs end badly; `silent` the
-    "address:port" that no longer answer SQL, `asked` all that did; a host is silenced through `world.fail`."""
+    """`begun` counts how often each job really began; `fails` are the verbs whose jobs end badly, `refuses` those that
+    are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
+    longer answer SQL, `asked` all that did; a host is silenced through `world.fail`."""
 
     def __init__(self) -> None:
         self.world, self.provider = World(), FakeProvider()
@@ -55,8 +82,10 @@ class FakeHerd:
         self.begun: Counter[str] = Counter()
         self.boots: Counter[str] = Counter()
         self.fails: set[str] = set()
+        self.refuses: set[str] = set()
         self.silent: set[str] = set()
         self.asked: list[Database] = []
+        self.did: list[tuple[str, str]] = []
         self._places: dict[tuple[str, int], str] = {}
         self.world.on(lambda ran: ran.argv[:2] == ("sh", "-c"), self._sh)
         self.world.on(lambda ran: ran.argv[0].endswith("/psql"), self._psql)
@@ -72,20 +101,69 @@ class FakeHerd:
     def fetch(
         self, database: Database, statements: Sequence[str], timeout: float = 2.0, read_only: bool = True
     ) -> list[list[Row]]:
-        place = f"{database.address}:{database.port}"
-        data = self._places.get((database.address, database.port), "")
+        data = self._places.get((self._way(database.address), database.port), "")
+        place = f"{self._way(database.address)}:{database.port}"
         if place in self.silent or data not in self.clusters or not self.clusters[data].runs:
             raise Unreachable(f"{place}: connection refused")
         owner = MONITOR if database.dbname == "postgres" else self.clusters[data].databases.get(database.dbname)
         if owner != database.user:
             raise Refused(f"{place}: {database.user} is not let into {database.dbname}", "3D000")
         self.asked.append(database)
-        return [[dict(WELL)] for _statement in statements]
+        return [[WELL | self._row(self.clusters[data])] for _statement in statements]
+
+    def _way(self, address: str) -> str:
+        """Where a stable address leads to; any other leads to itself."""
+        for endpoint in self.provider.endpoints.values():
+            if endpoint.address == address:
+                return self.provider.machines[endpoint.machine].address if endpoint.machine else ""
+        return address
+
+    def _row(self, cluster: Cluster) -> Row:
+        """What the statements of probes and changeovers find, all in one."""
+        if cluster.standby:
+            feeds = self._upstream(cluster)
+            at = lsn.text(cluster.lsn)
+            heard = {"heard": at, "heard_s": 0.1, "receiver": "streaming"} if feeds else {"receiver": "none"}
+            rest = {
+                "in_recovery": True,
+                "can_write": False,
+                "at": at,
+                "received": at,
+                "replayed": at,
+                "received_lsn": at,
+            }
+            return rest | {"timeline_id": cluster.timeline, "heard": None, "heard_s": None} | heard
+        names = cluster.told.get("synchronous_standby_names", "")
+        streams = [
+            f"{name}:true:{'sync' if name in names else 'async'}:{int(name in names)}:{lsn.text(one.lsn)}"
+            for one in self.clusters.values()
+            if self._upstream(one) is cluster and (name := one.told["primary_slot_name"])
+        ]
+        return {
+            "lsn": lsn.text(cluster.lsn),
+            "timeline_id": cluster.timeline,
+            "sync_setting": names,
+            "sync_serial": int(cluster.told.get("herdsite.serial", 0)),
+            "sync_settled": True,
+            "sync_lsn": lsn.text(cluster.lsn),
+            "streams": ",".join(streams),
+        }
+
+    def _upstream(self, cluster: Cluster) -> Cluster | None:
+        """Whom a standby streams from, if it does."""
+        found = UPSTREAM.search(cluster.told.get("primary_conninfo", ""))
+        if not (cluster.standby and cluster.runs and found):
+            return None
+        upstream = self.clusters.get(self._places.get((found[1], int(found[2])), ""))
+        return upstream if upstream and upstream.runs and upstream.timeline >= cluster.timeline else None
 
     # What happens on hosts.
 
     def _sh(self, ran: Ran) -> Result:
-        """Cleaning a job has two arguments, a probe three, and what begins a job brings its script along."""
+        """What is done at once is known by its script. Cleaning a job has two arguments, a probe three, and what begins
+        a job brings its script along."""
+        if ran.argv[2] in NOW:
+            return self._now(NOW[ran.argv[2]], ran)
         if len(ran.argv) == 6:
             self.jobs.pop((ran.host, ran.argv[5]), None)
             return _said("")
@@ -95,9 +173,42 @@ class FakeHerd:
         if (ran.host, job) not in self.jobs:
             self.begun[job] += 1
             self.jobs[ran.host, job] = Job(VERBS[script], data, stdin)
-            if VERBS[script] == "build":
+            if VERBS[script] in ("build", "stand_by"):
                 self._places[self.provider.machines[ran.host].address, _port(ran)] = data
         return _said("")
+
+    def _now(self, verb: str, ran: Ran) -> Result:
+        data, told = ran.argv[5], dict(SETTING.findall(_section(ran.stdin.decode(), DYNAMIC)))
+        cluster = self.clusters.get(data)
+        self.did.append((verb, data))
+        if cluster is None:
+            return Result(1, "", f"{data} is not there", 0.01)
+        if verb in self.refuses:
+            return Result(1, "", f"it does not {verb}", 0.01)
+        if verb in ("configure", "promote"):
+            if not cluster.newer(told):
+                return Result(3, "", "this order is older than one that was taken", 0.01)
+            cluster.told = told
+        if verb == "promote":
+            if not cluster.runs:
+                return Result(1, "", "no server running", 0.01)
+            cluster.timeline += cluster.standby
+            cluster.standby = False
+        elif verb in ("fence", "halt"):
+            cluster.runs, cluster.fenced = False, int(ran.argv[-1])
+            for one in self.clusters.values():
+                if verb == "halt" and self._follows(one, data):
+                    one.lsn = cluster.lsn + 1
+        elif verb == "unfence":
+            if cluster.fenced > int(ran.argv[-1]):
+                return Result(3, "", "it was fenced by a later generation", 0.01)
+            cluster.runs, cluster.fenced = True, 0
+        return _said(f"lsn={lsn.text(cluster.lsn)}\ntimeline_id={cluster.timeline}\nforked_lsn={lsn.text(cluster.lsn)}")
+
+    def _follows(self, cluster: Cluster, data: str) -> bool:
+        """Whether this one is told to stream from there."""
+        found = UPSTREAM.search(cluster.told.get("primary_conninfo", ""))
+        return bool(cluster.standby and cluster.runs and found and self._places.get((found[1], int(found[2]))) == data)
 
     def _probe(self, host: str, data: str, job: str) -> str:
         there = self.clusters.get(data)
@@ -132,8 +243,16 @@ class FakeHerd:
     def _ended(self, job: Job) -> None:
         if job.verb == "destroy":
             self.clusters.pop(job.data, None)
-        else:
-            self.clusters.setdefault(job.data, Cluster()).runs = job.verb != "stop"
+            return
+        cluster = self.clusters.setdefault(job.data, Cluster())
+        if job.verb == "stand_by":
+            cluster.standby, cluster.fenced = True, 0
+        cluster.runs = job.verb != "stop" and not cluster.fenced
+        if job.verb in ("build", "stand_by"):
+            cluster.told = dict(SETTING.findall(_section(job.sql, DYNAMIC)))
+        if (upstream := self._upstream(cluster)) is not None:
+            cluster.databases, cluster.timeline = upstream.databases, upstream.timeline
+            cluster.lsn = upstream.lsn
         if job.verb == "build":
             self._run_sql(job.data, job.sql)
 
@@ -167,8 +286,15 @@ class FakeHerd:
 
 
 def _port(ran: Ran) -> int:
-    """The port with which psql is called."""
-    return int(ran.argv[ran.argv.index("-p") + 1])
+    """The port with which psql is called, or that a standby is configured with."""
+    if "-p" in ran.argv:
+        return int(ran.argv[ran.argv.index("-p") + 1])
+    return int(dict(SETTING.findall(_section(ran.stdin.decode(), "postgresql.conf")))["port"])
+
+
+def _section(text: str, name: str) -> str:
+    """One of the files that come on a script's stdin."""
+    return text.partition(f"=== {name}\n")[2].partition("\n===")[0] + "\n"
 
 
 def _said(out: str) -> Result:

@@ -18,6 +18,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from fleet.api import tokens
 from fleet.intents import VERBS
 from fleet.models import MEMBERS, Credential, Customer, Event, Intent, Plan
 from fleet.providers.local import spawn
@@ -58,7 +59,6 @@ VALUES = {
     "DateTimeField": datetime(2030, 1, 1, tzinfo=UTC),
     "FloatField": 1.0,
     "JSONField": {},
-    "ArrayField": ["read"],
     **dict.fromkeys(("PositiveIntegerField", "PositiveSmallIntegerField", "PositiveBigIntegerField"), 1),
 }
 
@@ -93,6 +93,7 @@ def samples(operator):
         Intent.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="restart", actor="x"),
         Event.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="doubt", why="", actor="x"),
         Incident.objects.create(name="i", subject=resource.pk, subject_kind="resource", subject_name=resource.name),
+        tokens.make(operator, "sample", ["read"], 1)[0],
         Rota.objects.create(who="ada", email="ada@example.com", starts=now, ends=now + timedelta(hours=12)),
         Observation.objects.create(at=now, kind="server", subject=instance.server.pk, vantage="box/7", took_ms=1),
     ]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from fleet import archiving, jobs, logical
-from fleet.actions import hosts
+from fleet.actions import drilling, hosts
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.actions.timeline import run
 from fleet.lifecycle import Because, move
@@ -40,6 +40,8 @@ def confirm(backup: Backup, acting: Acting) -> str:
         last_wal=last,
     )
     backup.refresh_from_db()
+    if backup.method == Backup.BASE:
+        drilling.record(backup, acting)
     move(backup, "keep", Because(acting.because.row, "it is there, whole and checked", acting.because.actor))
     jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     return f"{size} bytes"

@@ -2,15 +2,18 @@
 
 from datetime import datetime
 
+from django.db.models import Q
+
 from fleet import archiving, streams
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.timeline import run
+from fleet.archives import holes
 from fleet.models import Backup, Credential, Instance, Resource, Timeline
 from fleet.postgres import control, replication, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
-from fleet.states import AVAILABLE, DESTROYED
+from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
 
 
 def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> str:
@@ -37,26 +40,30 @@ def keep_place(instance: Instance, acting: Acting) -> None:
     upstream = instance.upstream
     if upstream is None or upstream.state != AVAILABLE:
         raise ActionError(f"{upstream or 'Nobody'} is not there to stream from.")
+    if upstream.taken.exclude(state__in=(DONE, CANCELLED)).exclude(marks__has_key="promoted").exists():
+        # Before that it is on the old timeline: a leader that was would keep what is going to be discarded.
+        raise ActionError(f"{upstream} is yet to be promoted.")
     shell, subject = hosts.of(upstream, acting)
     control.run_sql(shell, subject, roles.slot(instance.slot))
 
 
 def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
-    """Begin to make it of a base backup and WAL of the timeline that it parts from."""
-    resource = Resource.objects.filter(instance=instance).exclude(state=DESTROYED).select_related("plan").get()
+    """Begin to make it of a base backup and WAL of the timeline that it parts from; its attributes say which
+    (copies.origin)."""
+    resource = _whose(instance)
     source = Timeline.objects.select_related("parent").get(pk=instance.timeline.parent_id)
-    backup = Backup.objects.select_related("timeline").get(pk=resource.attrs["from_backup"])
+    backup = Backup.objects.select_related("timeline").get(pk=instance.attrs["from_backup"])
     archive = archiving.archive(source.archive)
-    _archived(source, resource, acting)
+    _archived(source, backup, instance, acting)
     assert backup.timeline is not None
     fetching = archive.fetching([archiving.line(one) for one in archiving.ancestry(source)], acting.subject)
-    moment = resource.attrs.get("moment", "")
+    moment = instance.attrs.get("moment", "")
     recovery = {
         **fetching.settings,
         "recovery_target_timeline": str(source.timeline_id),
         "recovery_target_action": "promote",
         # PostgreSQL replays only with as many connections as the copied one had.
-        "max_connections": resource.attrs.get("connections", "400"),
+        "max_connections": instance.attrs.get("connections", "400"),
         **({"recovery_target_time": datetime.fromisoformat(moment).isoformat(sep=" ")} if moment else {}),
     }
     owner = resource.credentials.get(purpose=Credential.OWNER)
@@ -73,20 +80,33 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     return f"{backup.label} and what follows{f', to {moment}' if moment else ''}"
 
 
-def _archived(source: Timeline, resource: Resource, acting: Acting) -> None:
-    """All that the source had written when this was asked lies in its archive: its leader closes the segment that it is
-    at, once, and that one has to come. A source that is gone has nothing more to archive."""
+def _whose(instance: Instance) -> Resource:
+    """The resource that it is built for: its own, or the one whose changeover waits for it."""
+    alive = Resource.objects.exclude(state=DESTROYED).select_related("plan")
+    resource = alive.filter(Q(instance=instance) | Q(changeovers__target=instance)).first()
+    if resource is None:
+        raise ActionError("Nobody waits for it any more.")
+    return resource
+
+
+def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acting) -> None:
+    """All that the source had written when this was asked lies in its archive, without a gap: its leader closes the
+    segment that it is at, once, and that one has to come. A source that is gone has nothing more to archive."""
+    archive = archiving.archive(source.archive)
+    said = run(hosts.shell(acting), archive.look(archiving.line(source), acting.subject.home))
+    facts, _kept = archive.read(dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
+    moment = datetime.fromisoformat(instance.attrs["moment"]) if "moment" in instance.attrs else None
+    first = backup.first_wal if backup.timeline_id == source.pk else ""
+    if lost := holes.crossed(holes.holes(facts), first, moment):
+        raise ActionError(f"The archive of {source.name} misses {lost.name}: it does not lead on from {backup.name}.")
     writer = Instance.objects.select_related("server").filter(pk=source.writer, state=AVAILABLE).first()
     if writer is None or writer.role != Instance.LEADER:
         return
     shell, subject = hosts.of(writer, acting)
-    wal = resource.attrs.get("last_wal")
+    wal = instance.attrs.get("last_wal")
     if not wal:
-        wal = control.run_sql(shell, subject, "SELECT pg_walfile_name(pg_switch_wal());\n").strip()
-        resource.attrs["last_wal"] = wal
-        Resource.objects.filter(pk=resource.pk).update(attrs=resource.attrs)
-    archive = archiving.archive(source.archive)
-    said = run(shell, archive.look(archiving.line(source), subject.home))
-    facts, _kept = archive.read(dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
+        wal = control.run_sql(shell, subject, "SELECT pg_walfile_name(pg_switch_wal() - 1);\n").strip()
+        instance.attrs["last_wal"] = wal
+        Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
     if (facts["archive_last"] or "")[8:] < wal[8:]:
         raise ActionError(f"{wal} of {source.name} has not come to the archive yet.")

@@ -97,7 +97,7 @@ def drop_standby(resource: Resource, acting: Acting) -> str:
         return "there is none"
     needed = resource.quorum.get("required", ())
     worst = min(standbys, key=lambda one: (one.slot in needed, not one.outdated, order[one.state], one.name))
-    intents.write(worst, "destroy", acting.because.actor, acting.because.why, key=f"{worst.pk}/idle")
+    intents.write(worst, "destroy", acting.because.actor, acting.because.why, {}, key=f"{worst.pk}/idle")
     return worst.name
 
 

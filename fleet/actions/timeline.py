@@ -1,11 +1,12 @@
 """What can be done about a timeline's place in the archive. What takes a while is a Backup, with a ring of its own."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fleet import archiving, names, retaining
-from fleet.actions import hosts
+from fleet.actions import drilling, hosts
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.models import Backup, Instance, Resource, Timeline
+from fleet.postgres import control
 from fleet.postgres.commands import Script
 from fleet.states import AVAILABLE, DESTROYED
 from fleet.transports.base import Shell, checked
@@ -15,10 +16,20 @@ def prepare(timeline: Timeline, acting: Acting) -> str:
     """Make its place, and note which system's it is."""
     writer = _writer(timeline)
     shell, subject = hosts.of(writer, acting)
+    if timeline.parent_id and not timeline.forked_lsn:
+        _part(timeline, writer, control.parted(shell, subject))
     run(shell, archiving.archive(timeline.archive).prepare(archiving.line(timeline), subject))
     timeline.attrs["prepared"] = "true"
     Timeline.objects.filter(pk=timeline.pk).update(attrs=timeline.attrs)
     return f"{timeline.archive}: {timeline.place}"
+
+
+def _part(timeline: Timeline, writer: Instance, said: dict[str, str]) -> None:
+    """Note where a restored one left its parent's history."""
+    moment = writer.attrs.get("moment")
+    timeline.timeline_id, timeline.forked_lsn = int(said["timeline_id"]), said["forked_lsn"]
+    timeline.forked_at = datetime.fromisoformat(moment) if moment else timeline.created_at
+    timeline.save(update_fields=["timeline_id", "forked_lsn", "forked_at"])
 
 
 def take_backup(timeline: Timeline, acting: Acting) -> str:
@@ -48,8 +59,10 @@ def begin_base(timeline: Timeline, instance: Instance) -> Backup:
 def expire_old(timeline: Timeline, acting: Acting) -> str:
     """Let go of the base backups that nobody needs, with the WAL that only they lead to."""
     old = retaining.expirable(timeline, acting.subject.now)
-    keep = next(one for one in retaining.good(timeline) if one not in old)
-    run(hosts.shell(acting), archiving.archive(timeline.archive).expire(archiving.line(timeline), keep.label))
+    left = [one for one in retaining.good(timeline) if one not in old]
+    hold = [one.label for one in left if one.ended_at <= max(gone.ended_at for gone in old)]
+    keep = next(one for one in left if one.label not in hold)
+    run(hosts.shell(acting), archiving.archive(timeline.archive).expire(archiving.line(timeline), keep.label, hold))
     Backup.objects.filter(pk__in=[one.pk for one in old]).update(keep_until=acting.subject.now - timedelta(seconds=1))
     return f"before {keep.label}"
 
@@ -79,6 +92,8 @@ def _writer(timeline: Timeline) -> Instance:
 ACTIONS: dict[str, Action] = {
     "prepare": prepare,
     "take_backup": take_backup,
+    "drill": drilling.drill,
+    "judge_drill": drilling.judge,
     "expire_old": expire_old,
     "drop": drop,
     "fulfil": fulfil,

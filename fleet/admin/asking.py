@@ -1,6 +1,6 @@
-"""Actions that ask: a page in between wants the reason, and for what destroys the thing's name as well."""
+"""Actions that ask: a page in between wants the reason, what else the verb takes, and for what is grave the thing's
+name as well."""
 
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -9,35 +9,40 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
 
-from fleet.intents import DESTRUCTIVE, VERBS, AskError, ask
+from fleet.admin import verbs
+from fleet.intents import AskError
 from fleet.models import Member
 
 # Asking the whole herd at once is more often a slip than a wish.
 MOST = 50
 
 
-class AskForm(forms.Form):
-    """`nonce` makes a page that was sent twice ask once. What is missing is said by fleet/intents.py, for all alike."""
+_WIDGETS: tuple[tuple[type[forms.Field], type[forms.Widget]], ...] = (
+    (forms.BooleanField, UnfoldBooleanWidget),
+    (forms.ChoiceField, UnfoldAdminSelectWidget),
+    (forms.CharField, UnfoldAdminTextInputWidget),
+)
 
-    reason = forms.CharField(
-        max_length=1000, required=False, widget=UnfoldAdminTextInputWidget, help_text="It is kept with the story."
-    )
-    confirm = forms.CharField(
-        max_length=63, required=False, widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}), label="Type its name"
-    )
-    nonce = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any, verb: str):
-        super().__init__(data, initial={"nonce": secrets.token_hex(8)})
-        if verb not in DESTRUCTIVE:
-            del self.fields["confirm"]
+def form_for(verb: str, data: Any) -> verbs.AskForm:
+    """The verb's form as the admin looks."""
+    form = verbs.AskForm(verb, data)
+    for field in form.fields.values():
+        if not field.widget.is_hidden:
+            widget = next(widget for kind, widget in _WIDGETS if isinstance(field, kind))
+            attrs, choices = field.widget.attrs, getattr(field, "choices", ())
+            field.widget = widget(attrs)
+            field.widget.is_required = field.required
+            if choices:
+                field.choices = choices  # type: ignore[attr-defined]
+    return form
 
 
 def actions_for(kind: str) -> list[Callable[..., HttpResponse | None]]:
     """One admin action for each verb that this kind knows."""
-    return [_action(verb, meaning) for verb, meaning in VERBS[kind].items()]
+    return [_action(verb, meaning) for verb, meaning in verbs.words(kind).items()]
 
 
 def _action(verb: str, meaning: str) -> Callable[..., HttpResponse | None]:
@@ -53,11 +58,11 @@ def _action(verb: str, meaning: str) -> Callable[..., HttpResponse | None]:
 def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: str, meaning: str) -> HttpResponse | None:
     """The page in between; None, which leads back to the list, when all is asked or nothing can be."""
     members = list(queryset.order_by("name")[: MOST + 1])
-    most = 1 if verb in DESTRUCTIVE else MOST
+    most = 1 if verb in verbs.GRAVE else MOST
     if len(members) > most:
         admin.message_user(request, f"Choose {most} at most to {verb} at a time.", messages.ERROR)
         return None
-    form = AskForm(request.POST if "asked" in request.POST else None, verb)
+    form = form_for(verb, request.POST if "asked" in request.POST else None)
     refused: dict[str, str] = {}
     if form.is_valid():
         refused = _ask_all(request, members, verb, form.cleaned_data)
@@ -73,7 +78,7 @@ def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: str, meaning: 
         "opts": admin.opts,
         "verb": verb,
         "meaning": meaning,
-        "destructive": verb in DESTRUCTIVE,
+        "destructive": verb in verbs.GRAVE,
         "members": [(member, refused.get(member.name, "")) for member in members],
         "form": form,
         "checkbox": ACTION_CHECKBOX_NAME,
@@ -81,20 +86,13 @@ def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: str, meaning: 
     return TemplateResponse(request, "admin/fleet/ask.html", context)
 
 
-def _ask_all(request: HttpRequest, members: list[Member], verb: str, given: dict[str, str]) -> dict[str, str]:
+def _ask_all(request: HttpRequest, members: list[Member], verb: str, given: dict[str, Any]) -> dict[str, str]:
     """Ask each; why not, by name, of those that can't be asked."""
     refused = {}
     for member in members:
         key = f"admin/{member.pk}/{verb}/{given['nonce']}" if given["nonce"] else None
         try:
-            ask(
-                member,
-                verb,
-                actor=request.user.get_username(),
-                reason=given["reason"],
-                confirm=given.get("confirm", ""),
-                key=key,
-            )
+            verbs.ask(member, verb, given, request.user.get_username(), key)
         except AskError as error:
             refused[member.name] = str(error)
     return refused

@@ -74,12 +74,13 @@ class ServerAdmin(AddsByAsking, MemberAdmin):
 class InstanceAdmin(MemberAdmin):
     actions = actions_for("instance")
     list_display = ("name", "shown_state", "role", "server", "plan", "major", "port", "felt_at", "problem")
-    list_filter = ("state", "role", "plan", "server__zone")
+    list_filter = ("state", "role", "outdated", "plan", "server__zone")
     list_select_related = ("server", "plan")
     search_fields = ("name", "server__name")
     fieldsets = (
         (None, {"fields": (("name", "state", "state_since"), ("role", "server", "port"), "attrs")}),
-        ("PostgreSQL", {"fields": (("major", "plan"), ("timeline", "generation"))}),
+        ("Replication", {"fields": (("standby_for", "upstream", "outdated"), ("timeline", "generation"))}),
+        ("PostgreSQL", {"fields": (("major", "plan"),)}),
         RING,
     )
 
@@ -95,5 +96,6 @@ class ResourceAdmin(AddsByAsking, MemberAdmin):
     fieldsets = (
         (None, {"fields": (("name", "state", "state_since"), ("customer", "plan"), "attrs")}),
         ("The database", {"fields": (("instance", "zone"), ("major", "dbname", "generation"))}),
+        ("Its family", {"fields": (("follows", "forked_from"), ("quorum", "drilled"), "window")}),
         RING,
     )

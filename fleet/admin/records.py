@@ -5,9 +5,8 @@ from typing import Any
 from django.contrib import admin
 from unfold.decorators import display
 
-from fleet.admin.base import STATE_LABELS, BySubject, KindFilter, ReadOnly, Undeletable
-from fleet.models import Credential, Customer, Event, Intent, Plan, Timeline, Worker
-from fleet.states import STATES
+from fleet.admin.base import BySubject, KindFilter, ReadOnly, Undeletable
+from fleet.models import Credential, Customer, Event, Intent, Plan, Worker
 
 
 @admin.register(Plan)
@@ -37,20 +36,6 @@ class CustomerAdmin(Undeletable):
     list_display = ("name", "email", "created_at")
     search_fields = ("name", "email")
     date_hierarchy = "created_at"
-
-
-@admin.register(Timeline)
-class TimelineAdmin(ReadOnly):
-    list_display = ("name", "shown_state", "system_identifier", "parent", "forked_lsn", "forked_at", "created_at")
-    list_filter = ("state",)
-    list_select_related = ("parent",)
-    search_fields = ("name", "system_identifier")
-    fields = (("name", "state", "system_identifier"), ("parent", "forked_lsn", "forked_at"), "created_at")
-
-    @display(description="State", ordering="state", label=STATE_LABELS)
-    def shown_state(self, timeline: Timeline) -> tuple[str, str]:
-        state = STATES[timeline.state]
-        return state.name, state.label
 
 
 @admin.register(Credential)

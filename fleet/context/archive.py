@@ -7,7 +7,19 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 from fleet import archiving, drills, logical, policy, retaining
 from fleet.jobs import LOOK
 from fleet.models import Backup, Instance, Intent, Server, Timeline
-from fleet.states import AVAILABLE, CLOSED, DESTROYED, EXPIRED, FAILED, KEPT, OPEN, STARTED, UPLOADING, VERIFYING
+from fleet.states import (
+    AVAILABLE,
+    CLOSED,
+    DESTROYED,
+    EXPIRED,
+    FAILED,
+    KEPT,
+    OPEN,
+    STARTED,
+    UNCERTAIN,
+    UPLOADING,
+    VERIFYING,
+)
 from fleet.subject import BACKUP, TIMELINE, Subject
 from fleet.subjects import instance_subject
 
@@ -18,7 +30,10 @@ RUNNING = (STARTED, UPLOADING, VERIFYING)
 def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
     writer = next((one for one in member.instances.all() if str(one.pk) == member.writer), None)
     drill = drills.under_way(member.attrs)
-    server = Server.objects.filter(pk=drill["server"]).first() if drill else _host(writer)
+    scene = Server.objects.filter(pk=drill["server"], state__in=(AVAILABLE, UNCERTAIN)).first() if drill else None
+    # What is drilled on a server that went down is judged when that comes back, or drilled anew elsewhere.
+    drill = drill if scene else {}
+    server = scene or _host(writer)
     prepared = member.attrs.get("prepared") == "true"
     subject = Subject(
         TIMELINE,
@@ -29,6 +44,7 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         provider=server.provider if server else "",
         host=server.host() if server and server.host_key else None,
         home=server.home if server else "",
+        job=drill.get("job", ""),
         archive=member.archive,
         script=_script(member, server, drill.get("job", "")) if server and member.archive and prepared else "true",
         interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
@@ -72,7 +88,7 @@ def _script(timeline: Timeline, server: Server, job: str) -> str:
     """What `look` says, and how its drill is, as one script without arguments: a probe's question has none."""
     look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home)
     words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in look.args)
-    return f"home='{server.home}' job='{job}'\n{LOOK if job else ''}set -- {words}\n{look.text}"
+    return f"{LOOK if job else ''}set -- {words}\n{look.text}"
 
 
 def backup(member: Any, now: Any, _intent: Intent | None) -> Known:

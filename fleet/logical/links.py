@@ -17,7 +17,7 @@ class NoLink(ValueError):
 
 
 def make(name: str, actor: str) -> str:
-    """A link to the logical backup of that name, a whole address where settings.URL is set. NoLink if it is not kept."""
+    """A link to the logical backup of that name, whole where settings.URL is set. NoLink if it is not kept."""
     backup = Backup.objects.filter(name=name, method=Backup.LOGICAL).first()
     if backup is None or backup.state != KEPT:
         raise NoLink(f"There is no logical backup {name!r} that is kept. See: manage.py backups NAME")

@@ -55,10 +55,11 @@ def _no_room(resource: Resource, backup: Backup) -> str:
     size = int(backup.attrs.get("db_bytes") or 0) or SHRUNK * (backup.bytes or 0)
     if size > resource.plan.disk_mb << 20:
         return f"{backup.name} needs {_mb(size)} MB, and {resource.name}'s plan has {resource.plan.disk_mb} MB."
-    free_kb = resource.instance.server.facts.get("disk_free_kb") if resource.instance else None
+    server = resource.instance.server if resource.instance else None
+    free_kb = server.facts.get("disk_free_kb") if server else None
     needed = size + (backup.bytes or 0)
     if free_kb and int(free_kb) << 10 < needed:
-        return f"{_mb(needed)} MB are needed on {resource.instance.server}, and {int(free_kb) >> 10} MB are free."
+        return f"{_mb(needed)} MB are needed on {server}, and {int(free_kb) >> 10} MB are free."
     return ""
 
 

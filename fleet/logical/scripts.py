@@ -16,6 +16,7 @@ root=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6
 mkdir -p "$root"
 began=$(date +%s)
 if [ ! -e "$root/$name" ]; then
+    rm -f "$root/.$name".*.part
     find "$root" -maxdepth 1 -name '.*.part' -mmin +2880 -delete
     part=$(mktemp "$root/.$name.XXXXXX.part")
     trap 'rm -f "$part"' EXIT

@@ -59,7 +59,7 @@ class Disk:
     """A directory that lies at the same path on every host, and where our own processes see it."""
 
     def __init__(self, storage: FileSystemStorage):
-        self.storage = storage
+        self.storage, self.root = storage, str(storage.location)
 
     def open(self, label: str) -> str:  # noqa: ARG002 (what is half written is nobody's but its job's)
         return ""
@@ -69,10 +69,10 @@ class Disk:
 
     def dump(self, label: str, upload: str, subject: Subject, database: str, expected: int) -> Script:  # noqa: ARG002
         where = (subject.bin, subject.socket, str(subject.port), database)
-        return Script(scripts.TO_DISK, (self.storage.location, label, *where))
+        return Script(scripts.TO_DISK, (self.root, label, *where))
 
     def complete(self, label: str, upload: str, said: dict[str, str], shell: Shell) -> bool:  # noqa: ARG002
-        argv = ["sh", "-c", scripts.ON_DISK, "herdsite", self.storage.location, label]
+        argv = ["sh", "-c", scripts.ON_DISK, "herdsite", self.root, label]
         return checked(argv, shell.run(argv)).out.strip() == said["bytes"]
 
     def source(self, label: str) -> tuple[str, str]:

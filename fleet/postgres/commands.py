@@ -41,7 +41,7 @@ def build(
     lives, by name. A cluster that is there already is started, never made again.
     """
     sql = PREAMBLE + foundation(subject.major, verifier, replica) + also
-    stdin = f"{_sections(files(subject, sizing, certificate) | dict(dynamic))}{sql}".encode()
+    stdin = f"{sections(files(subject, sizing, certificate) | dict(dynamic))}{sql}".encode()
     return Script(scripts.BUILD, (*_where(subject), *psql(subject)), stdin)
 
 
@@ -63,7 +63,7 @@ def stand_by(
     databases of a leader that was are dumped there first.
     """
     return Script(
-        scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), _sections(beside).encode()
+        scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), sections(beside).encode()
     )
 
 
@@ -75,19 +75,24 @@ def restore(
     `beside` its files afterwards; `also` is SQL that it runs once it leads."""
     words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in backup.args)
     more = {"restore.sh": f"set -- {words}\n{backup.text}", "herdsite.recovery": lines(recovery)}
-    stdin = f"{_sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
+    stdin = f"{sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
     return Script(scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
 
 
 def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside the data, each whole or not at all, and have it read them if it runs."""
-    return Script(scripts.CONFIGURE, _where(subject), _sections(beside).encode())
+    return Script(scripts.CONFIGURE, _where(subject), sections(beside).encode())
 
 
 def promote(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside the data, then make the standby a leader; does nothing more to one that leads already.
     Prints its timeline's number and where its own WAL begins."""
-    return Script(scripts.PROMOTE, _where(subject), _sections(beside).encode())
+    return Script(scripts.PROMOTE, _where(subject), sections(beside).encode())
+
+
+def parted(subject: Subject) -> Script:
+    """Print the number of the timeline that it writes, and where that parted from the one before."""
+    return Script(scripts.PARTED, _where(subject))
 
 
 def fence(subject: Subject, generation: int) -> Script:
@@ -98,7 +103,7 @@ def fence(subject: Subject, generation: int) -> Script:
 
 def halt(subject: Subject, patience_s: int, generation: int) -> Script:
     """Stop it cleanly, so that its standbys have all of it, and mark it so that nothing starts it. Prints where its WAL
-    ended. Fails, and leaves no mark, when it would take longer than `patience_s` seconds."""
+    ended. Fails when it takes longer than `patience_s` seconds: `unfence` takes it back, whatever became of it."""
     return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
 
 
@@ -141,7 +146,8 @@ def psql(subject: Subject, database: str = "postgres") -> list[str]:
     ]
 
 
-def _sections(beside: Mapping[str, str]) -> str:
+def sections(beside: Mapping[str, str]) -> str:
+    """Files by name as the scripts read them from stdin."""
     return "".join(f"=== {name}\n{text}" for name, text in beside.items()) + "===\n"
 
 

@@ -86,6 +86,11 @@ def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: 
     return _now(shell, commands.promote(subject, beside), timeout)
 
 
+def parted(shell: Shell, subject: Subject) -> dict[str, str]:
+    """Of one that came of another's data: its `timeline_id`, and `forked_lsn`, from where on it has WAL of its own."""
+    return _now(shell, commands.parted(subject))
+
+
 def fence(shell: Shell, subject: Subject, generation: int, timeout: float = 10.0) -> dict[str, str]:
     """Stop it at once, for good. Returns `lsn`, where its WAL ended, and `cluster`, its state by its control file."""
     return _now(shell, commands.fence(subject, generation), timeout)

@@ -4,7 +4,7 @@ ours is installed there. Each can be cut off after any line and run again.
 Positional arguments: BIN DATA, then what the script itself names.
 """
 
-_COMMON = """
+COMMON = """
 set -eu
 export LC_ALL=C
 umask 077
@@ -109,7 +109,7 @@ ended() {
 # is made beside its place and moved there when it is complete, so what stands in its place is never half-made and never
 # removed. PEM and configuration hold no line that begins with "===".
 BUILD = (
-    _COMMON
+    COMMON
     + """
 new=$data.new
 rm -rf "$new"
@@ -131,16 +131,16 @@ exec "$@" > /dev/null
 """
 )
 
-START = _COMMON + "start\n"
+START = COMMON + "start\n"
 
 # PATIENCE: seconds that clients get to end, before they are cut off.
-STOP = _COMMON + 'stop "$3"\n'
+STOP = COMMON + 'stop "$3"\n'
 
-RESTART = _COMMON + 'stop "$3"\nstart\n'
+RESTART = COMMON + 'stop "$3"\nstart\n'
 
 # The directory gives up its name first: half a cluster must never look like a cluster.
 DESTROY = (
-    _COMMON
+    COMMON
     + """
 # What is being destroyed need not end well.
 (stop 5) || {
@@ -170,10 +170,12 @@ newer() {
 }
 """
 
+# The lock: being told and being promoted go through the same folder, and each may be asked for while the other runs.
 CONFIGURE = (
-    _COMMON
+    COMMON
     + _NEWER
     + """
+exec 9< "$data" && flock 9
 rm -rf "$data.files"
 mkdir -p "$data.files"
 files_into "$data.files"
@@ -186,7 +188,7 @@ place "$data"
 # CONNINFO SLOT MODE STRAY SOCKET. What stands in its place is replaced only by something complete; a rewind that was
 # cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
 STANDBY = (
-    _COMMON
+    COMMON
     + """
 conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7
 rm -rf "$data.files" "$data.new" "$data.gone"
@@ -253,7 +255,7 @@ start
 # herdsite.recovery is how it recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds no
 # commit past its target has all that was committed before it, so it is let run to the end.
 RESTORE = (
-    _COMMON
+    COMMON
     + """
 rm -rf "$data.files"
 mkdir -p "$data.files"
@@ -300,35 +302,50 @@ if [ -e "$data/herdsite.restoring" ]; then
     done
     "$@" > /dev/null
     mv -f "$data.files/herdsite.conf" "$data/herdsite.conf"
-    "$bin/pg_ctl" reload -D "$data" -s
     rm -f "$data/herdsite.restoring"
+    # What it needed to recover, its standbys would need as long as it has it.
+    stop 60
 fi
 rm -rf "$data.files"
 start
 """
 )
 
+# Which timeline it writes, and where that parted from the one before.
+_PARTED = """
+history=$(ls "$data"/pg_wal/*.history | tail -n 1)
+echo "timeline_id=$((0x$(basename "$history" .history)))"
+echo "forked_lsn=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)"
+"""
+
+PARTED = COMMON + _PARTED
+
 PROMOTE = (
-    _COMMON
+    COMMON
     + _NEWER
     + """
+exec 9< "$data" && flock 9
 rm -rf "$data.files"
 mkdir -p "$data.files"
 files_into "$data.files"
 newer
 place "$data"
 "$bin/pg_ctl" reload -D "$data" -s
-[ ! -e "$data/standby.signal" ] || "$bin/pg_ctl" promote -D "$data" -w -t 20 -s
+if [ -e "$data/standby.signal" ]; then
+    "$bin/pg_ctl" promote -D "$data" -W -s
+    until "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *in production'; do
+        running || { why >&2; exit 1; }
+        sleep 0.01
+    done
+fi
 ended
-history=$(ls "$data"/pg_wal/*.history | tail -n 1)
-echo "timeline_id=$((0x$(basename "$history" .history)))"
-echo "forked_lsn=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)"
 """
+    + _PARTED
 )
 
 # The mark first: from then on nothing of ours starts it, whatever happens to this script.
 FENCE = (
-    _COMMON
+    COMMON
     + """
 echo "$3" > "$data/herdsite.fenced"
 sync "$data/herdsite.fenced" "$data"
@@ -343,13 +360,24 @@ ended
 """
 )
 
+# The mark first here too, or whoever finds it stopped in that moment would start it. Customers wait: it is looked at
+# more often than pg_ctl does.
 HALT = (
-    _COMMON
+    COMMON
     + """
-if running; then
-    "$bin/pg_ctl" stop -D "$data" -m fast -t "$3" -s
-fi
 echo "$4" > "$data/herdsite.fenced"
+if running; then
+    "$bin/pg_ctl" stop -D "$data" -m fast -W -s || { rm -f "$data/herdsite.fenced"; exit 1; }
+    tries=$(($3 * 50))
+    while running && [ "$tries" -gt 0 ]; do
+        sleep 0.02
+        tries=$((tries - 1))
+    done
+    if running; then
+        echo "it has not stopped within $3 s" >&2
+        exit 1
+    fi
+fi
 sync "$data/herdsite.fenced" "$data"
 vacate
 ended
@@ -357,7 +385,7 @@ ended
 )
 
 UNFENCE = (
-    _COMMON
+    COMMON
     + """
 { read -r fenced < "$data/herdsite.fenced"; } 2> /dev/null || fenced=
 [ "${fenced:-0}" -le "$3" ] || { echo "it was fenced by generation $fenced, a later one than $3" >&2; exit 3; }

@@ -22,7 +22,7 @@ class OutOfCapacity(ProviderError):
 class Machine:
     """One machine as its provider describes it. `home` is the folder that is ours on it, `pg` maps a major version
     of PostgreSQL to its bin folder there, `host_key` is the SSH key by which it will be known for ever, `bind` is what
-    a server on it listens on."""
+    a server on it listens on, `disk_mb` is how big its disk is (0: it can't tell)."""
 
     state: str
     address: str = ""
@@ -33,6 +33,7 @@ class Machine:
     bind: str = "*"
     pg: dict[int, str] = field(default_factory=dict)
     events: Sequence[str] = ()
+    disk_mb: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class Provider(Protocol):
     """Machines, by the name of the Server they are for. Every verb can be repeated without harm.
 
     Addresses have names of their own. A provider without `has_addresses` has none and refuses to make one; one without
-    `can_hold` can't make clients wait. ProviderError also says that there is no address, or machine, of a name.
+    `can_hold` can't make clients wait; one without `can_grow` refuses to make a disk bigger. ProviderError also says
+    that there is no address, or machine, of a name.
     """
 
+    can_grow: bool
     has_addresses: bool
     can_hold: bool
 
@@ -67,6 +70,11 @@ class Provider(Protocol):
 
     def stop(self, name: str) -> None:
         """Switch it off, hard; does nothing to a machine that is off."""
+        ...
+
+    def grow(self, name: str, disk_mb: int) -> None:
+        """Make its disk that big while it runs, and what lies on it able to use that: `df` there tells when it is so.
+        Does nothing to a disk that is as big already; none shrinks."""
         ...
 
     def destroy(self, name: str) -> None:

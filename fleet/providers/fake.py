@@ -13,7 +13,8 @@ class FakeProvider:
     `looks_pending` is how often a machine that was just switched on is described as pending; `machines` is what there
     is, so that a test can make one paused, or give it scheduled events. `endpoints` is what addresses there are,
     `generations` the newest that each has seen; `address_capacity` is how many there is room for, and without
-    `has_addresses` or `can_hold` it is a provider that has none, or one like a cloud whose clients can't be held.
+    `has_addresses` or `can_hold` it is a provider that has none, or one like a cloud whose clients can't be held;
+    without `can_grow` its disks stay as they are.
     """
 
     def __init__(self, capacity: int | None = None, looks_pending: int = 0):
@@ -21,6 +22,7 @@ class FakeProvider:
         self.looks_pending = looks_pending
         self.unreachable = False
         self.machines: dict[str, Machine] = {}
+        self.can_grow = True
         self.has_addresses = True
         self.can_hold = True
         self.address_capacity: int | None = None
@@ -31,7 +33,7 @@ class FakeProvider:
         self._pending: dict[str, int] = {}
         self._made = 0
 
-    def create(self, name: str, zone: str, disk_mb: int) -> None:  # noqa: ARG002 (memory has neither)
+    def create(self, name: str, zone: str, disk_mb: int) -> None:  # noqa: ARG002 (memory has no zones)
         self._answer()
         if name in self.machines:
             return
@@ -45,6 +47,7 @@ class FakeProvider:
             host_key=f"ssh-ed25519 FAKE{self._made}",
             home="/srv/herdsite",
             pg={17: "/usr/lib/postgresql/17/bin"},
+            disk_mb=disk_mb,
         )
         self._pending[name] = self.looks_pending
 
@@ -64,6 +67,12 @@ class FakeProvider:
     def stop(self, name: str) -> None:
         self._existing(name)
         self._set(name, STOPPED)
+
+    def grow(self, name: str, disk_mb: int) -> None:
+        machine = self._existing(name)
+        if not self.can_grow:
+            raise ProviderError(f"this provider can't make the disk of {name} bigger")
+        self.machines[name] = replace(machine, disk_mb=max(disk_mb, machine.disk_mb))
 
     def destroy(self, name: str) -> None:
         self._answer()

@@ -22,6 +22,7 @@ class SshProvider:
     folder), bind. ProviderError names an entry that is none of these, or has no address.
     """
 
+    can_grow = False
     has_addresses = False
     can_hold = False
 
@@ -58,6 +59,9 @@ class SshProvider:
 
     def stop(self, name: str) -> None:
         raise ProviderError(f"{name} can't be switched off from here: do it by hand")
+
+    def grow(self, name: str, disk_mb: int) -> None:  # noqa: ARG002
+        raise ProviderError(f"the disk of {name} can't be made bigger from here: do it by hand")
 
     def destroy(self, name: str) -> None:
         """Forget the host; the machine itself stays as it is."""

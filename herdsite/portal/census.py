@@ -8,8 +8,8 @@ from django.db.models import Count, F, Max, Q, Value
 
 from fleet.models import MEMBERS
 from fleet.policy import LONGEST_S
-from fleet.states import STATES, State
-from herdsite.portal.ranks import GONE, rank
+from fleet.states import ENDS, STATES, State
+from herdsite.portal.ranks import rank
 from herdsite.portal.shown import Moment, moment
 
 LATE = timedelta(seconds=LONGEST_S)
@@ -18,11 +18,13 @@ SILENT = timedelta(seconds=LONGEST_S + 5)
 
 
 def plural(kind: str) -> str:
-    """A kind's heading: "Servers"."""
-    return f"{kind.capitalize()}s"
+    """A kind's heading: "Servers", "Addresses"."""
+    return f"{kind.capitalize()}{'es' if kind.endswith('s') else 's'}"
 
 
 PLURALS = {kind: plural(kind) for kind in MEMBERS}
+# What an operator looks after. The other kinds come and go with these, and would drown them.
+FIRST = ("server", "instance", "resource")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,13 @@ class Total:
 
 @dataclass(frozen=True)
 class Kind:
-    """All things alive of one kind: how many, and of which states, what wants attention first."""
+    """All things alive of one kind: how many, and of which states, what wants attention first. `minor`: not in FIRST."""
 
     kind: str
     label: str
     count: int
     totals: tuple[Total, ...]
+    minor: bool
 
 
 @dataclass(frozen=True)
@@ -64,15 +67,15 @@ class Silence:
 
 
 def take(now: datetime) -> tuple[Counted, ...]:
-    """Everything alive. `late` counts what has waited longer than LATE for its beat at `now`."""
+    """Everything that has not come to its end. `late` counts what has waited longer than LATE for its beat at `now`."""
     found = []
     for kind, model in MEMBERS.items():
         groups = (
-            model.objects.exclude(state=GONE)
+            model.objects.exclude(state__in=ENDS)
             .order_by()
-            .values(place=F("zone") if kind == "server" else Value(""), now_in=F("state"))
+            .values(lies_in=F("zone") if kind == "server" else Value(""), now_in=F("state"))
             .annotate(count=Count("pk"), late=Count("pk", filter=Q(due_at__lt=now - LATE)), felt=Max("felt_at"))
-            .values_list("place", "now_in", "count", "late", "felt")
+            .values_list("lies_in", "now_in", "count", "late", "felt")
         )
         found += [Counted(kind, *group) for group in groups]
     return tuple(found)
@@ -80,7 +83,7 @@ def take(now: datetime) -> tuple[Counted, ...]:
 
 def kinds(census: tuple[Counted, ...]) -> tuple[Kind, ...]:
     return tuple(
-        Kind(kind, label, count(groups, kind), totals(groups))
+        Kind(kind, label, count(groups, kind), totals(groups), kind not in FIRST)
         for kind, label in PLURALS.items()
         for groups in [[group for group in census if group.kind == kind]]
     )

@@ -12,6 +12,7 @@ from herdsite.portal.filters import Filters
 from herdsite.portal.lists import Listing, lists
 from herdsite.portal.live import database_now, live
 from herdsite.portal.map import Map, draw
+from herdsite.portal.moving import Moving, moving
 from herdsite.portal.troubles import badged
 
 
@@ -21,6 +22,7 @@ class Herd:
 
     kinds: tuple[census.Kind, ...]
     silence: census.Silence | None
+    moving: Moving
     map: Map | None
     lists: tuple[Listing, ...]
     filters: Filters
@@ -36,6 +38,7 @@ def herd(request: HttpRequest) -> HttpResponse:
     data = Herd(
         census.kinds(counted),
         census.silence(counted, now),
+        moving(),
         None if filters.narrowed else draw(counted, filters.zone),
         badged(lists(filters, counted, now)),
         filters,

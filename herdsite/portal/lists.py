@@ -8,12 +8,13 @@ from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
+from fleet.filters import SEARCHED, ZONES
 from fleet.models import MEMBERS
-from fleet.states import STATES, State
-from herdsite.portal.census import LATE, PLURALS, Counted
+from fleet.states import ENDS, STATES, State
+from herdsite.portal.census import FIRST, LATE, PLURALS, Counted
 from herdsite.portal.filters import Filters
 from herdsite.portal.live import drawn
-from herdsite.portal.ranks import GONE, NOT_WELL, WELL, by_rank
+from herdsite.portal.ranks import NOT_WELL, WELL, by_rank
 from herdsite.portal.shown import Moment, moment, percent, share, size
 
 PAGE = 100
@@ -47,21 +48,46 @@ EXTRA: dict[str, dict[str, str]] = {
         "bytes": "facts__db_size_bytes",
         "kin": "customer__name",
     },
+    "timeline": {
+        "plan": "plan_id",
+        "use": "facts__archive_last",
+        "bytes": "facts__archive_bytes",
+        "kin": "resource__name",
+    },
+    "backup": {
+        "instance": "instance__name",
+        "use": "method",
+        "bytes": "bytes",
+        "kin": "resource__name",
+    },
+    "changeover": {
+        "plan": "plan_id",
+        "server": "source__name",
+        "instance": "target__name",
+        "use": "generation",
+        "kin": "reason",
+    },
+    "address": {
+        "server": "target",
+        "use": "endpoint",
+        "kin": "resource__name",
+    },
 }
 USE = {
     "server": ("Load", "Disk"),
     "instance": ("Connections", "Size"),
     "resource": ("Connections", "Size"),
+    "timeline": ("Last segment", "Archive"),
+    "backup": ("Method", "Size"),
+    "changeover": ("Generation", ""),
+    "address": ("Endpoint", ""),
 }
-# Where each kind's zone stands. What has no place yet has none.
-ZONES = {"server": "zone", "instance": "server__zone", "resource": "instance__server__zone"}
-SEARCHED = {"server": ("name",), "instance": ("name",), "resource": ("name", "customer__name", "dbname")}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One thing in a list. `kin` is its provider, role or customer; `use` and `size` are what USE heads for its kind;
-    `late` says that its beat is overdue, `incidents` how many are open about it."""
+    """One thing in a list. `kin` is its provider, role, customer or resource; `use` and `size` are what USE heads for its
+    kind; `late` says that its beat is overdue, `incidents` how many are open about it."""
 
     kind: str
     heads: tuple[str, str]
@@ -104,8 +130,15 @@ class Listing:
 
 
 def lists(filters: Filters, census: tuple[Counted, ...], now: datetime) -> tuple[Listing, ...]:
-    """One listing a kind that was asked for, also when nothing is in it; none for a kind that there is not."""
-    return tuple(listing(kind, filters, census, now) for kind in PLURALS if filters.kind in ("", kind))
+    """One listing a kind that was asked for, also when nothing is in it; none for a kind that there is not. The kinds
+    that are not in FIRST are listed when they are asked for, or when something that is searched for is found there."""
+    if filters.kind:
+        return tuple(listing(kind, filters, census, now) for kind in PLURALS if kind == filters.kind)
+    first = tuple(listing(kind, filters, census, now) for kind in FIRST)
+    if filters.zone or not (filters.q or filters.state):
+        return first
+    others = (listing(kind, filters, census, now) for kind in PLURALS if kind not in FIRST)
+    return first + tuple(one for one in others if one.rows)
 
 
 def listing(kind: str, filters: Filters, census: tuple[Counted, ...], now: datetime) -> Listing:
@@ -133,7 +166,7 @@ def listing(kind: str, filters: Filters, census: tuple[Counted, ...], now: datet
 
 def counts(kind: str, found: QuerySet[Any], filters: Filters, census: tuple[Counted, ...]) -> tuple[int, int]:
     """How many of those that were asked for are not well, and how many are. The census knows what is plain."""
-    if filters.q or filters.zone or filters.state == GONE:
+    if filters.q or filters.zone or filters.state in ENDS:
         return found.filter(state__in=NOT_WELL).count(), found.filter(state__in=WELL).count()
     groups = [one for one in census if one.kind == kind and filters.state in ("", one.state)]
     well = sum(group.count for group in groups if group.state in WELL)
@@ -141,14 +174,14 @@ def counts(kind: str, found: QuerySet[Any], filters: Filters, census: tuple[Coun
 
 
 def matching(kind: str, filters: Filters) -> QuerySet[Any]:
-    """What was asked for; what is gone only if its state was."""
+    """What was asked for; what has come to its end only if its state was."""
     found = MEMBERS[kind].objects.all()
-    found = found.filter(state=filters.state) if filters.state else found.exclude(state=GONE)
+    found = found.filter(state=filters.state) if filters.state else found.exclude(state__in=ENDS)
     if filters.zone:
-        found = found.filter(**{ZONES[kind]: filters.zone})
+        found = found.filter(**{ZONES[kind]: filters.zone}) if kind in ZONES else found.none()
     if filters.q:
         anywhere = Q()
-        for path in SEARCHED[kind]:
+        for path in SEARCHED.get(kind, ("name",)):
             anywhere |= Q(**{f"{path}__icontains": filters.q})
         found = found.filter(anywhere)
     return found
@@ -179,11 +212,11 @@ def _row(kind: str, values: tuple[Any, ...], now: datetime) -> Row:
         table_row=table_row,
         why=why,
         problem=problem,
-        zone=more["zone"] or "",
+        zone=more.get("zone") or "",
         plan=more.get("plan") or "",
         server=more.get("server") or "",
         instance=more.get("instance") or "",
-        use=more.get("load") or share(more.get("connections"), more.get("limit")),
+        use=str(more.get("use") or more.get("load") or share(more.get("connections"), more.get("limit"))),
         size=percent(more.get("disk")) or size(more.get("bytes")),
         kin=more["kin"] or "",
     )

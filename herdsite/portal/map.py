@@ -33,11 +33,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Postgres:
-    """An instance with its resources, drawn (`cells`) or counted (`counts`)."""
+    """An instance with its resources, drawn (`cells`) or counted (`counts`); of a standby `note` says for whom."""
 
     name: str
     look: State
     role: str
+    note: str
     cells: tuple[Cell, ...]
     counts: tuple[Total, ...]
 
@@ -107,7 +108,7 @@ def _instances(servers: list[UUID], each: bool) -> dict[UUID, list[Postgres]]:
         Instance.objects.filter(server__in=servers)
         .exclude(state=GONE)
         .order_by("name")
-        .values_list("pk", "server_id", "name", "state", "role")
+        .values_list("pk", "server_id", "name", "state", "role", "standby_for__name")
     )
     alive = Resource.objects.exclude(state=GONE).filter(instance__in=[pk for pk, *_ in rows])
     cells: dict[UUID, list[Cell]] = defaultdict(list)
@@ -120,8 +121,9 @@ def _instances(servers: list[UUID], each: bool) -> dict[UUID, list[Postgres]]:
         for pk, state, number in sorted(groups, key=lambda group: rank(group[1])):
             counts[pk].append(Total(STATES[state], number))
     found = defaultdict(list)
-    for pk, server, name, state, role in rows:
-        found[server].append(Postgres(name, STATES[state], role, tuple(cells[pk]), tuple(counts[pk])))
+    for pk, server, name, state, role, whom in rows:
+        note = f"stands by for {whom}" if whom else ""
+        found[server].append(Postgres(name, STATES[state], role, note, tuple(cells[pk]), tuple(counts[pk])))
     return found
 
 

@@ -31,9 +31,10 @@ def epoch(seconds: float) -> Moment:
     return Moment(f"{seconds:.3f}", f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}")
 
 
-def size(text: str | None) -> str:
-    """Bytes, as text, in words: "7.2 MB"; nothing when they are not known."""
-    return filesizeformat(int(text)).replace("\xa0", " ") if text and text.isdigit() else ""
+def size(bytes_: str | int | None) -> str:
+    """Bytes, a number or its text, in words: "7.2 MB"; nothing when they are not known."""
+    text = "" if bytes_ is None else str(bytes_)
+    return filesizeformat(int(text)).replace("\xa0", " ") if text.isdigit() else ""
 
 
 def percent(text: str | None) -> str:

@@ -1,27 +1,21 @@
-"""All that is known of one server, instance or resource, as values for its page."""
+"""All that is known of one thing on a ring, as values for its page."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet.models import Event, Instance, Intent, Member, Resource
+from fleet.models import Backup, Changeover, Event, Intent, Member, Resource, Timeline
 from fleet.states import MOVES, STATES, State
+from herdsite.portal import moves
+from herdsite.portal.about import ABOUT, HEADS, NEIGHBOURS, Neighbour
 from herdsite.portal.census import LATE
-from herdsite.portal.ranks import GONE, by_rank
+from herdsite.portal.family import Family, family
+from herdsite.portal.family_copies import Copy, copies_of
 from herdsite.portal.shown import Known, Moment, epoch, known, moment
 from herdsite.portal.troubles import Trouble, of
 from observations.models import Observation
 
-EVENTS, LOOKS, NEIGHBOURS, ASKED = 50, 20, 100, 10
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """What it stands on, or what stands on it."""
-
-    kind: str
-    name: str
-    look: State
+EVENTS, LOOKS, ASKED = 50, 20, 10
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Thing:
-    """The page's data. `doubted` is since when it is in doubt, `neighbours` counts those that stand on it."""
+    """The page's data. `doubted` is since when it is in doubt; `beneath` is what it stands on or belongs to, `above`
+    what stands on it or came of it, each with its heading. A resource has a `family`, a changeover is a `move`."""
 
     id: str
     kind: str
@@ -91,8 +86,12 @@ class Thing:
     facts: tuple[Known, ...]
     doubted: Moment | None
     evidence: tuple[Witness, ...]
+    heads: tuple[str, str]
     beneath: tuple[Neighbour, ...]
     above: tuple[Neighbour, ...]
+    family: Family | None
+    move: moves.Move | None
+    copies: tuple[Copy, ...]
     story: tuple[Happening, ...]
     observations: tuple[Look, ...]
     intents: tuple[Asked, ...]
@@ -101,7 +100,7 @@ class Thing:
 
 def describe(member: Any, now: datetime) -> Thing:
     """The thing as it is written down now."""
-    beneath, above = _NEIGHBOURS[member.KIND](member)
+    beneath, above = NEIGHBOURS[member.KIND](member)
     return Thing(
         id=str(member.pk),
         kind=member.KIND,
@@ -115,13 +114,17 @@ def describe(member: Any, now: datetime) -> Thing:
         row=member.row,
         why=member.why,
         problem=member.problem,
-        about=tuple((label, str(value)) for label, value in _ABOUT[member.KIND](member) if value not in ("", None)),
+        about=tuple((label, str(value)) for label, value in ABOUT[member.KIND](member) if value not in ("", None)),
         attrs=_sorted(member.attrs),
         facts=tuple(known(name, text) for name, text in sorted(member.facts.items())),
         doubted=epoch(member.evidence["since"]) if "since" in member.evidence else None,
         evidence=witnesses(member.evidence),
+        heads=HEADS.get(member.KIND, ("Belongs to", "Came of it")),
         beneath=tuple(beneath),
         above=tuple(above),
+        family=family(member) if isinstance(member, Resource) else None,
+        move=moves.describe(member) if isinstance(member, Changeover) else None,
+        copies=copies_of(Backup.objects.filter(timeline=member)) if isinstance(member, Timeline) else (),
         story=_story(member),
         observations=_observations(member),
         intents=_intents(member),
@@ -176,65 +179,3 @@ def _intents(member: Member) -> tuple[Asked, ...]:
         )
         for intent in Intent.objects.filter(subject=member.pk)[:ASKED]
     )
-
-
-def _neighbour(member: Any) -> Neighbour:
-    return Neighbour(member.KIND, member.name, member.look)
-
-
-def _living(kind: str, members: Any) -> list[Neighbour]:
-    found = members.exclude(state=GONE).order_by(by_rank(), "name").values_list("name", "state")
-    return [Neighbour(kind, name, STATES[state]) for name, state in found[:NEIGHBOURS]]
-
-
-def _of_server(server: Any) -> tuple[list[Neighbour], list[Neighbour]]:
-    return [], _living("instance", server.instances)
-
-
-def _of_instance(instance: Instance) -> tuple[list[Neighbour], list[Neighbour]]:
-    return [_neighbour(instance.server)], _living("resource", instance.resources)
-
-
-def _of_resource(resource: Resource) -> tuple[list[Neighbour], list[Neighbour]]:
-    instance = resource.instance
-    return ([_neighbour(instance), _neighbour(instance.server)] if instance else []), []
-
-
-def _about_server(server: Any) -> list[tuple[str, Any]]:
-    return [
-        ("Provider", server.provider),
-        ("Zone", server.zone),
-        ("Address", server.address and f"{server.ssh_user}@{server.address}:{server.ssh_port}"),
-        ("Host key", "pinned" if server.host_key else "not pinned yet"),
-        ("Home", server.home),
-        ("Disk", f"{server.disk_mb} MB"),
-        ("Room for", f"{server.capacity} instances"),
-    ]
-
-
-def _about_instance(instance: Instance) -> list[tuple[str, Any]]:
-    return [
-        ("Role", instance.get_role_display()),
-        ("PostgreSQL", instance.major),
-        ("Plan", instance.plan_id),
-        ("Zone", instance.server.zone),
-        ("Port", instance.port),
-        ("Timeline", instance.timeline),
-        ("Generation", instance.generation),
-    ]
-
-
-def _about_resource(resource: Resource) -> list[tuple[str, Any]]:
-    return [
-        ("Customer", resource.customer),
-        ("Plan", resource.plan_id),
-        ("PostgreSQL", resource.major),
-        ("Zone", resource.instance.server.zone if resource.instance else ""),
-        ("Wants zone", resource.zone),
-        ("Database", resource.dbname),
-        ("Generation", resource.generation),
-    ]
-
-
-_NEIGHBOURS: dict[str, Any] = {"server": _of_server, "instance": _of_instance, "resource": _of_resource}
-_ABOUT: dict[str, Any] = {"server": _about_server, "instance": _about_instance, "resource": _about_resource}

@@ -2,8 +2,8 @@
 
 Symptom: the instance is down and nothing on its host could be done about it, or its host is silent.
 Look first: is a standby there, and how far? Does the record say that no write can be lost? Is the brake on?
-Steps: begin a changeover; it fences the old leader, proves that, promotes, moves the address, and leaves a receipt. Wait
-for its end.
+Steps: begin a changeover; it fences the old leader, proves that, promotes, moves the address, and leaves a receipt.
+Wait for its end.
 Give up when: it has no standby, or the changeover needs a person: what it refuses, and why, is in its story.
 """
 

@@ -36,7 +36,7 @@ def read(case: Case) -> Outcome:
 def write(case: Case) -> Outcome:
     assert isinstance(case.member, Instance)
     argv = ["sh", "-c", _WRITE, "herdsite", case.subject.data]
-    text = conf(case.subject, sizing(case.member.plan))
+    text = conf(case.subject, sizing(case.member))
     checked(argv, case.shell().run(argv, stdin=text.encode()))
     complaint = _complaint(case)
     return give_up(complaint) if complaint else fixed("written anew; the old one is postgresql.conf.broken")

@@ -67,6 +67,8 @@ class _Handler(BaseHTTPRequestHandler):
 def invalid_event(path, raw):
     """What PagerDuty's Events API v2 would say is wrong with an event, or None."""
     event = json.loads(raw)
+    if path == "/v2/change/enqueue":
+        return invalid_change(event)
     if path != "/v2/enqueue" or len(raw) > 512 * 1024:
         return "path or size"
     if set(event) - {"routing_key", "event_action", "dedup_key", "payload", "links", "images", "client", "client_url"}:
@@ -88,6 +90,16 @@ def invalid_event(path, raw):
     if not isinstance(payload["custom_details"], dict):
         return "custom_details"
     return None if all(set(link) == {"href", "text"} for link in event.get("links", [])) else "links"
+
+
+def invalid_change(event):
+    """The same of a change event."""
+    if set(event) - {"routing_key", "payload", "links", "images"} or len(event["routing_key"]) != 32:
+        return f"fields {sorted(event)}"
+    payload = event["payload"]
+    if set(payload) - {"summary", "source", "timestamp", "custom_details"} or not 0 < len(payload["summary"]) <= 1024:
+        return f"payload has {sorted(payload)}"
+    return None if datetime.fromisoformat(payload["timestamp"]).tzinfo else "timestamp"
 
 
 class SmtpServer(socketserver.ThreadingTCPServer):

@@ -18,6 +18,7 @@ from incidents.notices import webhook
 from incidents.notices.base import (
     ACCEPTED,
     ACKNOWLEDGE,
+    CHANGE,
     CRITICAL,
     LATER,
     REFUSED,
@@ -208,6 +209,28 @@ class TestPagerDuty:
             "client_url": MESSAGE.details["url"],
             "links": [{"href": MESSAGE.details["url"], "text": "In herdsite"}],
         }
+
+    def test_a_change_calls_nobody_and_says_what_was_done(self, duty):
+        change = replace(MESSAGE, action=CHANGE, details={}, source="herdsite")
+        assert sent(duty.notifier, change).outcome == ACCEPTED
+        ((path, _headers, body),) = duty.server.requests
+        assert path == "/v2/change/enqueue"
+        assert json.loads(body) == {
+            "routing_key": KEY,
+            "payload": {
+                "summary": MESSAGE.subject,
+                "source": "herdsite",
+                "timestamp": "2026-11-21T12:00:00+00:00",
+                "custom_details": {"text": MESSAGE.body},
+            },
+        }
+
+    def test_a_change_that_fails_is_an_answer_too(self, duty):
+        outcomes = []
+        for fault in ("refused", "slowed", "broken", "hangs"):
+            duty.will(fault)
+            outcomes.append(sent(duty.notifier, replace(MESSAGE, action=CHANGE)).outcome)
+        assert outcomes == [REFUSED, LATER, LATER, LATER]
 
     @pytest.mark.parametrize(("action", "event"), [(ACKNOWLEDGE, "acknowledge"), (RESOLVE, "resolve")])
     def test_the_rest_is_only_about_the_key(self, duty, action, event):

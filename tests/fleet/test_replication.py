@@ -112,7 +112,7 @@ def test_a_promoted_standby_writes_a_timeline_of_its_own(leader: Cluster, standb
 
 
 def test_a_fenced_leader_is_started_by_nothing_but_its_rejoining(leader: Cluster, standby: Cluster) -> None:
-    said = control.fence(leader.shell, leader.subject)
+    said = control.fence(leader.shell, leader.subject, 2)
     assert said["lsn"] and "shut down" not in said["cluster"]
     control.start(leader.shell, leader.subject, "start")
     look = ended(leader.shell, "start")
@@ -126,7 +126,7 @@ def test_a_leader_that_was_rejoins_behind_the_new_one(leader: Cluster, standby: 
     leader.create("anna", "anna-pass-77ce")
     leader.sql("CREATE TABLE stray AS SELECT 1", "anna")
     standby.sql("INSERT INTO t VALUES (4)")
-    control.fence(leader.shell, leader.subject)
+    control.fence(leader.shell, leader.subject, 2)
     kept = f"{leader.shell.home}/strays-one" if stray else ""
     assert stand_by(standby, leader.subject, "rejoin", commands.REJOIN, kept) == Look(DONE)
     caught_up(standby, leader)
@@ -137,7 +137,7 @@ def test_a_leader_that_was_rejoins_behind_the_new_one(leader: Cluster, standby: 
 
 def test_a_rewind_that_was_cut_off_ends_in_a_copy(leader: Cluster, standby: Cluster) -> None:
     control.promote(leader.shell, standby.subject, KEEP)
-    control.fence(leader.shell, leader.subject)
+    control.fence(leader.shell, leader.subject, 2)
     leader.shell.run(["touch", f"{leader.subject.data}/herdsite.rewinding"])
     leader.shell.run(["rm", f"{leader.subject.data}/global/pg_control"])
     assert stand_by(standby, leader.subject, "rejoin", commands.REJOIN) == Look(DONE)
@@ -146,16 +146,18 @@ def test_a_rewind_that_was_cut_off_ends_in_a_copy(leader: Cluster, standby: Clus
 
 def test_a_clean_halt_leaves_its_standby_with_everything(leader: Cluster, standby: Cluster) -> None:
     leader.sql("INSERT INTO t SELECT generate_series(1, 1000)")
-    said = control.halt(leader.shell, leader.subject, 10)
+    said = control.halt(leader.shell, leader.subject, 10, 2)
     assert said["cluster"] == "shut down"
     assert standby.sql(f"SELECT pg_last_wal_receive_lsn() >= '{said['lsn']}'") == "t"
-    control.unfence(leader.shell, leader.subject)
+    control.unfence(leader.shell, leader.subject, 2)
     assert leader.sql("SELECT count(*) FROM t") == "1001"
 
 
 def test_a_slot_whose_wal_is_lost_is_made_anew(leader: Cluster) -> None:
     leader.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'; ALTER SYSTEM SET wal_keep_size = 0")
-    leader.sql("ALTER SYSTEM SET min_wal_size = '32MB'; ALTER SYSTEM SET max_wal_size = '32MB'; SELECT pg_reload_conf()")
+    leader.sql(
+        "ALTER SYSTEM SET min_wal_size = '32MB'; ALTER SYSTEM SET max_wal_size = '32MB'; SELECT pg_reload_conf()"
+    )
     leader.sql(roles.slot("behind"))
     for _ in range(6):
         leader.sql("INSERT INTO t VALUES (1); SELECT pg_switch_wal(); CHECKPOINT")
@@ -170,4 +172,16 @@ def test_files_are_put_there_whole_and_read(leader: Cluster) -> None:
     control.configure(leader.shell, leader.subject, replication.files({"application_name": "it's"}))
     assert leader.sql("SELECT setting FROM pg_file_settings WHERE name = 'application_name'") == "it's"
     with pytest.raises(CommandFailed):
-        control.halt(leader.shell, replace(leader.subject, bin="/nowhere"), 1)
+        control.halt(leader.shell, replace(leader.subject, bin="/nowhere"), 1, 2)
+
+
+def test_an_order_of_an_older_generation_is_refused(leader: Cluster) -> None:
+    control.configure(leader.shell, leader.subject, replication.files({"herdsite.generation": "3"}))
+    with pytest.raises(CommandFailed, match="generation is 2, it has taken 3"):
+        control.configure(leader.shell, leader.subject, replication.files({"herdsite.generation": "2"}))
+    control.configure(
+        leader.shell, leader.subject, replication.files({"herdsite.generation": "4", "herdsite.serial": "1"})
+    )
+    control.fence(leader.shell, leader.subject, 5)
+    with pytest.raises(CommandFailed, match="fenced by generation 5"):
+        control.unfence(leader.shell, leader.subject, 4)

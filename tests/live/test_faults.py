@@ -2,7 +2,8 @@
 
 import pytest
 
-from bench.faults import CHEAP, MENDED, SKEWED, Fault, Scene, suffer
+from bench.faults import MENDED, suffer
+from bench.strikes import CHEAP, SKEWED, Fault, Scene
 from fleet.models import Resource
 from incidents.models import Page
 from tests.liveherd import Herd

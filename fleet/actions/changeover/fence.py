@@ -6,10 +6,11 @@ import time
 from fleet import changing, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
-from fleet.actions.changeover.marks import mark, refuse, refuse_in_time
+from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
 from fleet.providers.base import ProviderError
+from fleet.states import AVAILABLE
 from fleet.succession import lsn
 from fleet.succession.ladder import Acceptance, Evidence, Unproven, prove
 from fleet.succession.quorum import CANT_LOSE
@@ -27,6 +28,8 @@ def fence(changeover: Changeover, acting: Acting) -> str:
         return refuse(changeover, "it is not known who leads or who is to lead")
     if changeover.planned:
         return _stop(changeover, source, target, acting)
+    if by_itself(changeover) and source.state == AVAILABLE:
+        return call_off(changeover, f"{source.name} answers again")
     evidence = _evidence(changeover, source, target, acting)
     proof = prove(evidence)
     if isinstance(proof, Unproven):

@@ -35,3 +35,9 @@ def refuse_in_time(changeover: Changeover, why: str) -> str:
     if by_itself(changeover) and time.time() - changeover.state_since.timestamp() < PATIENCE_S:
         raise ActionError(why)
     return refuse(changeover, why)
+
+
+def call_off(changeover: Changeover, why: str) -> str:
+    """There is nothing to undo, and no reason to go on."""
+    mark(changeover, "rolled_back", why=why)
+    return why

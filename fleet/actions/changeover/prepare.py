@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fleet import changing, placement, policy, quorums, subjects
+from fleet import changing, copies, placement, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover.marks import by_itself, mark, refuse, refuse_in_time
+from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
 from fleet.models import Changeover, Instance
 from fleet.ports import Ports
 from fleet.postgres import control
@@ -42,8 +42,7 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     if source is None:
         return refuse(changeover, f"{resource.name} has no leader that could be followed by another")
     if by_itself(changeover) and source.state == AVAILABLE:
-        mark(changeover, "rolled_back", why=f"{source.name} answers again")
-        return f"{source.name} answers again"
+        return call_off(changeover, f"{source.name} answers again")
     record = quorums.record(resource.quorum)
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
@@ -84,7 +83,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
         if changeover.plan:
             resource.plan = changeover.plan
         try:
-            target = placement.place_standby(resource)
+            target = copies.instance_for(changeover) or placement.place_standby(resource)
         except placement.NoRoom as error:
             return refuse(changeover, str(error))
         Changeover.objects.filter(pk=changeover.pk).update(target=target)
@@ -97,7 +96,9 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     if target.role == Instance.STANDBY:
         said = _ask([target], acting).get(target.pk)
         source = changeover.source
-        behind = lsn.ahead(lsn.known(source.facts.get("lsn")) if source else None, lsn.known(said and said["received"]))
+        behind = lsn.ahead(
+            lsn.known(source.facts.get("lsn")) if source else None, lsn.known(said["received"] if said else None)
+        )
         if behind is None or behind > policy.SWITCH_LAG_BYTES:
             raise ActionError(f"{target.name} has yet to catch up: {behind} bytes")
     if changeover.source:

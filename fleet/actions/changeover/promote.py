@@ -2,6 +2,7 @@
 transaction, once the old leader is proven silent; everything after that converges to it."""
 
 import time
+from contextlib import suppress
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -26,8 +27,12 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.of(target, acting)
     said = control.promote(shell, subject, streams.files(target, subject))
+    with suppress(ActionError):
+        # Customers wait for this and for nothing else; what fails here is the next step's to do.
+        _lead(changeover, target, acting)
     fork = said.get("forked_lsn", "")
-    Timeline.objects.filter(pk=target.timeline_id).update(
+    # What was restored noted already where it parted.
+    Timeline.objects.filter(pk=target.timeline_id, forked_at=None).update(
         timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now()
     )
     target.refresh_from_db()
@@ -108,19 +113,24 @@ def _receipt(changeover: Changeover, target: Instance, fork: str) -> None:
 def repoint(changeover: Changeover, acting: Acting) -> str:
     """The address leads to the new leader, and whoever was connected to the old one is cut off. Standbys and followers
     find out by their own beats."""
-    resource, target = changeover.resource, changeover.target
-    address = Address.objects.filter(resource=resource).first()
-    note = "it has no stable address"
-    if address and target:
-        try:
-            acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
-        except ProviderError as error:
-            raise ActionError(str(error)) from error
-        Address.objects.filter(pk=address.pk).update(target=target.server.name)
-        note = f"{address.endpoint} leads to {target.server.name}"
+    target = changeover.target
+    note = _lead(changeover, target, acting) if target else ""
     mark(changeover, "repointed")
-    ring.nudge(Resource.KIND, [resource.pk])
-    return note
+    ring.nudge(Resource.KIND, [changeover.resource_id])
+    return note or "it has no stable address"
+
+
+def _lead(changeover: Changeover, target: Instance, acting: Acting) -> str:
+    """Have the address lead there, if there is one. ActionError: its provider would not."""
+    address = Address.objects.filter(resource=changeover.resource_id).first()
+    if address is None:
+        return ""
+    try:
+        acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
+    except ProviderError as error:
+        raise ActionError(str(error)) from error
+    Address.objects.filter(pk=address.pk).update(target=target.server.name)
+    return f"{address.endpoint} leads to {target.server.name}"
 
 
 def verify(changeover: Changeover, acting: Acting) -> str:

@@ -1,10 +1,10 @@
 """The nominal disk of a local host: how full it says it is, and what being full does to those who write.
 
 Hosts share this machine's disk, so each has its own `df`, first in the PATH of its commands, which answers from the
-host's nominal size and from what lies in its home. A full disk is a ballast file (sparse: the real disk is not
-harmed) and a limit of 0 on the size of files. The limit makes every write to a file fail, also one into a part
-that is there already, which a real full disk would let through; and the error is "File too large" (XX000 in
-PostgreSQL), not "No space left on device" (53100).
+host's nominal size and from what lies in its home. A full disk is a ballast file as long as the disk is big (sparse:
+the real one is not harmed) and a limit of 0 on the size of files, which ends when the disk grows. The limit makes every
+write to a file fail, also one into a part that is there already, which a real full disk would let through; and the
+error is "File too large" (XX000 in PostgreSQL), not "No space left on device" (53100).
 """
 
 import resource

@@ -68,7 +68,7 @@ async def serve(place: Place) -> None:
         compression_algs=None,
     )
     place.put(place.ready, str(os.getpid()))
-    if place.ballast.exists():
+    if place.is_full:
         disk.limit(0, full=True)
     while place.exists:
         await asyncio.sleep(LOOK)

@@ -79,8 +79,13 @@ class Place:
 
     @property
     def ballast(self) -> Path:
-        """A file as long as the disk is big; the disk counts as full while it is there."""
+        """A file as long as the disk was big when it was filled."""
         return self.home / ".ballast"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the ballast leaves no room; on a disk that has grown since it does."""
+        return self.ballast.exists() and self.ballast.stat().st_size >= self.read().disk_mb << 20
 
     @property
     def exists(self) -> bool:

@@ -40,6 +40,8 @@ class LocalProvider(Addresses):
     in, `capacity` the number of hosts there is room for (None: as many as there are addresses).
     """
 
+    can_grow = True
+
     def __init__(self, root: Path, net: int, authorized_key: Path, capacity: int | None = None):
         root.mkdir(parents=True, exist_ok=True)
         root.chmod(0o755)
@@ -76,6 +78,7 @@ class LocalProvider(Addresses):
             bind=record.inner,
             # Every database of the herd is reached over TLS, and the wheel of 18 is built without it.
             pg={major: str(folder) for major, folder in binaries().items() if major in WITH_TLS},
+            disk_mb=record.disk_mb,
         )
 
     def start(self, name: str) -> None:
@@ -90,6 +93,16 @@ class LocalProvider(Addresses):
             place = self.existing(name)
             place.write(replace(place.read(), on=False))
             processes.kill(place.home)
+
+    def grow(self, name: str, disk_mb: int) -> None:
+        with self._alone():
+            place = self.existing(name)
+            record = place.read()
+            size = max(disk_mb, record.disk_mb)
+            place.write(replace(record, disk_mb=size))
+            _put_df(place, place.home, size)
+            if not place.is_full:
+                processes.each(place.home, lambda process: disk.limit(process.pid, full=False))
 
     def destroy(self, name: str) -> None:
         place = self._place(name)
@@ -171,9 +184,8 @@ class LocalProvider(Addresses):
         draft.put(draft.host_key, private)
         draft.put(draft.public_key, public)
         draft.put(draft.authorized_keys, self.authorized_key.read_text())
-        tools = draft.home / "bin"
-        tools.mkdir(mode=0o755)
-        draft.put(tools / "df", disk.df(place.home, disk_mb), 0o755)
+        (draft.home / "bin").mkdir(mode=0o755)
+        _put_df(draft, place.home, disk_mb)
 
     def _boot(self, place: Place) -> None:
         """Start the host's process; a machine that boots runs nothing of what it ran before."""
@@ -195,6 +207,11 @@ def _state(place: Place) -> str:
     if processes.is_paused(host):
         return PAUSED
     return RUNNING if place.ready.exists() and place.ready.read_text() == str(host.pid) else PENDING
+
+
+def _put_df(place: Place, home: Path, disk_mb: int) -> None:
+    """`home` is where the host's files lie once it is there."""
+    place.put(place.home / "bin" / "df", disk.df(home, disk_mb), 0o755)
 
 
 def _make_home(home: Path) -> None:

@@ -1,0 +1,94 @@
+"""Asking over HTTP: what is sent becomes an Intent, and the answer is that Intent, now or as it ended."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from fleet import intents
+from fleet.api import fields, once, params, verbs
+from fleet.api.base import Things, need
+from fleet.api.once import Answer
+from fleet.api.problems import Conflict
+from fleet.api.roles import ASK, CUSTOMER_VERBS, DESTROY, LOSING_VERBS
+from fleet.api.shapes import INTENTS, IntentData
+from fleet.api.waiting import WAITING
+from fleet.models import Intent, Member
+
+ASKED = {200: IntentData, 202: IntentData}
+
+
+class Ask(fields.Body):
+    """`confirm` is the thing's name, for what leaves data behind; `params` are the verb's own (fleet/api/verbs.py)."""
+
+    reason = fields.Text(required=False, allow_blank=True)
+    confirm = fields.Text(required=False, allow_blank=True, max_length=63)
+    params = serializers.DictField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        verb = attrs["verb"]
+        needed = ("confirm", "reason") if verb in intents.DESTRUCTIVE else ("confirm",) if verb in LOSING_VERBS else ()
+        if missing := [name for name in needed if not attrs.get(name, "").strip()]:
+            raise serializers.ValidationError({name: [f"To {verb}, it is needed."] for name in missing})
+        params = verbs.PARAMS.get(verb, fields.Body)(data=attrs.get("params", {}))
+        if not params.is_valid():
+            raise serializers.ValidationError({"params": params.errors})
+        return attrs | {"params": params.validated_data}
+
+
+def ask_body(kind: str) -> type[Ask]:
+    """The body of an ask of that kind, with the verbs that it knows."""
+    choices = fields.Choice(choices=list(verbs.of(kind).items()))
+    return type(f"{kind.capitalize()}Ask", (Ask,), {"verb": choices, "__doc__": Ask.__doc__})
+
+
+class Asking(Things):
+    """Things of which something can be asked."""
+
+    gives: ClassVar[dict[str, dict[int, Any]]] = {"create": ASKED, "ask": ASKED}
+    scopes: ClassVar[dict[str, str]] = {"create": ASK, "ask": ASK}
+
+    def params(self) -> dict[str, params.Param]:
+        return {"wait": params.WAIT} if self.action in ("create", "ask") else super().params()
+
+    def ask(self, request: Request, name: str) -> Response:
+        """Ask something of it: 202 with the Intent, whose end `wait` waits for. What leaves data behind takes a scope
+        of its own."""
+        member, sent = self.one(name), self.sent()
+        verb, given = sent["verb"], sent["params"]
+        if verb in (*intents.DESTRUCTIVE, *LOSING_VERBS) or given.get("force") or given.get("accept_loss"):
+            need(self.asker, DESTROY)
+        if self.asker.customer and verb not in CUSTOMER_VERBS:
+            raise PermissionDenied(f"Customers ask for {', '.join(CUSTOMER_VERBS)}; operators do the rest.")
+        return self.answer(request, lambda: verbs.ask(member, sent, self.asker.name))
+
+    def answer(self, request: Request, ask: Callable[[], Intent | Member]) -> Response:
+        """What `ask` comes to, asked once for its idempotency key: the Intent that it wrote or that made the member."""
+
+        def do() -> Answer:
+            try:
+                made = ask()
+            except intents.AskError as error:
+                raise Conflict(str(error)) from error
+            asked = Intent.objects.filter(subject=made.pk, verb="create").order_by("asked_at")
+            return Answer(made if isinstance(made, Intent) else asked.last())
+
+        answer = once.once(request, do)
+        intent = ended(answer.intent, self.asked["wait"])
+        again = {once.REPLAYED: "true"} if answer.again else {}
+        return Response(
+            self.show(intent, IntentData),
+            status=202 if intent.state == Intent.OPEN else 200,
+            headers={"Location": f"{INTENTS}/{intent.pk}", **again},
+        )
+
+
+def ended(intent: Any, seconds: int | None) -> Intent:
+    """The intent as it is when its end was waited for."""
+    if not seconds or intent.state != Intent.OPEN:
+        return intent
+    WAITING.for_end(intent.pk, seconds)
+    return Intent.objects.get(pk=intent.pk)

@@ -1,0 +1,113 @@
+"""How the API knows who asks: a token, a login with its password, or the portal's session; and what that one may do."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.cache import cache
+from django.db.models.functions import Now
+from django.utils import timezone
+from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.settings import CONSTANTS
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed, Throttled
+from rest_framework.request import Request
+
+from fleet.api.models import Token
+from fleet.api.roles import CUSTOMER, READ, ROLES, SCOPES
+from fleet.models import Customer
+
+USED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks: `name` is for stories, `key` is whose idempotency keys and fair share these are, `customer` whose
+    things alone are to be seen (all, if None)."""
+
+    name: str
+    key: str
+    scopes: frozenset[str]
+    customer: Customer | None
+    token: Token | None
+
+
+def asker_of(request: Request) -> Asker:
+    """The one who asks; known is who they are already."""
+    inner = request._request
+    if not hasattr(inner, "asker"):
+        inner.asker = _asker(request.user, request.auth if isinstance(request.auth, Token) else None)
+    return inner.asker
+
+
+def _asker(user: Any, token: Token | None) -> Asker:
+    login = user.get_username()
+    may = scopes_of(user)
+    if token is None:
+        return Asker(login, f"login/{user.pk}", may, None, None)
+    if token.customer:
+        own = frozenset(ROLES[CUSTOMER])
+        may = own if user.groups.filter(name=CUSTOMER).exists() else may & own
+    may &= frozenset(token.scopes)
+    return Asker(f"{login} ({token.name})", f"token/{token.pk}", may, token.customer, token)
+
+
+def scopes_of(user: Any) -> frozenset[str]:
+    """What a login may do with the whole herd. Staff may look, as in the portal."""
+    if not user.is_active:
+        return frozenset()
+    held = {scope.name for scope in SCOPES.values() if user.has_perm(scope.permissions[0])}
+    return frozenset(held | {READ} if user.is_staff else held)
+
+
+class Passwords(BasicAuthentication):
+    """A login by password. Who sends so many wrong ones within a minute from one address is not heard for the rest of
+    it (each web process counts for itself)."""
+
+    wrong_per_minute = 10
+
+    def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
+        who = f"{request.META.get('REMOTE_ADDR')} {userid}"
+        key = f"wrong-passwords/{hashlib.sha256(who.encode()).hexdigest()}"
+        if cache.get(key, 0) >= self.wrong_per_minute:
+            raise Throttled(60)
+        try:
+            if "\0" in userid:
+                raise AuthenticationFailed("Invalid username/password.")
+            return super().authenticate_credentials(userid, password, request)
+        except AuthenticationFailed:
+            cache.set(key, cache.get(key, 0) + 1, 60)
+            raise
+
+    def authenticate_header(self, _request: Request) -> str:
+        return 'Basic realm="herdsite", Bearer'
+
+
+class Tokens(TokenAuthentication):
+    """`Authorization: Bearer herd_…`. Expired and revoked tokens stay on record."""
+
+    def authenticate_credentials(self, token: bytes) -> tuple[AbstractBaseUser, Token]:
+        text = token.decode("ascii", "replace")
+        if text.isascii() and text.isprintable():
+            candidates = Token.objects.filter(token_key=text[: CONSTANTS.TOKEN_KEY_LENGTH])
+            digest = hash_token(text)
+            for found in candidates.select_related("user", "customer"):
+                if hmac.compare_digest(digest, found.digest):
+                    return self._usable(found)
+        raise AuthenticationFailed("There is no such token.")
+
+    def _usable(self, token: Token) -> tuple[AbstractBaseUser, Token]:
+        now = timezone.now()
+        if token.revoked_at or (token.expiry and token.expiry <= now):
+            raise AuthenticationFailed("The token was revoked." if token.revoked_at else "The token has expired.")
+        user, _token = self.validate_user(token)
+        if token.last_used is None or now - token.last_used > USED_EVERY:
+            Token.objects.filter(pk=token.pk).update(last_used=Now())
+        return user, token
+
+
+METHODS = (Passwords, Tokens, SessionAuthentication)

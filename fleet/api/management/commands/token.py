@@ -1,0 +1,60 @@
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from fleet.api import tokens
+from fleet.api.models import Token
+from fleet.api.roles import READ, SCOPES
+from fleet.models import Customer
+
+
+class Command(BaseCommand):
+    help = "Tokens by which programs log in to the API: create, list, revoke. A new one is printed, and kept nowhere."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        does = parser.add_subparsers(dest="does", required=True)
+        create = does.add_parser("create", help="make a token for a login and print it")
+        create.add_argument("login")
+        create.add_argument("--name", required=True, help="what it is for")
+        create.add_argument("--scope", action="append", choices=SCOPES, help="may be given again (default: read)")
+        create.add_argument("--customer", help="whose things alone it sees")
+        create.add_argument("--days", type=int, default=90, help="for how long it counts (default %(default)s)")
+        does.add_parser("list", help="all that there are")
+        revoke = does.add_parser("revoke", help="end one")
+        revoke.add_argument("token", help="its name, or its id where a name is several tokens'")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        getattr(self, options["does"])(options)
+
+    def create(self, options: dict[str, Any]) -> None:
+        if not 1 <= options["days"] <= tokens.LONGEST_DAYS:
+            raise CommandError(f"--days is 1 to {tokens.LONGEST_DAYS}.")
+        user = _found(get_user_model().objects.filter(username=options["login"]), "login", options["login"])
+        customer = options["customer"] and _found(
+            Customer.objects.filter(name=options["customer"]), "customer", options["customer"]
+        )
+        _token, text = tokens.make(user, options["name"], options["scope"] or [READ], options["days"], customer or None)
+        self.stdout.write(text)
+
+    def list(self, _options: dict[str, Any]) -> None:
+        for token in Token.objects.select_related("user", "customer"):
+            words = [str(token.pk), str(token), ",".join(token.scopes)]
+            words += [f"for {token.customer}"] if token.customer else []
+            for word, at in (("until", token.expiry), ("used", token.last_used), ("revoked", token.revoked_at)):
+                words += [f"{word} {at:%F %R}"] if at else []
+            self.stdout.write("  ".join(words))
+
+    def revoke(self, options: dict[str, Any]) -> None:
+        found = Token.objects.filter(revoked_at=None)
+        chosen = [token for token in found if options["token"] in (token.name, str(token.pk))]
+        if len(chosen) != 1:
+            raise CommandError(f"{len(chosen)} tokens are named {options['token']!r}: `token list` shows their ids.")
+        tokens.revoke(found.filter(pk=chosen[0].pk))
+        self.stdout.write(f"revoked {chosen[0]}")
+
+
+def _found(queryset: Any, what: str, name: str) -> Any:
+    if found := queryset.first():
+        return found
+    raise CommandError(f"There is no {what} {name!r}.")

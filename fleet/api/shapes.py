@@ -1,0 +1,228 @@
+"""How things are shown. What is only the operators' business is shown to customers as if there were none of it, so
+that everybody gets the same form."""
+
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from fleet.models import Customer, Event, Instance, Intent, Plan, Resource, Server
+from fleet.models.credential import Credential
+
+INTENTS = "/api/v1/intents"
+
+
+class Shown(serializers.ModelSerializer[Any]):
+    """A model, to be read. `inner` is what customers get instead of what isn't theirs to know."""
+
+    inner: ClassVar[dict[str, Any]] = {}
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        found = super().to_representation(instance)
+        return found | self.inner if self.context.get("customer") else found
+
+
+class MemberData(Shown):
+    """What everything on a ring has: its state and since when, when it was last looked at (`felt_at`) and with success
+    (`seen_at`), the `row` of its table that won at its last beat, why, and what went wrong with the last action."""
+
+    kind = serializers.CharField(source="KIND", read_only=True)
+
+    class Meta:
+        fields: tuple[str, ...] = (
+            "id", "name", "kind", "state", "state_since", "created_at", "felt_at", "seen_at", "row", "why", "problem",
+        )  # fmt: skip
+
+
+class Depth(serializers.Serializer[Any]):
+    """What there is besides of one thing: `attrs` what has no field yet, `facts` as they were last felt, as text, and
+    the `evidence` of a doubt."""
+
+    attrs = serializers.DictField(child=serializers.CharField(allow_null=True), read_only=True)
+    facts = serializers.DictField(child=serializers.CharField(allow_null=True), read_only=True)
+    evidence = serializers.DictField(read_only=True)
+
+
+DEEP = ("attrs", "facts", "evidence")
+
+
+class ServerData(MemberData):
+    """A machine. `address` is where herdsite reaches it, `pg` are the major versions of PostgreSQL on it, `capacity` is
+    how many instances it takes."""
+
+    pg = serializers.SerializerMethodField()
+
+    class Meta(MemberData.Meta):
+        model = Server
+        fields = (*MemberData.Meta.fields, "provider", "zone", "address", "disk_mb", "capacity", "pg")
+
+    def get_pg(self, server: Server) -> list[str]:
+        return sorted(server.pg)
+
+
+class ServerDepth(ServerData, Depth):
+    """One machine, with all that was felt."""
+
+    class Meta(ServerData.Meta):
+        fields = (*ServerData.Meta.fields, *DEEP)
+
+
+class InstanceData(MemberData):
+    """One PostgreSQL on a server. `plan` is what it was sized for, `upstream` whom it streams from, `standby_for` the
+    database whose leader it stands by for; one that is `outdated` led once and comes back only as a standby."""
+
+    server = serializers.CharField(source="server.name", read_only=True)
+    zone = serializers.CharField(source="server.zone", read_only=True)
+    plan = serializers.CharField(source="plan_id", read_only=True)
+    upstream = serializers.CharField(source="upstream_name", read_only=True, allow_null=True)
+    standby_for = serializers.CharField(source="standby_for_name", read_only=True, allow_null=True)
+
+    class Meta(MemberData.Meta):
+        model = Instance
+        fields = (
+            *MemberData.Meta.fields, "server", "zone", "plan", "role", "major", "port", "upstream", "standby_for",
+            "outdated", "generation",
+        )  # fmt: skip
+
+
+class InstanceDepth(InstanceData, Depth):
+    """One PostgreSQL, with all that was felt."""
+
+    timeline = serializers.CharField(source="timeline.name", read_only=True)
+
+    class Meta(InstanceData.Meta):
+        fields = (*InstanceData.Meta.fields, "timeline", *DEEP)
+
+
+class ResourceData(MemberData):
+    """A database. `zone` is where it is, `wanted_zone` where it would like to be; `size_bytes` and `connections` are as
+    they were last felt, null if not known; `max_connections` is the plan's. A follower `follows` another's leader and
+    is read-only; `window` is when planned work may happen (UTC)."""
+
+    customer = serializers.CharField(source="customer.name", read_only=True)
+    customer_id = serializers.UUIDField(read_only=True)
+    plan = serializers.CharField(source="plan_id", read_only=True)
+    zone = serializers.CharField(source="instance.server.zone", read_only=True, allow_null=True)
+    wanted_zone = serializers.CharField(source="zone", read_only=True)
+    instance = serializers.CharField(source="instance.name", read_only=True, allow_null=True)
+    server = serializers.CharField(source="instance.server.name", read_only=True, allow_null=True)
+    size_bytes = serializers.SerializerMethodField()
+    connections = serializers.SerializerMethodField()
+    max_connections = serializers.IntegerField(source="plan.connections", read_only=True)
+    follows = serializers.CharField(source="follows_name", read_only=True, allow_null=True)
+    forked_from = serializers.CharField(source="origin_name", read_only=True, allow_null=True)
+    inner: ClassVar[dict[str, Any]] = {"instance": None, "server": None, "row": None, "why": "", "problem": ""}
+
+    class Meta(MemberData.Meta):
+        model = Resource
+        fields = (
+            *MemberData.Meta.fields, "customer", "customer_id", "plan", "zone", "wanted_zone", "major", "generation",
+            "dbname", "instance", "server", "size_bytes", "connections", "max_connections", "follows", "forked_from",
+            "window",
+        )  # fmt: skip
+
+    def get_size_bytes(self, resource: Resource) -> int | None:
+        return _whole(resource.facts.get("db_size_bytes"))
+
+    def get_connections(self, resource: Resource) -> int | None:
+        return _whole(resource.facts.get("connections"))
+
+
+class ResourceDepth(ResourceData, Depth):
+    """One database, with all that was felt."""
+
+    inner: ClassVar[dict[str, Any]] = {**ResourceData.inner, "attrs": {}, "facts": {}, "evidence": {}}
+
+    class Meta(ResourceData.Meta):
+        fields = (*ResourceData.Meta.fields, *DEEP)
+
+
+class CustomerData(Shown):
+    class Meta:
+        model = Customer
+        fields = ("id", "name", "email", "created_at")
+
+
+class PlanData(Shown):
+    """What a resource may use and what is promised for it. Sizes in MB, times in seconds."""
+
+    class Meta:
+        model = Plan
+        fields = (
+            "name", "label", "tier", "memory_mb", "disk_mb", "connections", "rows", "beat_s", "doubt_s", "shared_by",
+            "high_availability", "offered",
+        )  # fmt: skip
+
+
+class CredentialData(Shown):
+    """Whose, and what for; never the secret. Exactly one of `resource` and `instance` is set."""
+
+    resource = serializers.CharField(source="resource.name", read_only=True, allow_null=True)
+    instance = serializers.CharField(source="instance.name", read_only=True, allow_null=True)
+
+    class Meta:
+        model = Credential
+        fields = ("id", "purpose", "role", "resource", "instance", "created_at")
+
+
+class IntentData(Shown):
+    """What somebody asked for. It is `open` until a beat has done or refused it, or it was overtaken (cancelled);
+    `answer` says what came of it."""
+
+    params = serializers.SerializerMethodField()
+    parent = serializers.UUIDField(source="parent_id", read_only=True, allow_null=True)
+    url = serializers.SerializerMethodField()
+    inner: ClassVar[dict[str, Any]] = {"actor": "", "parent": None}
+
+    class Meta:
+        model = Intent
+        fields = (
+            "id", "kind", "subject", "name", "verb", "params", "actor", "reason", "state", "answer", "asked_at",
+            "answered_at", "parent", "url",
+        )  # fmt: skip
+
+    def get_params(self, intent: Intent) -> dict[str, Any]:
+        """An address can be a secret by itself: of it only the place is shown."""
+        url = intent.params.get("url")
+        return intent.params | ({"url": f"{urlsplit(url).scheme}://{urlsplit(url).hostname}/…"} if url else {})
+
+    def get_url(self, intent: Intent) -> str:
+        return f"{INTENTS}/{intent.pk}"
+
+
+class EventData(Shown):
+    """What was done to a thing: by which row of its table, why, from what state to what, by whom."""
+
+    inner: ClassVar[dict[str, Any]] = {"row": None, "why": "", "actor": ""}
+
+    class Meta:
+        model = Event
+        fields: tuple[str, ...] = (
+            "id", "at", "kind", "subject", "name", "verb", "row", "why", "source", "target", "actor", "generation",
+        )  # fmt: skip
+
+
+class EventDepth(EventData):
+    """One Event with the `facts` that the row looked at, and the `evidence` of a doubt."""
+
+    facts = serializers.DictField(read_only=True)
+    evidence = serializers.DictField(read_only=True)
+    inner: ClassVar[dict[str, Any]] = {**EventData.inner, "facts": {}, "evidence": {}}
+
+    class Meta(EventData.Meta):
+        fields = (*EventData.Meta.fields, "facts", "evidence")
+
+
+class Secrets(serializers.Serializer[Any]):
+    """How to log in to a database: `url` holds all the rest."""
+
+    url = serializers.CharField()
+    host = serializers.CharField()
+    port = serializers.IntegerField()
+    dbname = serializers.CharField()
+    user = serializers.CharField()
+    password = serializers.CharField()
+
+
+def _whole(text: str | None) -> int | None:
+    return None if text is None else int(float(text))

@@ -1,0 +1,111 @@
+"""What can be asked of a thing over the API: the verbs of fleet/intents.py, and the copies of fleet/copies.py as verbs
+of the database that is copied. Each with the params that it takes."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from fleet import copies, intents
+from fleet.api import fields
+from fleet.models import Intent, Resource
+
+NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+ZONE = r"^[A-Za-z0-9_-]+$"
+
+
+class At(fields.Text):
+    """A moment: 2026-11-20 14:03 (UTC unless it says otherwise), or 2 hours ago."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return copies.moment(super().to_internal_value(data), datetime.now(UTC))
+        except (intents.AskError, OverflowError) as error:
+            raise serializers.ValidationError("Say 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
+
+
+class When(serializers.DateTimeField):
+    """A time to come; kept as text, as params are."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        return super().to_internal_value(value).isoformat()
+
+
+class Follow(fields.Body):
+    name = fields.Word(NAME, max_length=63, required=False)
+    plan = fields.Text(max_length=40, required=False)
+    zone = fields.Word(ZONE, max_length=32, required=False)
+
+
+class Fork(Follow):
+    at = At(max_length=40, required=False)
+
+
+class Restore(fields.Body):
+    at = At(max_length=40)
+
+
+class Failover(fields.Body):
+    to = fields.Word(NAME, max_length=63, required=False)
+    force = fields.Flag(required=False)
+    accept_loss = fields.Word(r"^([0-9]+|unknown)$", max_length=20, required=False)
+
+
+class Switchover(fields.Body):
+    to = fields.Word(NAME, max_length=63, required=False)
+    not_before = When(required=False)
+
+
+class Resize(fields.Body):
+    plan = fields.Text(max_length=40)
+    not_before = When(required=False)
+
+
+class Load(fields.Body):
+    """One of `backup` (its name) and `url`; what is another customer's has to be allowed to go across."""
+
+    backup = fields.Word(NAME, max_length=63, required=False)
+    url = fields.Text(max_length=2_000, required=False)
+    across_customers = fields.Flag(required=False)
+
+
+PARAMS: dict[str, type[fields.Body]] = {
+    "follow": Follow,
+    "fork": Fork,
+    "restore": Restore,
+    "failover": Failover,
+    "switchover": Switchover,
+    "resize": Resize,
+    "load": Load,
+}
+COPIES = {
+    "follow": "make a database that follows it, read-only",
+    "fork": "make a database of its own from it, as it is or was",
+    "restore": "go back to a moment; what was written since is left behind",
+    "undelete": "bring it back after it was destroyed",
+}
+
+
+def of(kind: str) -> dict[str, str]:
+    """What things of that kind can be asked for, and what it means."""
+    return {**intents.VERBS[kind], **(COPIES if kind == Resource.KIND else {})}
+
+
+def ask(member: Any, sent: Mapping[str, Any], actor: str) -> Intent | Resource:
+    """Ask it: the Intent, or the database that is to be made. Raises AskError."""
+    verb, given = sent["verb"], sent["params"]
+    reason, confirm = sent.get("reason", ""), sent.get("confirm", "")
+    copy: Callable[..., Intent | Resource] | None = _COPYING.get(verb)
+    if copy is None:
+        return intents.ask(member, verb, actor=actor, reason=reason, confirm=confirm, params=dict(given))
+    confirmed = {"confirm": confirm} if verb == "restore" else {}
+    return copy(member, actor=actor, reason=reason, **confirmed, **given)
+
+
+_COPYING: dict[str, Callable[..., Intent | Resource]] = {
+    "follow": copies.follow,
+    "fork": copies.fork,
+    "restore": copies.restore,
+    "undelete": copies.undelete,
+}

@@ -1,0 +1,139 @@
+"""A changeover in words: where leadership went, when each step was reached, what proved the old leader silent, and what
+was lost or could have been."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fleet.models import Changeover
+from fleet.states import CANCELLED, ENDS, STATES, State
+from herdsite.portal.shown import Moment, epoch, moment, size
+
+# The marks of fleet/actions/changeover, as a person says them.
+STEPS = {
+    "ready": "it was known who takes over",
+    "paused": "clients waited at the address",
+    "old_end": "the old leader's end was read",
+    "fenced": "the old leader was proven silent",
+    "promoted": "the new leader led",
+    "repointed": "the address led there",
+    "verified": "its customer could write",
+    "rolled_back": "the old leader went on",
+    "refused": "it was refused",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """`after` is counted from when it was asked for: "+0.21 s"."""
+
+    what: str
+    at: Moment
+    after: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """One changeover. `took` is from the asking until its customer could write; `lost` says in words what its receipt
+    says in numbers, `harmless` that no acknowledged write was."""
+
+    name: str
+    resource: str
+    reason: str
+    look: State
+    over: bool
+    began: Moment | None
+    ended: Moment | None
+    actor: str
+    why: str
+    source: str
+    target: str
+    generation: int
+    proof: str
+    lost: str
+    harmless: bool
+    took: str
+    refused: str
+    steps: tuple[Step, ...]
+    numbers: tuple[tuple[str, str], ...]
+
+
+def describe(changeover: Changeover) -> Move:
+    """In words. Reads its resource, source and target: have them selected."""
+    marks, receipt = changeover.marks, changeover.receipt
+    began = changeover.created_at.timestamp()
+    at = {name: marks[name] for name in STEPS if isinstance(marks.get(name), int | float)}
+    lost, harmless = loss(changeover)
+    return Move(
+        name=changeover.name,
+        resource=changeover.resource.name,
+        reason=changeover.get_reason_display(),
+        look=STATES[changeover.state],
+        over=changeover.state in ENDS,
+        began=moment(changeover.created_at),
+        ended=moment(changeover.finished_at),
+        actor=changeover.actor,
+        why=changeover.asked_why,
+        source=changeover.source.name if changeover.source else "",
+        target=changeover.target.name if changeover.target else "",
+        generation=changeover.generation,
+        proof=str(changeover.proof.get("text", "")),
+        lost=lost,
+        harmless=harmless,
+        took=f"{at['verified'] - began:.1f} s" if "verified" in at else "",
+        refused=str(marks.get("why", "")) if {"refused", "rolled_back"} & at.keys() else "",
+        steps=tuple(
+            Step(STEPS[name], epoch(when), f"+{when - began:.2f} s")
+            for name, when in sorted(at.items(), key=lambda step: step[1])
+        ),
+        numbers=_numbers(receipt),
+    )
+
+
+def loss(changeover: Changeover) -> tuple[str, bool]:
+    """What was lost, or could have been, as a sentence; and whether no acknowledged write was."""
+    receipt = changeover.receipt
+    if not receipt:
+        untouched = changeover.state == CANCELLED
+        return ("Nothing was promoted: nothing was lost." if untouched else "", True)
+    bound, found = receipt.get("bound_bytes"), receipt.get("discarded")
+    if changeover.planned:
+        said, harmless = "Nothing was lost: the old leader took part and stopped cleanly.", True
+    elif bound == 0:
+        said, harmless = "No acknowledged write was lost.", True
+    elif bound is None:
+        said, harmless = f"What was lost can't be bounded: {receipt.get('rests_on') or 'nobody saw it'}.", False
+    else:
+        seconds = receipt.get("bound_s")
+        since = "" if seconds is None else f", none of it older than {seconds:.1f} s,"
+        said, harmless = f"At most {size(bound)} of WAL{since} could have been lost.", False
+    return f"{said} {_discarded(found, harmless)}".strip(), harmless
+
+
+def _discarded(found: dict[str, Any] | None, harmless: bool) -> str:
+    if found is None:
+        return ""
+    if not found["bytes"]:
+        return "The old leader held nothing that the new one has not."
+    unacknowledged = ", of which nobody was told that it was committed" if harmless else ""
+    return (
+        f"The old leader held {size(found['bytes'])} more{unacknowledged}: {found['from_lsn']} to {found['to_lsn']} "
+        "was discarded."
+    )
+
+
+def _numbers(receipt: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The positions on the receipt; what nobody knows is left out."""
+    rows = (
+        ("Last seen on the old leader", receipt.get("last_seen_lsn")),
+        ("Last archived segment", receipt.get("last_archived_wal")),
+        ("Promoted at", receipt.get("promoted_lsn")),
+        ("Bound rests on", receipt.get("rests_on")),
+        ("Rung of the proof", receipt.get("rung")),
+    )
+    return tuple((label, str(value)) for label, value in rows if value not in (None, ""))
+
+
+def last(resource: Any, most: int) -> tuple[Move, ...]:
+    """The changeovers of a resource, the latest first."""
+    found = resource.changeovers.select_related("resource", "source", "target").order_by("-created_at")
+    return tuple(describe(one) for one in found[:most])

@@ -25,7 +25,7 @@ from bench.strikes import CATALOGUE, CHEAP, PREMIUM, STANDARD, Fault, Scene, rea
 from fleet import intents
 from fleet.models import Customer, Event, Resource, Server
 from fleet.providers.local import spawn
-from fleet.states import AVAILABLE, NEEDS_HUMAN, RESOLVED, UNCERTAIN, WAITING
+from fleet.states import AVAILABLE, DESTROYED, NEEDS_HUMAN, RESOLVED, UNCERTAIN, WAITING
 from herdsite import wiring
 from incidents import desk
 from incidents.models import Incident, Journal, Page
@@ -67,8 +67,9 @@ def suffer(fault: Fault, scene: Scene) -> Told:
         fault.strike(scene)
         reached(lambda: _over(scene, began, _done_without()) or _pages(began), fault.bound_s)
         if not _pages(began):
-            resolved = _passed(began) if _over(scene, began, away := _done_without()) else None
-            without = ", ".join(sorted({one.subject_name for one in away})) if resolved else ""
+            away = _done_without()
+            if _over(scene, began, away):
+                resolved, without = _passed(began), ", ".join(sorted({one.subject_name for one in away}))
         elif not _stays_alone(scene, began):
             say(f"{fault.kind}: {AT_REST_S} s after the page it is still at it: {_left(scene)}")
         left = "" if resolved else _left(scene)
@@ -150,8 +151,8 @@ def _at_rest(scene: Scene) -> bool:
 def _things(scene: Scene) -> list[Any]:
     """As they are now: the machine that was struck, the one that serves its customer, and what all customers have."""
     resource = Resource.objects.select_related("instance__server").get(pk=scene.resource.pk)
-    servers = {resource.instance.server, Server.objects.get(pk=scene.resource.instance.server_id)}
-    return [*servers, resource.instance, *Resource.objects.all()]
+    servers = {resource.instance.server, Server.objects.get(pk=scene.leader.server_id)}
+    return [*servers, resource.instance, *Resource.objects.exclude(state=DESTROYED)]
 
 
 def _left(scene: Scene, away: Sequence[Incident] = ()) -> str:

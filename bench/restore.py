@@ -39,7 +39,7 @@ def measure(quick: bool, mb: int) -> dict[str, Any]:
         source = intents.create_resource(customer, "standard-1", actor="bench")
         until(lambda: _available(Resource, [source]))
         source = Resource.objects.select_related("instance__server", "instance__timeline").get(pk=source.pk)
-        timeline = source.instance.timeline  # type: ignore[union-attr]
+        timeline = source.instance.timeline
         _pgbench(source, "-i", "-s", str(scale), "-q")
         backup = _backup(timeline)
         say(f"a database of scale {scale} has a base backup of {(backup.bytes or 0) >> 20} MB")

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from fleet import context
-from fleet.models import Resource
+from fleet.models import Instance, Resource
 from fleet.providers.local import chaos
 from fleet.providers.local.provider import LocalProvider
 from fleet.states import RESOLVED, RESOLVING
@@ -50,16 +50,23 @@ class Scene:
     undo: ExitStack = field(default_factory=ExitStack)
 
     @property
+    def leader(self) -> Instance:
+        """The one that leads when it strikes, whoever does later: the resource is as it was read then."""
+        found = self.resource.instance
+        assert found
+        return found
+
+    @property
     def host(self) -> str:
-        return self.resource.instance.server.name
+        return self.leader.server.name
 
     @property
     def data(self) -> str:
-        return self.resource.instance.data
+        return self.leader.data
 
     def subjects(self) -> Mapping[str, Any]:
         """What can be in trouble by it, by kind."""
-        instance = self.resource.instance
+        instance = self.leader
         return {SERVER: instance.server.pk, INSTANCE: instance.pk, RESOURCE: self.resource.pk}
 
     def heal(self) -> None:
@@ -90,9 +97,7 @@ def fill_disk(scene: Scene) -> None:
 
 def break_archive(scene: Scene) -> None:
     """Let nobody write where its WAL is kept, and its customer write until a segment is full."""
-    timeline = scene.resource.instance.timeline
-    assert timeline
-    folder = Path(settings.ARCHIVE_ROOT, timeline.place, "wal")
+    folder = Path(settings.ARCHIVE_ROOT, scene.leader.timeline.place, "wal")
     mode = folder.stat().st_mode
     folder.chmod(0o500)
     scene.undo.callback(folder.chmod, mode)

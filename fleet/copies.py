@@ -74,6 +74,7 @@ def fork(
     """Ask for a fork: what the source held at a moment (None: now), as a database of its own; it is not touched."""
     if made := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=made.subject)
+    _own_instance(source, "forked")
     resource = _like(source, name, plan, zone)
     resource.forked_from = source
     resource.attrs = origin(source, at)

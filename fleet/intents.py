@@ -33,6 +33,7 @@ VERBS: dict[str, dict[str, str]] = {
         "failover": "promote a standby now, whatever the leader does",
         "switchover": "let a standby lead; the leader takes part, and nothing is lost",
         "resize": "move it to another plan, on a server with room",
+        "rotate": "give its owner another password; whoever is connected stays",
         "unfollow": "make a follower a database of its own",
         "backup": "take a base backup now",
         "dump": "take a logical backup now",
@@ -138,6 +139,10 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         alive = member.instances.exclude(state__in=(DESTROYING, DESTROYED)).count()
         if alive:
             raise AskError(f"{alive} instance(s) live on {member.name}: destroy or move them first.")
+    if isinstance(member, Resource) and verb == "backup" and not _archived(member):
+        raise AskError(f"{member.name} keeps no archive (plan {member.plan}): ask for a logical backup instead (dump).")
+    if isinstance(member, Resource) and verb == "rotate" and member.follows_id is not None:
+        raise AskError(f"{member.name} has the password of {member.follows}, which it follows: rotate that one's.")
     if isinstance(member, Resource) and verb == "unfollow" and member.follows_id is None:
         raise AskError(f"{member.name} follows nobody.")
     if isinstance(member, Resource) and verb in ("failover", "switchover"):
@@ -152,6 +157,10 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         living = member.resources.exclude(state=DESTROYED).count()  # type: ignore[attr-defined]
         if living:
             raise AskError(f"{living} resource(s) live on {member.name}: destroy those first.")
+
+
+def _archived(resource: Resource) -> bool:
+    return bool(resource.instance and resource.instance.timeline.archive)
 
 
 def _may_move(resource: Resource, verb: str) -> None:

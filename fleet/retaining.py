@@ -2,7 +2,7 @@
 forked from it and have no base backup of their own that reaches so far back."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from fleet.models import Backup, Instance, Timeline
 from fleet.states import CREATING, EXPIRED, KEPT
@@ -16,13 +16,18 @@ def window(timeline: Timeline) -> timedelta:
 def good(timeline: Timeline) -> list[Backup]:
     """Its complete base backups, oldest first."""
     kept = [one for one in timeline.backups.all() if one.method == Backup.BASE and one.state == KEPT and one.ended_at]
-    return sorted(kept, key=lambda one: one.ended_at)
+    return sorted(kept, key=ended)
+
+
+def ended(backup: Backup) -> datetime:
+    """When it was complete: from then on every moment can be gone back to."""
+    return backup.ended_at or datetime.max.replace(tzinfo=UTC)
 
 
 def expirable(timeline: Timeline, now: datetime) -> list[Backup]:
     """The base backups that nobody needs any more: a later one reaches back to the edge of the window, and no copy is
     being built from it."""
-    old = [one for one in good(timeline) if one.ended_at <= now - window(timeline)][:-1]
+    old = [one for one in good(timeline) if ended(one) <= now - window(timeline)][:-1]
     if not old:
         return []
     used = set(Instance.objects.filter(state=CREATING).values_list("attrs__from_backup", flat=True))
@@ -42,7 +47,7 @@ def reachable(timeline: Timeline, moment: datetime, ancestors: Sequence[Timeline
     for one in (timeline, *ancestors):
         if one.state == EXPIRED:
             continue
-        fit = [backup for backup in good(one) if backup.ended_at <= moment]
+        fit = [backup for backup in good(one) if ended(backup) <= moment]
         if fit:
             return one, fit[-1]
     return None

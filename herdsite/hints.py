@@ -64,7 +64,7 @@ class Hints:
                 self.lines[id_] = line
 
     def round(self, wait_s: float) -> list[Line]:
-        """Connect, ask and listen once, for at most about `wait_s` seconds. Returns those whose next look is due now."""
+        """Connect, ask and listen once, for at most about `wait_s` seconds. Returns those whose next look is due."""
         now, due = time.monotonic(), []
         for line in self.lines.values():
             if line.held is None and now - line.tried_at >= AGAIN_S:

@@ -129,8 +129,8 @@ ARCHIVES = {
     "directory": "herdsite.wiring.directory_archive",
 }
 ARCHIVE_ROOT = Path(_env("ARCHIVE_ROOT", str(spawn.land(VAR / "archive") if VAR.exists() else VAR / "archive")))
-# Where logical backups lie: a directory that all hosts see, or s3://BUCKET/PREFIX; and the hosts from which dumps may be
-# fetched ("*": all that are on the public internet, over https).
+# Where logical backups lie: a directory that all hosts see, or s3://BUCKET/PREFIX; and the hosts from which dumps may
+# be fetched ("*": all that are on the public internet, over https).
 BACKUPS = _env("BACKUPS", str(ARCHIVE_ROOT / "logical-backups"))
 IMPORT_HOSTS = [host for host in _env("IMPORT_HOSTS", "*").split(",") if host]
 STORAGES = {

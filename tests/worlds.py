@@ -94,6 +94,8 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "drop_standby": _set(standbys_idle=0),
         "reserve_address": _set(address_missing=False),
         "unfollow": _ANSWERED,
+        "rotate": _ANSWERED,
+        "backup": _ANSWERED,
         "fulfil": _ANSWERED,
         "refuse": _ANSWERED,
     },

@@ -1,7 +1,10 @@
 """What can be done about a database as its customer sees it. What needs the instance is handed down to it as an intent
 of its own."""
 
+import secrets
 from datetime import datetime
+
+from django.db import transaction
 
 from fleet import changing, intents, placement, subjects
 from fleet.actions import dumps, parting
@@ -10,6 +13,7 @@ from fleet.actions.instance import limits
 from fleet.lifecycle import Because
 from fleet.models import Address, Changeover, Credential, Instance, Intent, Plan, Resource
 from fleet.postgres import control
+from fleet.states import DESTROYED
 from fleet.subject import Subject
 from fleet.transports.base import Shell
 
@@ -117,6 +121,42 @@ def reserve_address(resource: Resource, acting: Acting) -> str:
     return address.name
 
 
+def backup(resource: Resource, acting: Acting) -> str | None:
+    """Have a base backup taken of the timeline that it is on; a follower's is that of its leader."""
+    if acting.intent is None:
+        return None
+    timeline = resource.instance.timeline if resource.instance else None
+    if timeline is None or not timeline.archive:
+        why = f"{resource.name} keeps no archive: its plan {resource.plan} does not go back in time"
+        answer(Intent.objects.filter(pk=acting.intent.pk), Intent.REFUSED, why)
+        return why
+    intents.hand_down(timeline, acting.intent)
+    fulfil(resource, acting)
+    return timeline.name
+
+
+def rotate(resource: Resource, acting: Acting) -> str:
+    """Another password for its owner. What follows it replays the change, so it has the new one as well. Cut off
+    between PostgreSQL and our record, the next beat sets one more."""
+    shell, subject = _instance(resource, acting)
+    owner = resource.credentials.get(purpose=Credential.OWNER)
+    secret = secrets.token_urlsafe(24)
+    control.set_password(shell, subject, owner.role, secret)
+    with transaction.atomic():
+        for one in (resource, *_followers(resource)):
+            for credential in Credential.objects.filter(resource=one, purpose=Credential.OWNER):
+                credential.secret = secret
+                credential.save(update_fields=["secret"])
+    fulfil(resource, acting)
+    return f"of {owner.role}"
+
+
+def _followers(resource: Resource) -> list[Resource]:
+    """Whoever follows it, and whoever follows those."""
+    direct = list(resource.followers.exclude(state=DESTROYED))
+    return [*direct, *(far for near in direct for far in _followers(near))]
+
+
 def unfollow(resource: Resource, acting: Acting) -> str:
     """Make the follower a leader of a timeline of its own; what it followed goes on unharmed."""
     return parting.unfollow(resource, acting)
@@ -142,7 +182,9 @@ ACTIONS: dict[str, Action] = {
     "add_standby": add_standby,
     "drop_standby": drop_standby,
     "reserve_address": reserve_address,
+    "backup": backup,
     "unfollow": unfollow,
+    "rotate": rotate,
     "fulfil": fulfil,
     "refuse": refuse,
 }

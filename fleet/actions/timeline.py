@@ -52,6 +52,8 @@ def begin_base(timeline: Timeline, instance: Instance) -> Backup:
         instance=instance,
     )
     backup.label = f"{backup.name}-{backup.pk.hex[:6]}"
+    if size := instance.facts.get("size_bytes"):
+        backup.attrs["of_bytes"] = size
     backup.save(force_insert=True)
     return backup
 
@@ -60,7 +62,8 @@ def expire_old(timeline: Timeline, acting: Acting) -> str:
     """Let go of the base backups that nobody needs, with the WAL that only they lead to."""
     old = retaining.expirable(timeline, acting.subject.now)
     left = [one for one in retaining.good(timeline) if one not in old]
-    hold = [one.label for one in left if one.ended_at <= max(gone.ended_at for gone in old)]
+    last = max(retaining.ended(one) for one in old)
+    hold = [one.label for one in left if retaining.ended(one) <= last]
     keep = next(one for one in left if one.label not in hold)
     run(hosts.shell(acting), archiving.archive(timeline.archive).expire(archiving.line(timeline), keep.label, hold))
     Backup.objects.filter(pk__in=[one.pk for one in old]).update(keep_until=acting.subject.now - timedelta(seconds=1))

@@ -133,9 +133,8 @@ def candidates(resource: Resource) -> list[str]:
     """The instances that could lead it: its standbys, and those of its followers."""
     alive = Instance.objects.exclude(state__in=ENDS).exclude(state=DESTROYING)
     own = alive.filter(standby_for=resource, outdated=False)
-    return sorted(
-        {*own.values_list("name", flat=True), *alive.filter(resources__follows=resource).values_list("name", flat=True)}
-    )
+    theirs = alive.filter(resources__follows=resource)
+    return sorted({one.name for found in (own, theirs) for one in found})
 
 
 def ask(member: Any, verb: str, given: Mapping[str, Any], actor: str, key: str | None = None) -> Member:
@@ -168,9 +167,8 @@ def _params(member: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
     params: dict[str, Any] = {}
     if to := given.get("to", ""):
         if to not in (known := candidates(member)):
-            raise AskError(
-                f"{to} can't lead {member.name}. Choose one of: {', '.join(known) or 'nobody, it has no standby'}."
-            )
+            who = f"Choose one of: {', '.join(known)}." if known else "It has no standby."
+            raise AskError(f"{to} can't lead {member.name}. {who}")
         params["to"] = to
     if verb == "resize":
         if not given.get("plan"):

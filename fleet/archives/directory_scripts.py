@@ -131,6 +131,7 @@ into=$place/backups/$label
 [ ! -e "$into/kept" ] || exit 0
 rm -rf "$into"
 mkdir "$into"
+echo "writing=$into/data"
 began=$(date +%s.%N)
 "$bin/pg_basebackup" -h "$socket" -p "$port" -U postgres -w -D "$into/data" -l "$label" -c fast -X stream
 ended=$(date +%s.%N)

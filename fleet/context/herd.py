@@ -67,6 +67,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "hasty": member.plan.high_availability,
         "standby_ready": member.standby_ready,
         "planned": member.planned,
+        "changeover": "open" if member.taking else "none",
     }
     return subject, facts, beat_s
 
@@ -152,6 +153,7 @@ def instances() -> QuerySet[Any]:
         .exclude(state__in=(DONE, CANCELLED))
         .exclude(reason=Changeover.FAILOVER)
     )
+    taking = Changeover.objects.filter(target=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))
     return (
         Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
         .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
@@ -161,6 +163,7 @@ def instances() -> QuerySet[Any]:
             hastiest=Min("resources__plan__doubt_s", filter=alive),
             standby_ready=Exists(ready),
             planned=Exists(planned),
+            taking=Exists(taking),
             quorum=Subquery(mine.values("quorum")[:1]),
         )
     )

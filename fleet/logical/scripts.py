@@ -88,7 +88,8 @@ TAKEN = """
 dir=$home/jobs/$job
 if [ -n "$job" ] && [ -r "$dir/log" ]; then
     part=$(sed -n 's/^writing=//p' "$dir/log" | tail -n 1)
-    [ ! -e "$part" ] || stat -c taken_bytes=%s "$part"
+    [ ! -f "$part" ] || stat -c taken_bytes=%s "$part"
+    [ ! -d "$part" ] || echo "taken_bytes=$(du -sb "$part" | cut -f 1)"
     sed -n 's/^sent=/taken_bytes=/p' "$dir/log" | tail -n 1
     echo "taken_s=$(($(date +%s) - $(stat -c %Y "$dir/script")))"
 fi

@@ -44,8 +44,8 @@ class Secret(models.TextField):
 
 
 class Credential(models.Model):
-    """A role's password: of the resource's owner, or of herdsite's monitoring or replication role on an instance. Either
-    `resource` or `instance` is set."""
+    """A role's password: of the resource's owner, or of herdsite's monitoring or replication role on an instance.
+    Either `resource` or `instance` is set."""
 
     OWNER, MONITOR, REPLICA = "owner", "monitor", "replica"
 

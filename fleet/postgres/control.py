@@ -81,8 +81,8 @@ def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None
 
 
 def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
-    """Make the standby a leader, with these files beside its data. Returns its `timeline_id`, and `forked_lsn`, up to where
-    it has its former leader's WAL."""
+    """Make the standby a leader, with these files beside its data. Returns its `timeline_id`, and `forked_lsn`, up to
+    where it has its former leader's WAL."""
     return _now(shell, commands.promote(subject, beside), timeout)
 
 

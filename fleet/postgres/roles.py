@@ -86,10 +86,13 @@ REVOKE ALL ON DATABASE {name} FROM PUBLIC;
 
 
 def drop_resource(database: str, owner: str) -> str:
-    """Throw everybody out, then take the database and its owner away; does nothing where they are gone."""
+    """Throw everybody out, then take the database away with its owner and whatever else that one owns, which a load
+    that was cut off may have left; does nothing where they are gone."""
     return f"""\
 SELECT pg_advisory_lock(hashtext({literal(database)}));
 DROP DATABASE IF EXISTS {ident(database)} WITH (FORCE);
+SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
+ WHERE pg_get_userbyid(datdba) = {literal(owner)} \\gexec
 DROP ROLE IF EXISTS {ident(owner)};
 """
 

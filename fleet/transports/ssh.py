@@ -130,7 +130,8 @@ class Connections:
     def get(self, host: Host, key_path: Path | str, timeout: float | None = None) -> tuple[Connection, bool]:
         """A connection to the host, and whether it was open before. Threads that ask at once share one attempt.
 
-        Takes at most `connect_timeout` seconds, or `timeout` if that is less. Raises Unreachable, Refused, or TransportError for our own key.
+        Takes at most `connect_timeout` seconds, or `timeout` if that is less. Raises Unreachable, Refused, or
+        TransportError for our own key.
         """
         key = host, str(key_path)
         with self._lock:

@@ -19,7 +19,8 @@ def resource(wire: Wire, found: dict[str, Any]) -> Lines:
     name = found["name"]
     plan = _or({}, lambda: wire.get(f"plans/{step(found['plan'])}"))
     of: dict[str, Any] = {"of": name, "limit": 200}
-    followers, forks = (_or([], lambda kind=kind: wire.get(kind, of)["results"]) for kind in ("followers", "forks"))
+    followers = _or([], lambda: wire.get("followers", of)["results"])
+    forks = _or([], lambda: wire.get("forks", of)["results"])
     wrong = _or([], lambda: wire.get("incidents", {"subject": name, "state": "open"})["results"])
     lines = [
         ("Plan", plan.get("label") or found["plan"]),

@@ -6,7 +6,7 @@ import sys
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 from herdsite.client import verbs
 from herdsite.client.errors import DONE, FAILED, INTERRUPTED, MEANINGS, HerdError
@@ -32,7 +32,10 @@ def main(
         asked = _read(words)
         output.as_json, output.quiet = asked.as_json, asked.quiet
         herd = Herd(asked, output, os.environ if env is None else env, stdin or sys.stdin, sleep)
-        code = verbs.BY_NAME[asked.verb].run(herd)
+        try:
+            code = verbs.BY_NAME[asked.verb].run(herd)
+        finally:
+            herd.close()
         output.out.flush()
         return code
     except HerdError as error:
@@ -62,7 +65,7 @@ def parser() -> ArgumentParser:
     _manners(made, False)
     below = made.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     for verb in verbs.ALL:
-        shown = {} if verb.hidden else {"help": verb.help}
+        shown: dict[str, Any] = {} if verb.hidden else {"help": verb.help}
         examples = "\n".join(f"  {example}" for example in verb.examples)
         one = below.add_parser(
             verb.name,

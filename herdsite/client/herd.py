@@ -30,6 +30,10 @@ class Herd:
         """The server that this login is for. HerdError if there is no login."""
         return Wire(config.load(self.env), sleep=self.sleep)
 
+    def close(self) -> None:
+        if wire := self.__dict__.get("wire"):
+            wire.close()
+
     def find(self, name: str, kinds: tuple[str, ...] = ASKED) -> tuple[str, dict[str, Any]]:
         """The thing of that name and the list that it is in. HerdError, with what the server suggests."""
         before, _, after = name.rpartition("/")

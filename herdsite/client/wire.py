@@ -80,6 +80,10 @@ class Wire:
         if rest.strip():
             raise HerdError(f"{self.login.url} broke off its answer. Try again.", UNREACHABLE)
 
+    def close(self) -> None:
+        """End the connections that are kept for the next question."""
+        self.pool.clear()
+
     def _send(self, method: str, place: str, query: Query | None = None, **how: Any) -> urllib3.BaseHTTPResponse:
         """The answer below 300, after as many tries as it takes and patience allows."""
         url = f"{self.login.url}/api/v1/{place}" + (f"?{urlencode(query)}" if query else "")
@@ -136,6 +140,6 @@ class Said(dict[str, Any]):
         raise HerdError(f"The server's answer has no {name!r}: it and this program are of different ages.", UNREACHABLE)
 
 
-def step(name: str) -> str:
-    """A name as one step of an address."""
-    return quote(name, safe="")
+def step(name: str | int) -> str:
+    """A name or number as one step of an address."""
+    return quote(str(name), safe="")

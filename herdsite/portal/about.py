@@ -70,7 +70,8 @@ def _of_timeline(timeline: Timeline) -> Around:
 
 
 def _of_backup(backup: Backup) -> Around:
-    return _those(backup.resource, backup.timeline, backup.instance), []
+    line = backup.timeline
+    return _those(backup.resource or (line and line.resource), line, backup.instance), []
 
 
 def _of_changeover(changeover: Changeover) -> Around:

@@ -37,7 +37,8 @@ class Total:
 
 @dataclass(frozen=True)
 class Kind:
-    """All things alive of one kind: how many, and of which states, what wants attention first. `minor`: not in FIRST."""
+    """All things alive of one kind: how many, and of which states, what wants attention first. `minor`: it is
+    not in FIRST."""
 
     kind: str
     label: str

@@ -1,5 +1,5 @@
-"""A resource's family on its page: who leads and who stands by, who follows it, where its address leads, what a failover
-now could cost, how leadership moved last, and how far one can go back."""
+"""A resource's family on its page: who leads, stands by and follows, where its address leads, what a failover now could
+cost, how leadership moved last, and how far one can go back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """`/family/NAME`: the timelines that a database's data has lived on and parted from, with all of its relatives'.
 
-A branch is one resource's own stretch of history, a line in it for each timeline; a promotion goes on in the same branch,
-a fork begins one of its own at the line that it parted from.
+A branch is one resource's own stretch of history, a line in it for each timeline; a promotion goes on in the same
+branch, a fork begins one of its own at the line that it parted from.
 """
 
 from collections import defaultdict

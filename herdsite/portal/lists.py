@@ -86,8 +86,8 @@ USE = {
 
 @dataclass(frozen=True)
 class Row:
-    """One thing in a list. `kin` is its provider, role, customer or resource; `use` and `size` are what USE heads for its
-    kind; `late` says that its beat is overdue, `incidents` how many are open about it."""
+    """One thing in a list. `kin` is its provider, role, customer or resource; `use` and `size` are what USE heads for
+    its kind; `late` says that its beat is overdue, `incidents` how many are open about it."""
 
     kind: str
     heads: tuple[str, str]

@@ -2,7 +2,7 @@
 
 import json
 
-import pytest
+from django.contrib.auth.models import User
 
 from fleet.models import Event
 from herdsite.client import wire
@@ -34,16 +34,15 @@ def test_wrong_lists_and_filters_are_told(run, held):
     assert run("ls", "servers", "instances").code == USAGE
 
 
-@pytest.mark.parametrize("kind", COLUMNS)
-def test_every_list_has_what_its_columns_show(run, held, kind):
-    ran = run("ls", kind)
-    assert ran.code == 0, ran.err
-    for one in json.loads(run("ls", kind, "--json").out):
-        for path in COLUMNS[kind]:
-            assert path.split(".")[0] in one
-    if kind not in (*WHOLE, "followers", "forks", "rings"):
-        assert ran.out.count("\n") >= 2, "the world of these tests has one of it"
-        assert len(run("ls", "-q", kind).out.split()) == ran.out.count("\n") - 1
+def test_every_list_has_what_its_columns_show(run, held):
+    for kind in COLUMNS:
+        ran = run("ls", kind)
+        assert ran.code == 0, ran.err
+        for one in json.loads(run("ls", kind, "--json").out):
+            assert {path.split(".")[0] for path in COLUMNS[kind]} <= set(one), kind
+        if kind not in (*WHOLE, "followers", "forks"):
+            assert ran.out.count("\n") >= 2, f"the world of these tests has one of the {kind}"
+            assert len(run("ls", "-q", kind).out.split()) == ran.out.count("\n") - 1
 
 
 def test_a_databases_own_lists(run, held):
@@ -94,8 +93,8 @@ def test_a_customer_sees_their_own_and_no_more(run, held):
     assert run("open", "acme-orders").out == f"{run.env['HERD_URL']}/mine/{held.resource.pk}\n"
 
 
-def test_the_page_of_a_thing(run, held, client, admin_user):
-    client.force_login(admin_user)
+def test_the_page_of_a_thing(run, held, client):
+    client.force_login(User.objects.create_superuser("ada"))
     for name in ("acme-orders", held.resource.instance.server.name, held.incident.name):
         place = run("open", name).out.strip().removeprefix(run.env["HERD_URL"])
         assert client.get(place).status_code == 200

@@ -133,6 +133,32 @@ def test_no_room_is_said_and_leaves_nothing(provider):
     comes_to(provider, "three", RUNNING)
 
 
+def test_a_disk_grows_and_never_shrinks(provider):
+    assert provider.can_grow
+    provider.create("one", "a", 100)
+    comes_to(provider, "one", RUNNING)
+    for size in (200, 200, 100):
+        provider.grow("one", size)
+        assert provider.describe("one").disk_mb == 200
+    provider.stop("one")
+    provider.grow("one", 300)
+    provider.start("one")
+    assert comes_to(provider, "one", RUNNING).disk_mb == 300
+    with pytest.raises(ProviderError, match="two"):
+        provider.grow("two", 100)
+
+
+def test_where_no_disk_can_grow_that_is_said():
+    adopted, fake = SshProvider({"mine": {"address": "127.0.0.1"}}), FakeProvider()
+    assert not adopted.can_grow
+    fake.create("mine", "a", 100)
+    fake.can_grow = False
+    for one in (adopted, fake):
+        with pytest.raises(ProviderError, match="mine"):
+            one.grow("mine", 200)
+    assert fake.describe("mine").disk_mb == 100
+
+
 @pytest.mark.parametrize("verb", ["start", "stop"])
 def test_what_is_not_there_can_not_be_switched(provider, verb):
     with pytest.raises(ProviderError, match="one"):

@@ -3,12 +3,13 @@
 import pytest
 from django.core.management import CommandError, call_command
 
-from fleet import changing, intents
+from fleet import changing, intents, lifecycle, policy, ring
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Intent, Timeline
-from fleet.states import CANCELLED, DONE, NEEDS_HUMAN
+from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PROMOTING
+from herdsite.turns import Turn
 from tests.fakeherd import FakeHerd
-from tests.herd import again, change
+from tests.herd import again, change, due, expire
 from tests.premiumworld import Premium, premium
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +205,40 @@ def test_a_cancelled_one_leaves_everything_as_it_was(world: Premium):
     world.settle(world.whole)
     assert again(world.resource).generation == 1
     assert Timeline.objects.count() == 1
+
+
+def test_a_beat_that_took_the_new_leader_for_a_standby_is_dropped(world: Premium):
+    world.lose(world.leader)
+    changeover = begin(world, Changeover.FAILOVER)
+    world.settle(lambda: again(changeover).state == PROMOTING)
+    due(world.standby)
+    claim = ring.claim(Instance.KIND, again(world.standby).queue, 1, "there/2")
+    assert list(claim.ids) == [world.standby.pk]
+    late = again(world.standby)
+    expire(changeover)
+    Turn(policy.WORK, world.herd.ports, "here/1").once(Changeover.KIND)
+    assert again(world.resource).instance_id == world.standby.pk
+    with pytest.raises(lifecycle.LeaseLost):
+        lifecycle.move(late, "rejoin", WHY, claim.lease)
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == DONE
+
+
+def test_a_standby_that_is_about_to_take_over_is_not_copied_anew(world: Premium):
+    intent = intents.ask(world.standby, "rebuild", actor="anna", reason="it looks stuck")
+    changeover = begin(world)
+    change(changeover, target=world.standby)
+    for _ in range(3):
+        expire(world.standby)
+        change(world.standby, queue=policy.WORK)
+        Turn(policy.WORK, world.herd.ports, "here/1").once(Instance.KIND, 4)
+    assert again(world.standby).state == AVAILABLE
+    assert again(intent).state == Intent.OPEN
+
+
+def test_a_standby_whose_leader_is_down_is_not_copied_anew(world: Premium):
+    world.lose(world.leader)
+    intents.ask(world.standby, "rebuild", actor="anna", reason="it looks stuck")
+    for _ in range(3):
+        world.round()
+    assert again(world.standby).state == AVAILABLE

@@ -15,6 +15,11 @@ pytestmark = pytest.mark.django_db
 NOW = datetime.now(UTC).replace(microsecond=0)
 
 
+@pytest.fixture(autouse=True)
+def kept(settings) -> None:
+    settings.ARCHIVE = "directory"
+
+
 def archived(plan: str = "standard-0") -> Resource:
     """One that archives since yesterday, without a base backup."""
     resource = factories.resource(plan=factories.plan(plan))
@@ -115,7 +120,7 @@ def test_a_restore_wants_its_name_typed_and_a_moment() -> None:
     with pytest.raises(AskError, match="type its name"):
         copies.restore(shop, actor="anna", at=NOW)
     follower = copies.follow(shop, actor="anna")
-    Resource.objects.filter(pk=follower.pk).update(state="available", instance=shop.instance)
+    Resource.objects.filter(pk=follower.pk).update(state="available", instance=factories.instance())
     with pytest.raises(AskError, match=f"follows {shop.name}"):
         copies.restore(Resource.objects.get(pk=follower.pk), actor="anna", at=NOW, confirm=follower.name)
 

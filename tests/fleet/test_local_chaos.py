@@ -122,6 +122,20 @@ def test_a_full_disk_says_so_and_postgres_can_not_write_until_it_is_healed(hosts
         assert connection.execute("INSERT INTO t VALUES ('x') RETURNING x").fetchone() == ("x",)
 
 
+def test_a_full_disk_that_grows_has_room_for_those_who_run_and_after_a_boot(hosts, postgres):
+    chaos.fill_disk(hosts.provider, "one")
+    hosts.provider.grow("one", 2000)
+    with postgres.connect() as connection:
+        connection.execute("CREATE TABLE t AS SELECT repeat('x', 1000) FROM generate_series(1, 2000)")
+    assert hosts.run("one", "echo x > new && df -Pk | tail -1").stdout.split()[4] < b"60%"
+    hosts.provider.stop("one")
+    hosts.provider.start("one")
+    hosts.running("one")
+    assert hosts.run("one", "echo x > another").exit_status == 0
+    chaos.fill_disk(hosts.provider, "one")
+    assert hosts.run("one", "echo x > third").exit_status != 0
+
+
 def test_healing_gives_the_disk_back_to_what_runs(hosts):
     tries = "trap '' XFSZ; until test -e go && echo x > later; do sleep 0.05; done"
     hosts.run("one", f'setsid sh -c "{tries}" >/dev/null 2>&1 < /dev/null &')

@@ -22,7 +22,7 @@ from fleet.subject import Subject
 from tests.archived import FULL, SIZING, Leader, Rig, job, job_ended
 from tests.localshell import LocalShell
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 INSTANTS = 20
 
 
@@ -55,7 +55,10 @@ def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | N
     recovery = {**fetching.settings, "recovery_target_timeline": "1", "recovery_target_action": "promote"}
     if moment:
         recovery["recovery_target_time"] = moment.isoformat(sep=" ")
-    values = settings(SIZING, 17, subject.bind, subject.port, subject.socket, tls=False) | {"archive_mode": "off"}
+    values = settings(SIZING, 17, subject.bind, subject.port, subject.socket, tls=False) | {
+        "archive_mode": "off",
+        "fsync": "off",
+    }
     conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
     beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files}
     backup = archive.restore(leader.line, subject, label, f"{subject.data}.new")

@@ -13,10 +13,12 @@ from fleet.facts import Facts
 from fleet.models import Member
 from fleet.ports import Ports
 from fleet.providers.fake import FakeProvider
+from fleet.subject import Subject
+from fleet.transports.base import Host
 from fleet.transports.fake import FakeShell, FakeSql, World
 from incidents import desk, mending, work
 from incidents.models import Incident
-from incidents.outcomes import Outcome
+from incidents.outcomes import Case, Outcome
 from incidents.resolvers import RESOLVERS, Playbook
 from incidents.telling import Silent
 from tests.worlds import NOW
@@ -86,6 +88,16 @@ def pass_time(incident: Incident, seconds: float) -> None:
     past = timedelta(seconds=seconds)
     for name in ("state_since", "step_since", "wait_until"):
         Incident.objects.filter(pk=incident.pk, **{f"{name}__isnull": False}).update(**{name: F(name) - past})
+
+
+def case(scene: Scene, member: Member, type_: str = "instance_down", step_s: float = 0.0, **facts: Any) -> Case:
+    """What a step gets, on a host whose answers are the scene's."""
+    host = Host("alpha", "127.0.0.9", host_key="ssh-ed25519 AAAA")
+    subject = Subject(
+        member.KIND, member.pk, member.name, "down", NOW, provider="fake", host=host, home="/srv/h", bin="/pg",
+        data="/srv/h/data", socket="@s", port=5432, major=17,
+    )  # fmt: skip
+    return Case(scene.ports, type_, f"incident/{member.pk}", "incident x", step_s, member, subject, Facts(NOW, facts))
 
 
 def playbook(monkeypatch: Any, name: str, *answers: Sequence[Outcome | BaseException]) -> list[str]:

@@ -177,12 +177,50 @@ def full() -> Trouble:
     return replace(trouble, type="connections_exhausted", mended=mended, looked_at=False)
 
 
+def no_room() -> Trouble:
+    """Its host sees the room as soon as its provider has given it."""
+    trouble = dead()
+    server = trouble.instance.server
+    type(server).objects.filter(pk=server.pk).update(facts={"disk_used_pct": "67"})
+    wanted = server.disk_mb * 3 // 2
+    mended = lambda: trouble.herd.provider.machines[server.name].disk_mb == wanted  # noqa: E731
+    return replace(trouble, member=server, type="disk_critical", mended=mended, looked_at=False)
+
+
+def unread() -> Trouble:
+    """WAL is kept for a slot that nobody reads; what is taken away is gone."""
+    trouble = full()
+    slots, taken = ["one"], []
+
+    def psql(_ran: Any) -> Result:
+        taken.extend(slots)
+        slots.clear()
+        return Result(0, "\n" * len(taken), "", 0.01)
+
+    trouble.herd.world.on(lambda ran: ran.argv[0].endswith("/psql"), psql)
+    return replace(trouble, type="slot_pins_wal", mended=lambda: not slots)
+
+
+def unarchived() -> Trouble:
+    """The archive takes WAL again as soon as PostgreSQL tries."""
+    trouble = full()
+    instance, closed = trouble.instance, []
+    Instance.objects.filter(pk=instance.pk).update(facts={"archiver_failing": "false"})
+    trouble.herd.world.on(
+        lambda ran: ran.argv[0].endswith("/psql"), lambda ran: closed.append(ran) or Result(0, "", "", 0.01)
+    )
+    return replace(trouble, type="archive_failing", mended=lambda: bool(closed))
+
+
 TROUBLES = {
     "restart_postgres": dead,
     "kill_postgres": hung,
     "rewrite_config": misconfigured,
     "restart_server": switched_off,
     "free_connections": full,
+    "grow_disk": no_room,
+    "free_wal": unread,
+    "retry_archive": unarchived,
 }
 
 

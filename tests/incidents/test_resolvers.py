@@ -1,16 +1,12 @@
 """The playbooks against fakes: what each looks at, does, and gives up on; and that every step can be repeated."""
 
-from typing import Any
-
 import pytest
 
 from fleet import intents
-from fleet.facts import Facts
-from fleet.models import Instance, Intent, Member
+from fleet.models import Instance, Intent
 from fleet.providers.base import ABSENT, PAUSED, RUNNING, STOPPED
-from fleet.subject import Subject
-from fleet.transports.base import Host, Result
-from incidents.outcomes import AGAIN, FIXED, GIVE_UP, CantAct, Case
+from fleet.transports.base import Result
+from incidents.outcomes import AGAIN, FIXED, GIVE_UP, CantAct
 from incidents.resolvers import (
     RESOLVERS,
     asking,
@@ -23,8 +19,7 @@ from incidents.resolvers import (
     sync_clock,
 )
 from tests import factories
-from tests.incidents.scenes import Scene
-from tests.worlds import NOW
+from tests.incidents.scenes import Scene, case
 
 pytestmark = pytest.mark.django_db
 
@@ -34,15 +29,6 @@ OK, NO = Result(0, "", "", 0.0), Result(1, "", "invalid value for parameter", 0.
 @pytest.fixture
 def scene() -> Scene:
     return Scene()
-
-
-def case(scene: Scene, member: Member, type_: str = "instance_down", step_s: float = 0.0, **facts: Any) -> Case:
-    host = Host("alpha", "127.0.0.9", host_key="ssh-ed25519 AAAA")
-    subject = Subject(
-        member.KIND, member.pk, member.name, "down", NOW, provider="fake", host=host, home="/srv/h", bin="/pg",
-        data="/srv/h/data", socket="@s", port=5432, major=17,
-    )  # fmt: skip
-    return Case(scene.ports, type_, f"incident/{member.pk}", "incident x", step_s, member, subject, Facts(NOW, facts))
 
 
 def answer(intent: Intent, state: str, text: str = "") -> None:

@@ -57,8 +57,8 @@ def test_its_first_playbook_mends_it(scene, monkeypatch):
 
 def test_where_the_disk_is_full_one_page_is_enough_and_playbooks_are_tried_anew_when_there_is_room(scene, monkeypatch):
     instance, incident = down()
-    full = raise_alarm(instance.server, "disk_critical", disk_used_pct=100.0)
-    full = scene.beat(full)
+    playbook(monkeypatch, "grow_disk", [give_up("it can't grow")])
+    full = scene.beat(raise_alarm(instance.server, "disk_critical", disk_used_pct=100.0), 3)
     for name in ("restart_postgres", "kill_postgres", "rewrite_config"):
         playbook(monkeypatch, name, [give_up("no room")])
     incident = scene.beat(incident, 5)

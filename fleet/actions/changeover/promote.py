@@ -17,6 +17,7 @@ from fleet.postgres.statements import statement
 from fleet.providers.base import ProviderError
 from fleet.states import DESTROYED, DESTROYING
 from fleet.succession import lsn, quorum, receipt
+from fleet.succession.choosing import FIT
 from fleet.succession.ladder import Proof
 from fleet.succession.loss import Look
 from fleet.transports.base import TransportError
@@ -51,14 +52,20 @@ def _hand_over(changeover: Changeover) -> None:
         if resource.instance_id == target.pk and resource.generation == changeover.generation:
             return
         source = Instance.objects.select_for_update().get(pk=changeover.source_id)
+        if target.state not in FIT:
+            raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
         if target.role == Instance.STANDBY:
             target.timeline = _timeline(changeover, source, target)
         target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
         target.generation = changeover.generation
-        target.save(update_fields=["role", "upstream", "standby_for", "generation", "timeline"])
+        # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
+        # or start the old one. They are dropped.
+        fresh = ["role", "upstream", "standby_for", "generation", "timeline", "lease", "leased_until"]
+        target.lease = target.leased_until = source.lease = source.leased_until = None
+        target.save(update_fields=fresh)
         source.role, source.upstream, source.outdated = Instance.STANDBY, target, True
         source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
-        source.save(update_fields=["role", "upstream", "standby_for", "generation", "timeline", "outdated"])
+        source.save(update_fields=[*fresh, "outdated"])
         others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
         moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
         others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
@@ -69,7 +76,7 @@ def _hand_over(changeover: Changeover) -> None:
             # On record before the new leader acknowledges anything: it waits for nobody yet.
             quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
         )
-        transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, *moved]))
+        transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, target.pk, *moved]))
     changeover.resource.refresh_from_db()
 
 

@@ -55,6 +55,7 @@ def _names(herd: Herd, kinds: tuple[str, ...], typed: str) -> list[str]:
             return known
         wire = Wire(login, read_s=READ_S, tries=1)
         found = [one["name"] for kind in kinds for one in _first(wire, kind, typed)]
+        wire.close()
         cache.write(found)
     except (HerdError, OSError):
         return []

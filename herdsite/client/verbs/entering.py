@@ -23,7 +23,9 @@ def login(herd: Herd) -> int:
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise HerdError("That is no token: it begins with herd_ and has no spaces.", USAGE)
     known = Login(url, token)
-    me = Wire(known, sleep=herd.sleep).get("me")
+    wire = Wire(known, sleep=herd.sleep)
+    me = wire.get("me")
+    wire.close()
     path = config.save(known, herd.env)
     herd.output.remark(f"Logged in to {url} as {me['login']}; kept in {path}.")
     return DONE

@@ -1,10 +1,10 @@
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from fleet.models import Credential
-from incidents.models import Hook
+from fleet.models.credential import Secret
 
 
 class Command(BaseCommand):
@@ -15,12 +15,15 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         with transaction.atomic():
-            count = sum(_again(model) for model in (Credential, Hook))
+            count = sum(_again(model) for model in apps.get_models())
         self.stdout.write(f"{count} secrets are encrypted with the first key now")
 
 
 def _again(model: Any) -> int:
-    """Read and write every secret of a model; how many there were."""
-    rows = list(model.objects.select_for_update())
-    model.objects.bulk_update(rows, ["secret"], batch_size=500)
-    return len(rows)
+    """Read and write every secret of a model, whichever its fields are; how many there were."""
+    names = [field.name for field in model._meta.local_fields if isinstance(field, Secret)]
+    if not names:
+        return 0
+    rows = list(model._base_manager.select_for_update())
+    model._base_manager.bulk_update(rows, names, batch_size=500)
+    return sum(getattr(row, name) is not None for row in rows for name in names)

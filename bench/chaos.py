@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.faults import Herdsite
-from bench.premium import grow
+from bench.premium import NotYet, grow
 from bench.setup import say
 from bench.trouble import CATALOGUE, Fault, Scene, Told, own, suffer
 from observations import retention
@@ -17,6 +17,7 @@ def measure(quick: bool, minutes: float, seed: int) -> dict[str, Any]:
     """`quick`: each fault once at most."""
     retention.keep()
     told: list[Told] = []
+    ended = ""
     end = time.monotonic() + minutes * 60
     with Herdsite() as herdsite:
         premium = grow()
@@ -24,7 +25,12 @@ def measure(quick: bool, minutes: float, seed: int) -> dict[str, Any]:
             if time.monotonic() > end:
                 break
             scene = Scene(premium, lambda: own(one.pid for one in herdsite.running.values()), herdsite.kill_menders)
-            told.append(suffer(fault, premium, scene))
+            try:
+                told.append(suffer(fault, premium, scene))
+            except NotYet as error:
+                # Not even the ground is there to go on from.
+                ended = f"{fault.kind}: {error}"
+                break
             say(str(told[-1]))
         unfinished = len(premium.open())
     return {
@@ -35,7 +41,7 @@ def measure(quick: bool, minutes: float, seed: int) -> dict[str, Any]:
         "unfinished_changeovers": unfinished,
         "pages": sum(one.pages for one in told),
         "healthy_leaders_failed_over": sum(one.moved for one in told if _stays(one)),
-        "problems": [f"{one.kind}: {one.problem}" for one in told if one.problem],
+        "problems": [f"{one.kind}: {one.problem}" for one in told if one.problem] + ([ended] if ended else []),
     }
 
 

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from fleet import names, ring
 from fleet.lifecycle import Because, story
 from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
-from fleet.states import DESTROYED, DESTROYING
+from fleet.states import DESTROYED, DESTROYING, ENDS
 
 # What may be asked of each kind, and what it means to the one who asks.
 VERBS: dict[str, dict[str, str]] = {
@@ -128,7 +128,7 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
     if verb not in verbs:
         raise AskError(f"A {member.KIND} can't be asked to {verb!r}. It knows: {', '.join(verbs)}.")
     state = member.state
-    if state == DESTROYED or (state == DESTROYING and verb != "retry"):
+    if state in ENDS or (state == DESTROYING and verb != "retry"):
         raise AskError(f"{member.name} is {member.look.label.lower()}: nothing can be asked of it any more.")
     if verb in DESTRUCTIVE:
         if confirm != member.name:

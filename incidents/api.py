@@ -196,7 +196,7 @@ class NoticeText(NoticeData):
 
 
 def _names(field: str) -> tuple[str, ...]:
-    return tuple(name for name, _label in Notice._meta.get_field(field).choices or ())
+    return tuple(name for name, _label in getattr(Notice, field).field.choices or ())
 
 
 class Notices(Things):

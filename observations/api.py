@@ -83,7 +83,7 @@ class Observations(Api):
         """What was felt of one thing: a page of it, or all of it as lines for who accepts NDJSON."""
         asked = self.asked
         wanted = series.Range(self._subject(asked["subject"]), asked["since"], asked["until"], asked["step"])
-        if request.accepted_renderer.format == "ndjson":  # type: ignore[union-attr]
+        if request.accepted_renderer.format == "ndjson":
             found = series.looks(wanted).iterator(chunk_size=AT_ONCE)
             return StreamingHttpResponse(self._lines(found), content_type=NDJSON)
         signer = signing.Signer(salt=f"looks at {wanted.subject} by {wanted.step}")

@@ -11,7 +11,7 @@ from uuid import UUID
 from fleet import context, policy, ring
 from fleet.rules import DO, GO
 from fleet.states import AVAILABLE, move
-from fleet.subject import INSTANCE, KINDS, RESOURCE, SERVER, Subject
+from fleet.subject import INSTANCE, RESOURCE, SERVER, Subject
 from herdsite import beat
 from observations.record import Look
 
@@ -41,7 +41,7 @@ class Tower:
 
     def __init__(self, doubt_s: float) -> None:
         windows = {SERVER: max(policy.SERVER_DOUBT_S, doubt_s), INSTANCE: doubt_s, RESOURCE: doubt_s}
-        self.members = {kind: Member(kind, windows[kind]) for kind in KINDS}
+        self.members = {kind: Member(kind, window) for kind, window in windows.items()}
         self.went: set[str] = set()
         self.did: list[str] = []
         self.opened: list[str] = []
@@ -77,6 +77,8 @@ class Tower:
             "server_state": self.members[SERVER].state,
             "instance_state": self.members[INSTANCE].state,
             "members": 1,
+            "leaders": 1,
+            "role": "leader",
             "members_answer": self.members[INSTANCE].state == AVAILABLE,
             "placed": True,
             "own_instance": True,

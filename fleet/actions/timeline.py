@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from fleet import archiving, names, retaining
 from fleet.actions import drilling, hosts
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
-from fleet.models import Backup, Instance, Resource, Timeline
+from fleet.models import Backup, Changeover, Instance, Resource, Timeline
 from fleet.postgres import control
 from fleet.postgres.commands import Script
 from fleet.states import AVAILABLE, DESTROYED
@@ -15,6 +15,9 @@ from fleet.transports.base import Shell, checked
 def prepare(timeline: Timeline, acting: Acting) -> str:
     """Make its place, and note which system's it is."""
     writer = _writer(timeline)
+    if Changeover.objects.filter(timeline=timeline).exclude(marks__has_key="promoted").exists():
+        # Until then the host knows nothing of it, and would tell where the one before began.
+        raise ActionError(f"{writer} is yet to be promoted.")
     shell, subject = hosts.of(writer, acting)
     if timeline.parent_id and not timeline.forked_lsn:
         _part(timeline, writer, control.parted(shell, subject))

@@ -35,7 +35,7 @@ TAKES: dict[str, tuple[str, ...]] = {
 # These leave data behind, or may.
 GRAVE = (*DESTRUCTIVE, "restore", "failover")
 # What shares its instance with others has these alone.
-SHARED = ("dump", "destroy")
+SHARED = ("rotate", "dump", "destroy")
 
 
 def words(kind: str) -> dict[str, str]:
@@ -105,7 +105,7 @@ def offered(member: Any) -> list[str]:
         kept = member.timelines.exclude(archive="").exclude(state=EXPIRED).exists()
         return ["fork", "undelete"] if member.own_instance and kept else []
     if not member.own_instance:
-        return list(SHARED)
+        return [verb for verb in SHARED if verb in VERBS[Resource.KIND]]
     return [verb for verb in words(Resource.KIND) if _suits(member, verb)]
 
 

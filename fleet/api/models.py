@@ -21,7 +21,7 @@ class Token(AbstractAuthToken):
     digest = models.CharField(max_length=128, unique=True, editable=False)
     name = models.CharField(max_length=60, help_text="What it is for.")
     scopes = ArrayField(models.CharField(max_length=16, choices=[(name, name) for name in SCOPES]))
-    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     last_used = models.DateTimeField(null=True, editable=False)
     revoked_at = models.DateTimeField(null=True, editable=False)
 

@@ -12,7 +12,20 @@ from django.utils import timezone
 from fleet import lifecycle
 from fleet.admin import asking
 from fleet.lifecycle import Because
-from fleet.models import Credential, Customer, Event, Intent, Plan, Resource, Server, Timeline, Worker
+from fleet.models import (
+    Address,
+    Backup,
+    Changeover,
+    Credential,
+    Customer,
+    Event,
+    Intent,
+    Plan,
+    Resource,
+    Server,
+    Timeline,
+    Worker,
+)
 from fleet.states import AVAILABLE
 from fleet.think import LIFE
 from tests import factories
@@ -39,6 +52,9 @@ def things():
     worker = Worker.objects.create(name="box/7", queue="feel", started_at=now, seen_at=now)
     made = [resource, resource.instance, resource.instance.server, resource.plan, resource.customer, intent, worker]
     made += [resource.instance.timeline, Credential.objects.get(), Event.objects.first()]
+    made.append(Backup.objects.create(name="walrus-base", resource=resource))
+    made.append(Changeover.objects.create(name="walrus-move-1", resource=resource, reason="failover", actor="x"))
+    made.append(Address.objects.create(name="walrus-address", resource=resource, provider="local", port=5433))
     return {type(one): one for one in made}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models.functions import Now
 
 from fleet import changing, intents, lifecycle, policy, ring
 from fleet.lifecycle import Because
@@ -50,6 +51,17 @@ def test_a_switchover_stops_the_old_leader_before_it_promotes(world: Premium):
     assert (resource.instance_id, resource.generation) == (world.standby.pk, 2)
     assert world.leads_to() == world.standby.server.name
     assert again(world.standby).timeline.parent_id == world.leader.timeline_id
+
+
+def test_a_promotion_has_the_last_word_on_its_timeline(world: Premium):
+    changeover = begin(world)
+    world.herd.refuses.add("promote")
+    world.settle(lambda: again(changeover).timeline)
+    Timeline.objects.filter(parent=world.leader.timeline).update(timeline_id=1, forked_at=Now(), forked_lsn="0/1")
+    world.herd.refuses.clear()
+    world.settle(lambda: ended(changeover))
+    assert again(world.standby).timeline.timeline_id == 2
+    assert again(world.standby).timeline.forked_lsn == again(changeover).receipt["promoted_lsn"]
 
 
 def test_the_old_leader_stands_by_afterwards(world: Premium):

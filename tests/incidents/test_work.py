@@ -14,11 +14,13 @@ from incidents.checks import ACTIONS
 from incidents.life import LIFE, PATIENCE_S
 from incidents.models import Incident, PlaybookPolicy
 from incidents.outcomes import again, fixed, give_up
+from incidents.watch import BY_TYPE
 from tests import factories
 from tests.incidents.scenes import VANTAGE, Scene, due, pass_time, playbook, raise_alarm, set_alarm, settle
 from tests.worlds import NOW
 
 pytestmark = pytest.mark.django_db
+EVERY = BY_TYPE["instance_down"].resolvers
 
 
 @pytest.fixture
@@ -59,9 +61,9 @@ def test_where_the_disk_is_full_one_page_is_enough_and_playbooks_are_tried_anew_
     instance, incident = down()
     playbook(monkeypatch, "grow_disk", [give_up("it can't grow")])
     full = scene.beat(raise_alarm(instance.server, "disk_critical", disk_used_pct=100.0), 3)
-    for name in ("restart_postgres", "kill_postgres", "rewrite_config"):
+    for name in EVERY:
         playbook(monkeypatch, name, [give_up("no room")])
-    incident = scene.beat(incident, 5)
+    incident = scene.beat(incident, len(EVERY) + 2)
     assert (incident.state, incident.cause, incident.tried, incident.rounds) == ("waiting", full, [], 1)
     set_alarm(instance.server, "disk_critical", False)
     scene.beat(full)
@@ -74,16 +76,16 @@ def test_where_the_disk_is_full_one_page_is_enough_and_playbooks_are_tried_anew_
 
 def test_playbooks_are_tried_in_their_order_then_a_person_is_called_once(scene, monkeypatch):
     _instance, incident = down()
-    for name in ("restart_postgres", "kill_postgres"):
+    for name in EVERY[:-1]:
         playbook(monkeypatch, name, [give_up(f"{name} can't")])
     playbook(monkeypatch, "rewrite_config", [fixed("done")])
     incident = scene.beat(incident, 2)
     assert incident.tried == ["restart_postgres"] and scene.heard(incident) == ["opened", "tried"]
-    incident = scene.beat(incident, 2)
+    incident = scene.beat(incident, len(EVERY) - 1)
     assert incident.resolver == "rewrite_config"
     settle(incident)
     incident = scene.beat(incident, 5)
-    assert incident.tried == ["restart_postgres", "kill_postgres", "rewrite_config"]
+    assert incident.tried == list(EVERY)
     assert (incident.state, incident.row, scene.pages) == ("needs_human", 901, [incident.name])
     assert scene.heard(incident) == ["opened", "tried"]
     page = next(more for what, _name, more in scene.telling.told if what == "page")
@@ -227,12 +229,12 @@ def test_a_resources_own_word_counts_before_its_plans():
 
 def test_a_person_has_all_playbooks_tried_anew(scene, monkeypatch):
     _instance, incident = down()
-    for name in ("restart_postgres", "kill_postgres", "rewrite_config"):
+    for name in EVERY:
         keys = playbook(monkeypatch, name, [give_up("no")])
-    incident = scene.beat(incident, 6)
+    incident = scene.beat(incident, len(EVERY) + 3)
     assert incident.state == "needs_human"
     desk.retry(incident, "ada")
-    incident = scene.beat(incident, 5)
+    incident = scene.beat(incident, len(EVERY) + 2)
     assert (incident.state, incident.escalations, len(keys)) == ("needs_human", 2, 2)
     assert len(set(keys)) == 2
     assert scene.heard(incident) == ["opened", "tried"]

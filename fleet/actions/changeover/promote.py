@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from fleet import archiving, quorums, ring, streams, subjects
@@ -32,10 +33,10 @@ def promote(changeover: Changeover, acting: Acting) -> str:
         # Customers wait for this and for nothing else; what fails here is the next step's to do.
         _lead(changeover, target, acting)
     fork = said.get("forked_lsn", "")
-    # What was restored noted already where it parted.
-    Timeline.objects.filter(pk=target.timeline_id, forked_at=None).update(
-        timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now()
-    )
+    # What was restored noted already where it parted. What this promotion began has its word, whoever looked before.
+    began = Changeover.objects.values_list("timeline", flat=True).get(pk=changeover.pk)
+    line = Timeline.objects.filter(pk=target.timeline_id).filter(Q(forked_at=None) | Q(pk=began))
+    line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
     target.refresh_from_db()
     target.attrs["told"] = streams.wanted(target, streams.quorum(target))
     Instance.objects.filter(pk=target.pk).update(attrs=target.attrs)

@@ -38,5 +38,6 @@ class Command(NamedCommand):
             raise CommandError(f"{resource.name} could not be restored: {told.get('why')}")
         self.stdout.write(
             f"{resource.name} was restored on {told['server']} in {told['took_s']:g} s, "
-            f"{waiting.human(told['bytes'])}, up to {told['newest']}; {told['tables']} tables have the rows that they should."
+            f"{waiting.human(told['bytes'])}, up to {told['newest']}; {told['tables']} tables have the rows "
+            "that they should."
         )

@@ -158,5 +158,5 @@ def test_the_milder_one_that_is_left_goes_on_by_itself():
     scene.beat(milder, 2)
     assert scene.beat(graver).state == "resolved"
     pass_time(milder, 60)
-    milder = scene.beat(milder, 3)
+    milder = scene.beat(milder, 2)
     assert (milder.state, milder.resolver) == ("resolving", "grow_disk")

@@ -60,6 +60,8 @@ HASTY_SQL_S = 0.7
 HASTY_SSH_S = 0.7
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
+# A step of a changeover is short: whoever dies in one holds up its customers for no longer than this.
+STEP_TIMEOUT_S = 12.0
 # What lives in the archive is looked at over its host, and nobody waits for it but a person (s).
 OF_THE_ARCHIVE = ("timeline", "backup")
 ARCHIVE_S = {STARTED: 0.5, UPLOADING: 1.0, VERIFYING: 1.0, OPEN: 15.0, CLOSED: 60.0, KEPT: 60.0}
@@ -156,6 +158,11 @@ def lease(kind: str, state: str, job: bool = False) -> float:
     """How long a claim holds: a little longer than the beat's wires may take. A beat that acts, or that asks more than
     its state tells, holds on for longer first (ring.hold)."""
     return beat_timeout(kind, state, job) + LEASE_MARGIN_S
+
+
+def act_timeout(kind: str) -> float:
+    """How long one action on a thing of this kind may take."""
+    return STEP_TIMEOUT_S if kind == "changeover" else ACT_TIMEOUT_S
 
 
 def again(tries: int) -> float:

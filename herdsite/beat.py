@@ -22,7 +22,7 @@ from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
-from fleet.subject import ADDRESS, SERVER, Subject
+from fleet.subject import ADDRESS, CHANGEOVER, SERVER, Subject
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from incidents import desk, forecast, watch
@@ -119,7 +119,7 @@ def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
             lifecycle.move(member, rule.then.name, because, thought.claim.lease)
             _release(kind, [thought], [_beat(thought, in_s=0)], vantage)
             return True
-        if not ring.hold(member, thought.claim, policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S):
+        if not ring.hold(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S):
             raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {rule.then.name}")
     except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed) as error:
         log.info("dropped", subject=member.name, why=str(error))
@@ -152,7 +152,8 @@ def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, 
         lifecycle.story(
             member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state
         )
-        in_s = policy.again(member.tries)
+        # The steps of a changeover follow each other: customers wait for them.
+        in_s = 0.0 if kind == CHANGEOVER else policy.again(member.tries)
     # Who asked was answered: with that the step is over.
     tries = 0 if verb in ("fulfil", "refuse") else min(member.tries + 1, policy.MOST_TRIES)
     _release(kind, [thought], [_beat(thought, in_s=in_s, problem=problem, tries=tries)], vantage)

@@ -17,6 +17,7 @@ from observations.record import Look
 
 T0 = datetime(2031, 3, 30, 12, 0, tzinfo=UTC).timestamp()
 SQL, SSH = "sql", "ssh"
+FELT = (SERVER, INSTANCE, RESOURCE)
 BOOT = "boot-0"
 _ID = UUID(int=1)
 

@@ -10,8 +10,7 @@ import pytest
 
 from fleet.plans import OFFERS
 from fleet.states import AVAILABLE, DOWN, UNCERTAIN
-from fleet.subject import KINDS
-from tests.simherd import SQL, SSH, Tower
+from tests.simherd import FELT, SQL, SSH, Tower
 
 BLIPS, LOOKS = 10_000, 7
 PLANS = {offer.name: offer for offer in OFFERS}
@@ -47,11 +46,11 @@ def blip(tower: Tower, trouble: Trouble, lasts_s: float, chance: random.Random) 
     """Looks at all three while it lasts, at its very beginning and end too; then it is over."""
     times = [0.0, *sorted(chance.uniform(0, lasts_s) for _n in range(LOOKS - 2)), lasts_s]
     for n, at in enumerate(times):
-        kind = KINDS[n % 3] if n < 3 else chance.choice(KINDS)
+        kind = FELT[n % 3] if n < 3 else chance.choice(FELT)
         who = chance.choice(VANTAGES)
         sighted = not who.startswith(trouble.blind) if trouble.blind else True
         tower.look(kind, at, who, lambda wire, who=who: trouble.through(who, wire), sighted)
-    for kind in KINDS:
+    for kind in FELT:
         tower.look(kind, lasts_s + 1, chance.choice(VANTAGES), lambda _wire: True, True)
 
 
@@ -75,7 +74,7 @@ def test_ten_thousand_blips_go_no_further_than_doubt() -> None:
 def test_what_lasts_longer_is_a_verdict(plan: str) -> None:
     tower = Tower(PLANS[plan].doubt_s)
     for share in (0.0, 0.5, 1.0, 1.1, 1.2):
-        for n, kind in enumerate(KINDS):
+        for n, kind in enumerate(FELT):
             at = share * tower.members[kind].doubt_s
             tower.look(kind, at, VANTAGES[(n + round(2 * share)) % 4], lambda _wire: False, True)
     assert DOWN in tower.went and tower.opened
@@ -84,5 +83,5 @@ def test_what_lasts_longer_is_a_verdict(plan: str) -> None:
 def test_a_blind_place_alone_comes_to_no_verdict_however_long_it_is_blind() -> None:
     tower = Tower(2.5)
     for n in range(300):
-        tower.look(KINDS[n % 3], float(n), VANTAGES[n % 2], lambda _wire: False, False)
+        tower.look(FELT[n % 3], float(n), VANTAGES[n % 2], lambda _wire: False, False)
     assert tower.went == {UNCERTAIN} and tower.opened == []

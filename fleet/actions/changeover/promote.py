@@ -28,7 +28,7 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     _hand_over(changeover)
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.of(target, acting)
-    said = control.promote(shell, subject, streams.files(target, subject))
+    said = control.promote(shell, subject, streams.files(target, subject), timeout=9.0)
     with suppress(ActionError):
         # Customers wait for this and for nothing else; what fails here is the next step's to do.
         _lead(changeover, target, acting)

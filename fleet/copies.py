@@ -136,7 +136,7 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     began, backup = found
     for one in last[last.index(line) : last.index(began) + 1]:
         _whole(one, backup.first_wal if one == began else "", at, backup)
-    writer = Instance.objects.select_related("plan").filter(pk=line.writer).first()
+    writer = Instance.objects.select_related("plan").filter(pk=line.writer or None).first()
     return {
         "copied": "true",
         "from_timeline": str(line.pk),
@@ -219,7 +219,7 @@ def restore(
     resource: Resource,
     *,
     actor: str,
-    at: datetime | None,
+    at: datetime | None = None,
     confirm: str = "",
     reason: str = "",
     key: str | None = None,

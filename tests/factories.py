@@ -8,7 +8,7 @@ import itertools
 from typing import Any
 
 from fleet import streams
-from fleet.models import Credential, Customer, Instance, Plan, Resource, Server, Timeline
+from fleet.models import Address, Backup, Changeover, Credential, Customer, Instance, Plan, Resource, Server, Timeline
 from fleet.states import AVAILABLE
 
 _numbers = itertools.count(1)
@@ -42,14 +42,12 @@ def instance(**fields: Any) -> Instance:
     """On the server and the timeline that are given, or on new ones; on the first port that is free there."""
     fields = {"name": _name("instance"), "state": AVAILABLE, "queue": "feel"} | fields
     fields["server"] = fields.get("server") or server()
-    fields["timeline"] = fields.get("timeline") or _made(Timeline(name=f"{fields['name']}-1"))
+    fields["timeline"] = fields.get("timeline") or _made(Timeline(name=_name("line")))
     fields["plan"] = fields.get("plan") or plan()
-    # It was told what it is to be.
-    fields.setdefault("attrs", {})
     fields.setdefault("port", 5432 + fields["server"].instances.count())
     made = _made(Instance(**fields))
-    made.attrs.setdefault("told", streams.wanted(made, {}))
-    Instance.objects.filter(pk=made.pk).update(attrs=made.attrs)
+    # It was told what it is to be.
+    Instance.objects.filter(pk=made.pk).update(attrs={"told": streams.wanted(made, {})} | made.attrs)
     return Instance.objects.get(pk=made.pk)
 
 
@@ -64,3 +62,27 @@ def resource(**fields: Any) -> Resource:
     made = _made(Resource(**fields))
     Credential.objects.create(purpose=Credential.OWNER, resource=made, role=f"u{made.dbname}", secret="not for anyone")
     return made
+
+
+def timeline(**fields: Any) -> Timeline:
+    return _made(Timeline(**{"name": _name("timeline"), "queue": "slow"} | fields))
+
+
+def backup(**fields: Any) -> Backup:
+    """A base backup of the timeline that is given, or of a new one."""
+    fields = {"name": _name("backup"), "queue": "slow"} | fields
+    if "timeline" not in fields and "resource" not in fields:
+        fields["timeline"] = timeline()
+    return _made(Backup(**fields))
+
+
+def address(**fields: Any) -> Address:
+    fields = {"name": _name("address"), "provider": "local", "port": 5432} | fields
+    fields["resource"] = fields.get("resource") or resource()
+    return _made(Address(**fields))
+
+
+def changeover(**fields: Any) -> Changeover:
+    fields = {"name": _name("changeover"), "reason": Changeover.SWITCHOVER, "actor": "test"} | fields
+    fields["resource"] = fields.get("resource") or resource()
+    return _made(Changeover(**fields))

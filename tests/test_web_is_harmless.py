@@ -196,7 +196,7 @@ def test_every_verb_of_the_portal_works_without_the_fleet(samples, operator):
     for kind, verbs in VERBS.items():
         name = samples[MEMBERS[kind]].name
         for verb in verbs:
-            answer = client.post(f"/things/{name}", {"verb": verb, "reason": "a test", "confirm": name})
+            answer = client.post(f"/things/{kind}/{name}", {"verb": verb, "reason": "a test", "confirm": name})
             assert answer.status_code in (302, 422), (kind, verb)
             asked += answer.status_code == 302
     assert asked == Intent.objects.filter(actor="operator").count() > 4

@@ -83,7 +83,7 @@ def record(backup: Backup, acting: Acting) -> None:
 def _judged(timeline: Timeline, plan: dict[str, str], said: drills.Said, acting: Acting) -> dict[str, Any]:
     backup = Backup.objects.get(pk=plan["backup"])
     recorded, why, tables = _recorded(backup), "", 0
-    writer = Instance.objects.select_related("server").filter(pk=timeline.writer, state=AVAILABLE).first()
+    writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None, state=AVAILABLE).first()
     if writer and recorded and timeline.resource:
         shell, subject = hosts.of(writer, acting)
         sql = scratch.changing(recorded)
@@ -118,7 +118,7 @@ def _recorded(backup: Backup) -> dict[str, list[int]]:
 
 def _server(timeline: Timeline, backup: Backup) -> Server:
     """The one with the fewest instances among those that have room for it."""
-    writer = Instance.objects.select_related("server").filter(pk=timeline.writer).first()
+    writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None).first()
     provider = {"provider": writer.server.provider} if writer else {}
     servers = (
         Server.objects.filter(state=AVAILABLE, pg__has_key=str(timeline.major), **provider)

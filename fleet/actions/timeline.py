@@ -89,7 +89,7 @@ def run(shell: Shell, script: Script, timeout: float = 20.0) -> str:
 
 
 def _writer(timeline: Timeline) -> Instance:
-    writer = Instance.objects.select_related("server").filter(pk=timeline.writer, state=AVAILABLE).first()
+    writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None, state=AVAILABLE).first()
     if writer is None:
         raise ActionError(f"The instance that writes {timeline.name} is not there, or not well.")
     return writer

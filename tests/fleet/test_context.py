@@ -1,6 +1,6 @@
 """What a beat knows from our own database, and that a whole batch costs a handful of queries."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -192,7 +192,11 @@ def test_a_shared_instance_is_not_ones_own() -> None:
         ({"state": DESTROYING}, "destroy", "shop-1-destroy"),
         ({"state": AVAILABLE}, None, ""),
         ({"state": DOWN}, None, ""),
-        ({"state": DOWN, "facts": {"boot_id": "0123-4567-89ab"}}, None, "shop-1-start-01234567"),
+        (
+            {"state": DOWN, "facts": {"boot_id": "0123-4567-89ab"}, "state_since": datetime(2026, 1, 1, tzinfo=UTC)},
+            None,
+            "shop-1-start-01234567-1767225600000",
+        ),
         ({"state": UNCERTAIN, "facts": {"boot_id": "0123-4567-89ab"}}, None, ""),
     ],
 )

@@ -63,9 +63,9 @@ class TestPlacing:
         assert again(one).instance == instance
         assert (instance.name, instance.server, instance.state, instance.port) == ("shop-1", on, CREATING, 5432)
         assert (instance.plan, instance.queue) == (one.plan, "work")
-        assert instance.timeline == Timeline.objects.get(name="shop-1")
-        monitor = Credential.objects.get(instance=instance)
-        assert (monitor.purpose, monitor.role) == (Credential.MONITOR, "herdsite_monitor")
+        assert instance.timeline == Timeline.objects.get(name="shop-1-line")
+        roles = Credential.objects.filter(instance=instance).values_list("purpose", "role").order_by("purpose")
+        assert list(roles) == [(Credential.MONITOR, "herdsite_monitor"), (Credential.REPLICA, "herdsite_replica")]
 
     def test_placing_again_changes_nothing(self) -> None:
         server()

@@ -1,5 +1,6 @@
 """Going back in time on real PostgreSQL: to random instants, through kill -9, and across what an archive has lost."""
 
+import contextlib
 import os
 import random
 import signal
@@ -130,10 +131,8 @@ def test_a_restore_killed_in_the_middle_is_finished_by_the_next_attempt(leader: 
 def killed(rig: Rig, name: str, also: str = "") -> None:
     """kill -9 of the job with all that it started, and of the postmaster on `also`."""
     pid = int((rig.shell.home / "jobs" / name / "pid").read_text().split()[0])
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     for one in rig.shell.processes():
         if also and Path(f"/proc/{one}/cwd").resolve() == Path(also):
             os.kill(one, signal.SIGKILL)

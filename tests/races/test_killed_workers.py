@@ -140,7 +140,7 @@ def sound(scenario: Scenario) -> None:
     resource = Resource.objects.first()
     if resource:
         assert Instance.objects.count() == 1
-        assert Credential.objects.filter(instance=resource.instance).count() == 1
+        assert Credential.objects.filter(instance=resource.instance, purpose=Credential.MONITOR).count() == 1
     assert not Intent.objects.filter(state=Intent.OPEN, verb__in=("create", "restart", "destroy")).exists()
 
 

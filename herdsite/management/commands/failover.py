@@ -16,8 +16,8 @@ class Command(NamedCommand):
     help = (
         "Promote a standby of a database now, whatever its leader does. The old leader is fenced first; where that "
         "can't be proven, or more would be lost than the plan allows, it is refused with the reason, unless you take "
-        "it on yourself with --force and --accept-loss. Runs in the foreground, whether or not workers are alive, and prints "
-        "the receipt."
+        "it on yourself with --force and --accept-loss. Runs in the foreground, whether or not workers are alive, and "
+        "prints the receipt."
     )
     reason = Changeover.FAILOVER
 

@@ -18,9 +18,11 @@ ZONE = r"^[A-Za-z0-9_-]+$"
 class At(fields.Text):
     """A moment: 2026-11-20 14:03 (UTC unless it says otherwise), or 2 hours ago."""
 
-    def to_internal_value(self, data: Any) -> Any:
+    def run_validation(self, data: Any = serializers.empty) -> Any:
+        """What is validated is the text; the moment that it says is what is handed on."""
+        said = super().run_validation(data)
         try:
-            return copies.moment(super().to_internal_value(data), datetime.now(UTC))
+            return copies.moment(said, datetime.now(UTC)) if isinstance(said, str) else said
         except (intents.AskError, OverflowError) as error:
             raise serializers.ValidationError("Say 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
 

@@ -131,7 +131,7 @@ def test_a_herd_that_nobody_looks_at_says_so(open_page, herd):
 def test_asking_to_destroy_with_a_wrong_name_keeps_what_was_typed(open_page, herd):
     page = open_page("/things/calm-yak", expected="status of 422")
     page.get_by_text("Destroy…").click()
-    form = page.locator("details.danger")
+    form = page.locator("details.danger").filter(has_text="Destroy…")
     form.get_by_label("Type calm-yak").fill("calm-jak")
     form.get_by_label("Why").fill("nobody needs it")
     form.get_by_role("button", name="Destroy calm-yak").click()

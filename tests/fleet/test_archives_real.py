@@ -60,7 +60,7 @@ def place(writer: Leader) -> Path:
 
 
 def wal(writer: Leader) -> list[str]:
-    return sorted(os.listdir(place(writer) / "wal"))
+    return sorted(one for one in os.listdir(place(writer) / "wal") if not one.startswith("."))
 
 
 def name(number: int, timeline: int = 3) -> str:

@@ -60,6 +60,7 @@ def test_what_the_first_playbooks_cant_mend_a_later_one_does(herd: Herd):
     until(lambda: not of(resource.instance).is_open, "it is resolved", 120)
     assert tried(incident) == [
         ("restart_postgres", "give_up"),
+        ("failover", "give_up"),
         ("kill_postgres", "give_up"),
         ("rewrite_config", "mended"),
     ]

@@ -318,7 +318,17 @@ echo "timeline_id=$((0x$(basename "$history" .history)))"
 echo "forked_lsn=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)"
 """
 
-PARTED = COMMON + _PARTED
+# One that is not promoted yet knows only where the history before its own began.
+PARTED = (
+    COMMON
+    + """
+if [ -e "$data/standby.signal" ]; then
+    echo "it is not promoted yet" >&2
+    exit 1
+fi
+"""
+    + _PARTED
+)
 
 PROMOTE = (
     COMMON

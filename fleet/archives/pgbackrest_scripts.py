@@ -7,10 +7,10 @@ calls they are in pgbackrest.conf in the data directory.
 
 from fleet.archives.scripts import COMMON, NAMES, ROOM, SEGMENTS, SETTLE
 
-# Where the tool keeps its locks. Whoever works on a stanza on this host shares them; a host has one account for
-# PostgreSQL.
+# Where the tool keeps its locks. Whoever works on a stanza on this host shares them: a host has one account for
+# PostgreSQL, with a home of its own also where several hosts share a machine.
 _FOLDERS = """
-PGBACKREST_LOCK_PATH=/tmp/herdsite-pgbackrest-$(id -u)
+PGBACKREST_LOCK_PATH=$HOME/.herdsite-pgbackrest
 PGBACKREST_SPOOL_PATH=$PGBACKREST_LOCK_PATH/spool
 export PGBACKREST_LOCK_PATH PGBACKREST_SPOOL_PATH
 """

@@ -168,6 +168,7 @@ def test_a_plan_is_changed_within_its_bounds(admin):
 def test_observations_in_pages_and_by_steps(acme, viewer):
     Observation.objects.all().delete()
     begin = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=5)
+    begin -= timedelta(seconds=begin.timestamp() % 120)  # where the steps of 40 s and of 60 s begin together
     for n in range(6):
         Observation.objects.create(
             at=begin + timedelta(seconds=20 * n), kind="resource", subject=acme.resource.pk, vantage="box/7", took_ms=n,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from archive_rigs import RIGS
 
-from tests.archived import Leader, Rig
+from tests.archived import Leader, Rig, wait
 
 # Above this, PostgreSQL takes a restore_command's end for an error.
 HARD = 125
@@ -42,7 +42,7 @@ def test_what_was_deleted_is_found(spare: Leader) -> None:
     for name in (names[1], names[2], names[4]):
         rig.stored(spare.line, name).unlink()
     missing = f"{names[1]}-{names[2]},{names[4]}-{names[4]}"
-    assert rig.look(spare.line)[0]["archive_missing"] == missing
+    wait(lambda: rig.look(spare.line)[0]["archive_missing"] == missing)
     assert names[1] in rig.refused(rig.archive.verify(spare.line, spare.subject, "base"))
 
 

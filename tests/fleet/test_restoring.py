@@ -134,8 +134,9 @@ def killed(rig: Rig, name: str, also: str = "") -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     for one in rig.shell.processes():
-        if also and Path(f"/proc/{one}/cwd").resolve() == Path(also):
-            os.kill(one, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended by itself
+            if also and os.readlink(f"/proc/{one}/cwd") == also:
+                os.kill(one, signal.SIGKILL)
 
 
 def test_a_lost_segment_and_a_damaged_one_are_found_by_the_next_look_and_healed_by_a_base_backup(rig: Rig) -> None:

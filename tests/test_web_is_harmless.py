@@ -33,7 +33,7 @@ from incidents.models.notices import Notice
 from observations.models import Observation
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 class TouchedTheFleet(BaseException):

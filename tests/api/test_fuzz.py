@@ -12,6 +12,8 @@ from herdsite.wsgi import application
 from tests.api.operations import names
 from tests.api.world import ROLES, holding, program
 
+pytestmark = pytest.mark.thorough
+
 # What is well-formed may still name a plan or a person that there is not (400), or another version (412).
 CHECKS = {
     "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", 400, 403, 404, 409, 412, 422]},

@@ -20,7 +20,7 @@ from tests.api.operations import ALL, CHANGING, METHODS, READING, Operation, lab
 from tests.api.world import API, Program, program
 from tests.api.world import ROLES as ROLE_NAMES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 
 
 def everything() -> dict[str, str]:

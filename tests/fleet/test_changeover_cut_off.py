@@ -19,7 +19,7 @@ from tests.herd import again, expire
 from tests.premiumworld import Premium, premium
 from tests.races.test_killed_workers import Fate, Killed, Mortal
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 ROUNDS = 25
 # The package gives its functions the names of their modules.
 STEPS = [importlib.import_module(f"fleet.actions.changeover.{name}") for name in ("prepare", "fence", "promote")]

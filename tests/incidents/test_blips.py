@@ -12,6 +12,8 @@ from fleet.plans import OFFERS
 from fleet.states import AVAILABLE, DOWN, UNCERTAIN
 from tests.simherd import FELT, SQL, SSH, Tower
 
+pytestmark = pytest.mark.thorough
+
 BLIPS, LOOKS = 10_000, 7
 PLANS = {offer.name: offer for offer in OFFERS}
 VANTAGES = ("here/1", "here/2", "there/1", "there/2")

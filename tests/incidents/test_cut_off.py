@@ -25,7 +25,7 @@ from tests.herd import again, due
 from tests.incidents.scenes import due as due_incident
 from tests.incidents.scenes import pass_time, raise_alarm, set_alarm
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 VANTAGE = "here/1"
 ROUNDS = 60
 

@@ -17,7 +17,7 @@ from tests.fakeherd import FakeHerd
 from tests.herd import expire
 from tests.incidents.scenes import pass_time
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 PLACES = ("here/1", "there/1")
 
 

@@ -19,7 +19,7 @@ from tests import factories
 from tests.fakeherd import FakeHerd
 from tests.herd import again, expire
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
 ROUNDS = 12
 # What a beat writes, one after the other, each of which may be the last that its worker did.
 WRITES = [(ring, "hold"), (lifecycle, "move"), (lifecycle, "story"), (placement, "place"), (ring, "release")]

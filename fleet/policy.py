@@ -58,6 +58,8 @@ LEASE_MARGIN_S = 2.0
 HASTY_S = 2.0
 HASTY_SQL_S = 0.7
 HASTY_SSH_S = 0.7
+# In doubt such a thing's looks follow each other: the verdict waits for the look that ends the doubt window (s).
+HASTY_SUSPECT_S = 0.1
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
 # A step of a changeover is short: whoever dies in one holds up its customers for no longer than this.
@@ -117,7 +119,8 @@ def interval(
         waited = state_s if asked_s is None else asked_s
         return BUILDING_S if waited < LONGEST_S else PATIENT_S
     if state in (UNCERTAIN, CHANGING_OVER):
-        return min(SUSPECT_S, plan_beat_s or SUSPECT_S)
+        hasty = state == UNCERTAIN and plan_beat_s is not None and plan_beat_s < HASTY_S
+        return HASTY_SUSPECT_S if hasty else min(SUSPECT_S, plan_beat_s or SUSPECT_S)
     if state == DOWN:
         return DOWN_S
     if state == AVAILABLE and plan_beat_s:

@@ -1,4 +1,5 @@
-"""One beat: feel one thing, think once, act once, and write down which row of which table made it so.
+"""One beat: feel one thing, think once, act once, and write down which row of which table made it so. A move takes no
+time: the table is asked again at once with what was felt, and what it says to do in the new state is done.
 
 Feeling happens in threads and touches no database of ours; everything else happens here, in the turn's own thread.
 A result whose lease was lost is dropped: whoever has the lease now looks for himself.
@@ -7,7 +8,7 @@ A result whose lease was lost is dropped: whoever has the lease now looks for hi
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import structlog
@@ -28,6 +29,9 @@ from fleet.transports.base import TransportError
 from incidents import desk, forecast, watch
 from observations import record
 from observations.feel import carried, feel
+
+# From well to doubtful to down, say, when one look proves all of it.
+MOST_MOVES = 3
 
 log = structlog.get_logger("beat")
 moves = structlog.get_logger("act")
@@ -109,26 +113,51 @@ def stumble(loaded: context.Loaded, claim: ring.Claim, error: Exception) -> None
 
 
 def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
-    """One move or one action, its Event, and the row's release. False when the action failed."""
-    member, rule = thought.loaded.member, thought.rule
-    because = lifecycle.Because(rule.row, rule.because, vantage, _frozen(thought), thought.evidence)
+    """One move, one action, or both, with their Events, and the row's release. False when the action failed."""
     try:
-        if rule.then.kind == GO:
-            if rule.then.name in ("come_up", "come_back") and thought.facts["boot_id"]:
-                member.attrs["boot_id"] = thought.facts["boot_id"]
-            lifecycle.move(member, rule.then.name, because, thought.claim.lease)
+        for _ in range(MOST_MOVES):
+            if thought.rule.then.kind == GO:
+                moved = thought.rule
+                _move(thought, vantage)
+                thought = _further(thought, vantage)
+        if thought.rule.then.kind != DO:
+            # What it shows is why it is where it is now.
+            thought = replace(thought, rule=moved)
             _release(kind, [thought], [_beat(thought, in_s=0)], vantage)
             return True
+        member = thought.loaded.member
         if not ring.hold(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S):
-            raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {rule.then.name}")
+            raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
     except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed) as error:
-        log.info("dropped", subject=member.name, why=str(error))
+        log.info("dropped", subject=thought.loaded.member.name, why=str(error))
         return True
-    return _act(kind, thought, because, ports, vantage)
+    return _act(kind, thought, ports, vantage)
 
 
-def _act(kind: str, thought: Thought, because: lifecycle.Because, ports: Ports, vantage: str) -> bool:
+def _because(thought: Thought, vantage: str) -> lifecycle.Because:
+    return lifecycle.Because(thought.rule.row, thought.rule.because, vantage, _frozen(thought), thought.evidence)
+
+
+def _move(thought: Thought, vantage: str) -> None:
+    member, name = thought.loaded.member, thought.rule.then.name
+    if name in ("come_up", "come_back") and thought.facts["boot_id"]:
+        member.attrs["boot_id"] = thought.facts["boot_id"]
+    lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease)
+
+
+def _further(thought: Thought, vantage: str) -> Thought:
+    """What the same look says in the state that it led to. A job that its next step hangs on has a name of its own, by
+    which nothing was asked yet."""
+    loaded = context.load_one(thought.loaded.member, vantage, thought.claim, thought.known)
+    look = thought.look
+    if loaded.subject.job != thought.loaded.subject.job:
+        look = replace(look, attrs=look.attrs | {"job": "none" if "job" in look.attrs else None, "job_why": None})
+    return ponder(loaded, thought.claim, look, vantage)
+
+
+def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
     member, verb = thought.loaded.member, thought.rule.then.name
+    because = _because(thought, vantage)
     began, problem = time.monotonic(), ""
     try:
         note = ACTIONS[kind][verb](

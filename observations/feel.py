@@ -6,14 +6,15 @@ It changes nothing and raises nothing. What could not be looked at is part of th
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fleet import policy
 from fleet.doubt import PROOF, WIRES
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
-from fleet.states import AVAILABLE
-from fleet.subject import ADDRESS, RESOURCE, Subject
+from fleet.states import AVAILABLE, UNCERTAIN
+from fleet.subject import ADDRESS, INSTANCE, RESOURCE, Subject
 from fleet.transports.base import CommandFailed, Refused, TransportError, checked
 from observations.probes import base
 from observations.probes.table import PROBES
@@ -50,9 +51,22 @@ def _all(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> list[t
     """Every wire's look. Where something is wrong the wires are asked side by side: each may take its time-out."""
     wires = (_sql, _shell, _provider)
     if subject.state == AVAILABLE or len({probe.over for probe in probes}) < 2:
-        return [wire(subject, probes, ports) for wire in wires]
+        looks = [wire(subject, probes, ports) for wire in wires]
+        return [*looks, _shell(subject, _of_the_host(subject), ports)] if _is_out(subject, looks) else looks
     with ThreadPoolExecutor(len(wires)) as pool:
         return list(pool.map(lambda wire: wire(subject, probes, ports), wires))
+
+
+def _is_out(subject: Subject, looks: Sequence[tuple[Attrs, list[base.Probe]]]) -> bool:
+    """It was well until now, answers no more, and its plan waits for nobody: its host is asked in the same look, since
+    a host that answers may prove it dead."""
+    out = any(attrs.get("service_available") == "false" for attrs, _asked in looks)
+    hasty = subject.state == AVAILABLE and subject.interval_s < policy.HASTY_S
+    return out and hasty and subject.kind == INSTANCE and not any("ssh" in attrs for attrs, _asked in looks)
+
+
+def _of_the_host(subject: Subject) -> list[base.Probe]:
+    return base.due(PROBES, replace(subject, state=UNCERTAIN), subject.read_at, forced=True)
 
 
 def _good(subject: Subject, attrs: Attrs) -> bool:
@@ -120,7 +134,9 @@ def _shell(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tupl
     began, at = time.monotonic(), time.time()
     argv = base.shell_question(mine, subject)
     try:
-        out = checked(argv, ports.shell(subject.host).run(argv, timeout=policy.ssh_timeout(subject.interval_s))).out
+        out = checked(
+            argv, ports.shell(subject.host).run(argv, subject.stdin, policy.ssh_timeout(subject.interval_s))
+        ).out
     except TransportError as error:
         # A command that ran and failed proves that the host let us in.
         let_in = "true" if isinstance(error, CommandFailed) else "false"

@@ -31,18 +31,20 @@ class Loaded:
     quorum: quorums.Known | None = None
 
 
-def load(kind: str, claim: ring.Claim, vantage: str) -> list[Loaded]:
-    """The claimed rows, with everything that a beat needs of our own database."""
+def load(kind: str, claim: ring.Claim, vantage: str, known: Mapping[str, str | None] | None = None) -> list[Loaded]:
+    """The claimed rows, with everything that a beat needs of our own database; `known` instead of their facts."""
     members = list(_QUERIES[kind]().filter(pk__in=claim.ids))
+    for member in members if known is not None else ():
+        member.facts = dict(known or {})
     intents = _intents(members)
     seen = _last_seen(vantage) if any(member.evidence for member in members) else None
-    known = herd.quorums_of(members) if kind == INSTANCE else {}
-    return [_loaded(kind, member, claim, intents.get(member.pk), seen, known.get(member.pk)) for member in members]
+    waits = herd.quorums_of(members) if kind == INSTANCE else {}
+    return [_loaded(kind, member, claim, intents.get(member.pk), seen, waits.get(member.pk)) for member in members]
 
 
-def load_one(member: Member, vantage: str, claim: ring.Claim) -> Loaded:
-    """The same for one thing, for the commands that look at one."""
-    (loaded,) = load(member.KIND, ring.Claim(claim.lease, [member.pk], claim.now), vantage)
+def load_one(member: Member, vantage: str, claim: ring.Claim, known: Mapping[str, str | None] | None = None) -> Loaded:
+    """The same for one thing; `known` is what a beat has just found out of it and not written down yet."""
+    (loaded,) = load(member.KIND, ring.Claim(claim.lease, [member.pk], claim.now), vantage, known)
     return loaded
 
 

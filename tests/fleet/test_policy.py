@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from fleet import policy
 from fleet.states import (
     AVAILABLE,
+    CHANGING_OVER,
     CREATING,
     DESTROYING,
     DOWN,
@@ -55,7 +56,8 @@ def test_jitter_is_always_to_the_early_side(interval: float, draw: float) -> Non
         ("instance", AVAILABLE, 1, 1),
         ("instance", STOPPED, 1, policy.SERVER_S),
         ("instance", UNCERTAIN, 60, policy.SUSPECT_S),
-        ("instance", UNCERTAIN, 0.5, 0.5),
+        ("instance", UNCERTAIN, 0.5, policy.HASTY_SUSPECT_S),
+        ("resource", CHANGING_OVER, 0.5, 0.5),
         ("instance", DOWN, 1, policy.DOWN_S),
         ("server", AVAILABLE, None, policy.SERVER_S),
         ("server", CREATING, None, policy.BUILDING_S),

@@ -1,4 +1,5 @@
-"""One beat of an incident: see whether its alarm is still open, think once, take one step, write it down.
+"""One beat of an incident: see whether its alarm is still open, think, take a step, write it down; and on, for as long
+as nothing has to take effect first: customers wait.
 
 A worker keeps nothing between beats, and whatever it leaves undone when it dies, the next beat finds as it was: a step
 is counted only once its answer is in the database, and is taken again until then.
@@ -33,6 +34,8 @@ AT_ONCE = 4
 # How often an open incident looks (s). It is told at once when its alarm closes.
 INTERVAL_S = {TRIGGERED: 1.0, RESOLVING: 1.0, WAITING: 5.0, NEEDS_HUMAN: 5.0}
 SOONEST_S = 0.02
+# How many moves and steps it takes at a stretch.
+STRETCH = 6
 
 
 @dataclass(frozen=True)
@@ -60,24 +63,42 @@ def go_round(
     return len(claim.ids), wrong
 
 
-def beat(incident: Incident, claim: ring.Claim, ports: Ports, vantage: str, telling: Telling) -> bool:
-    """One incident's beat. False when something in it went wrong."""
-    seen = see(incident, claim, vantage)
-    rule = think(LIFE, incident.state, seen.facts)
-    because = lifecycle.Because(rule.row, rule.because, vantage, {name: seen.facts[name] for name in rule.when.names})
+def beat(
+    incident: Incident, claim: ring.Claim, ports: Ports, vantage: str, telling: Telling, stretch: int = STRETCH
+) -> bool:
+    """One incident's beat, of at most `stretch` moves and steps. False when something in it went wrong."""
     well, began = True, time.monotonic()
-    try:
-        if rule.then.kind == GO:
-            moving.move(incident, rule.then.name, because, claim, telling)
-        elif rule.then.kind == DO and ring.hold(incident, claim, policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S):
-            assert seen.loaded is not None and seen.felt is not None
-            well = mending.step(incident, seen.playbook, seen.loaded, seen.felt, claim, ports, vantage, telling)
-    except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed, IntegrityError) as error:
-        # It is another's by now, or another one's playbook was quicker: the next beat sees what is so.
-        log.info("dropped", incident=incident.name, why=str(error).splitlines()[0])
+    for _ in range(stretch):
+        seen = see(incident, claim, vantage)
+        rule = think(LIFE, incident.state, seen.facts)
+        try:
+            goes_on, well = _carry_out(seen, rule, ports, vantage, telling)
+        except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed, IntegrityError) as error:
+            # It is another's by now, or another one's playbook was quicker: the next beat sees what is so.
+            log.info("dropped", incident=incident.name, why=str(error).splitlines()[0])
+            break
+        if not goes_on:
+            break
+        incident = Incident.objects.select_related("cause").get(pk=incident.pk)
     _release(seen, rule, vantage)
     log.debug("beat", incident=incident.name, row=rule.row, ms=round((time.monotonic() - began) * 1000, 1))
     return well
+
+
+def _carry_out(seen: Seen, rule: Rule, ports: Ports, vantage: str, telling: Telling) -> tuple[bool, bool]:
+    """One move or one step. Whether the next can follow at once, and whether all went well."""
+    incident, claim, well = seen.incident, seen.claim, True
+    if rule.then.kind == GO:
+        because = lifecycle.Because(
+            rule.row, rule.because, vantage, {name: seen.facts[name] for name in rule.when.names}
+        )
+        moving.move(incident, rule.then.name, because, claim, telling)
+    elif rule.then.kind != DO or not ring.hold(incident, claim, policy.ACT_TIMEOUT_S + policy.LEASE_MARGIN_S):
+        return False, True
+    else:
+        assert seen.loaded is not None and seen.felt is not None
+        well = mending.step(incident, seen.playbook, seen.loaded, seen.felt, claim, ports, vantage, telling)
+    return well and incident.state == RESOLVING and not incident.wait_until, well
 
 
 def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:

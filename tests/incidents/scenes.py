@@ -38,16 +38,15 @@ class Scene:
             host_key=lambda _address, _port: "",
         )
 
-    def beat(self, incident: Incident, times: int = 1) -> Incident:
-        """Beats of this incident alone, each due at once."""
+    def beat(self, incident: Incident, times: int = 1, stretch: int = 1) -> Incident:
+        """Beats of this incident alone, each due at once, of one move or step each."""
         for _time in range(times):
             due(incident)
             claim = ring.claim(Incident.KIND, "work", 1, VANTAGE)
             assert list(claim.ids) == [incident.pk]
-            work.beat(
-                Incident.objects.select_related("cause").get(pk=incident.pk), claim, self.ports, VANTAGE, self.telling
-            )
-        return Incident.objects.select_related("cause").get(pk=incident.pk)
+            seen = now(incident)
+            work.beat(seen, claim, self.ports, VANTAGE, self.telling, stretch)
+        return now(incident)
 
     @property
     def pages(self) -> list[str]:

@@ -78,11 +78,11 @@ def test_playbooks_are_tried_in_their_order_then_a_person_is_called_once(scene, 
     _instance, incident = down()
     for name in EVERY[:-1]:
         playbook(monkeypatch, name, [give_up(f"{name} can't")])
-    playbook(monkeypatch, "rewrite_config", [fixed("done")])
+    playbook(monkeypatch, EVERY[-1], [fixed("done")])
     incident = scene.beat(incident, 2)
     assert incident.tried == ["restart_postgres"] and scene.heard(incident) == ["opened", "tried"]
     incident = scene.beat(incident, len(EVERY) - 1)
-    assert incident.resolver == "rewrite_config"
+    assert incident.resolver == EVERY[-1]
     settle(incident)
     incident = scene.beat(incident, 5)
     assert incident.tried == list(EVERY)
@@ -90,6 +90,16 @@ def test_playbooks_are_tried_in_their_order_then_a_person_is_called_once(scene, 
     assert scene.heard(incident) == ["opened", "tried"]
     page = next(more for what, _name, more in scene.telling.told if what == "page")
     assert "'state': 'down'" in page and "The runbook of restart_postgres." in page
+
+
+def test_a_beat_goes_on_until_something_has_to_take_effect(scene, monkeypatch):
+    """Customers wait: from the alarm to the second playbook's wait in one beat."""
+    _instance, incident = down()
+    playbook(monkeypatch, EVERY[0], [give_up("its host is silent")])
+    playbook(monkeypatch, EVERY[1], [again(1, "it takes effect")])
+    incident = scene.beat(incident, stretch=work.STRETCH)
+    assert (incident.state, incident.tried, incident.resolver) == ("resolving", [EVERY[0]], EVERY[1])
+    assert (incident.outcome, scene.heard(incident)) == ("again", ["opened", "tried"])
 
 
 def test_a_playbook_that_raises_goes_to_a_person_at_once(scene, monkeypatch):
@@ -178,7 +188,7 @@ def test_what_hangs_under_a_cause_waits_and_calls_nobody(scene, monkeypatch):
     assert {child.state for child in children} == {"waiting"} and not keys
     pass_time(children[0], 10_000)
     assert scene.beat(children[0]).state == "waiting"
-    scene.beat(cause, 3)
+    scene.beat(cause, 4)
     assert scene.pages == [cause.name]
     set_alarm(server, "server_down", False)
     type(server).objects.filter(pk=server.pk).update(state="available")
@@ -256,8 +266,6 @@ def test_what_waits_for_a_date_waits_and_lets_others_work(scene, monkeypatch):
 def test_the_round_takes_what_is_due(scene, monkeypatch):
     _instance, incident = down()
     playbook(monkeypatch, "restart_postgres", [ZeroDivisionError("a bug")])
-    assert work.go_round(scene.ports, VANTAGE, scene.telling) == (1, 0)
-    due(incident)
     assert work.go_round(scene.ports, VANTAGE, scene.telling) == (1, 1)
     Incident.objects.update(due_at=None)
     assert work.go_round(scene.ports, VANTAGE, scene.telling) == (0, 0)

@@ -12,6 +12,9 @@ from incidents.resolvers.asking import answered, asked
 
 HOST_PATIENCE_S = 120.0
 REBOOTED_S = 30.0
+# What PostgreSQL says while it starts, and how long recovery from a crash may take.
+STARTING = "57P03"
+RECOVERY_PATIENCE_S = 600.0
 
 
 def host(case: Case) -> Outcome:
@@ -28,7 +31,12 @@ def host(case: Case) -> Outcome:
 
 
 def start(case: Case) -> Outcome:
-    """To start what runs does no harm; a postmaster that hangs has to go first."""
+    """To start what runs does no harm; a postmaster that hangs has to go first. One that says that it is starting, or
+    that its own table starts, is left to it: to stop it would only begin that anew."""
+    if case.facts["job"] == "running" and case.step_s < HOST_PATIENCE_S:
+        return again(0.5, "its own table starts it")
+    if case.facts["service_code"] == STARTING and case.step_s < RECOVERY_PATIENCE_S:
+        return again(1, "it is starting, and replays what it had not written out")
     hangs = case.facts["postmaster"] is True and case.facts["service_available"] is not True
     return asked(case, "restart" if hangs else "start", "its instance is down")
 

@@ -56,6 +56,14 @@ def test_postgres_is_asked_to_start_or_where_it_hangs_to_restart(scene, facts, v
     assert Intent.objects.get(subject=instance.pk).verb == verb
 
 
+@pytest.mark.parametrize("facts", [{"job": "running"}, {"postmaster": True, "service_code": "57P03"}])
+def test_what_is_starting_already_is_never_restarted(scene, facts):
+    instance, facts = factories.instance(state="down"), {"service_available": False} | facts
+    assert restart_postgres.start(case(scene, instance, **facts)).kind == AGAIN
+    assert not Intent.objects.exists()
+    assert restart_postgres.start(case(scene, instance, step_s=1_000, **facts)).kind == FIXED
+
+
 def test_a_host_that_is_silent_gets_time_and_one_that_rebooted_its_own_table_a_chance(scene):
     instance = factories.instance(state="down", attrs={"boot_id": "one"})
     silent = {"ssh": False, "ssh_why": "timed out"}

@@ -80,24 +80,29 @@ def look_at_ourselves(watch: ourselves.Watch) -> None:
 def run() -> None:
     """Tick for ever."""
     house_at, look_at, watch = 0.0, 0.0, ourselves.Watch()
-    listener: threading.Thread | None = None
-    while True:
-        began = time.monotonic()
-        with _surviving():
-            if elected():
-                # Before the first turns, since a beat needs today's partition; but nothing here keeps turns waiting.
-                if began >= house_at:
-                    house_at = began + HOUSEKEEPING_S
-                    with _surviving():
-                        keep_house()
-                tick()
-                if listener is None or not listener.is_alive():
-                    listener = threading.Thread(target=hints.listen, args=(threading.Event(),), daemon=True)
-                    listener.start()
-                if began >= look_at:
-                    look_at = began + ourselves.EVERY_S
-                    look_at_ourselves(watch)
-        time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
+    listener, ends = threading.Thread(), threading.Event()
+    try:
+        while True:
+            began = time.monotonic()
+            with _surviving():
+                if elected():
+                    # Before the first turns, since a beat needs today's partition; nothing here keeps turns waiting.
+                    if began >= house_at:
+                        house_at = began + HOUSEKEEPING_S
+                        with _surviving():
+                            keep_house()
+                    tick()
+                    if not listener.is_alive():
+                        listener = threading.Thread(target=hints.listen, args=(ends,), daemon=True)
+                        listener.start()
+                    if began >= look_at:
+                        look_at = began + ourselves.EVERY_S
+                        look_at_ourselves(watch)
+            time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
+    finally:
+        ends.set()
+        if listener.is_alive():
+            listener.join(hints.CONNECT_S)
 
 
 @contextmanager

@@ -264,9 +264,10 @@ def test_a_port_that_somebody_else_has_is_said_and_taken_when_it_is_free(provide
     assert servers.accept("one").recv(1) == b"x"
 
 
-def test_the_port_can_be_another(provider, knock):
+def test_the_port_can_be_another(provider, servers, knock):
     provider.associate("db", "one", 1)
     client = knock()
+    servers.accept("one")
     before = provider.address("db")
     assert provider.allocate("db", PORT + 1) == before
     assert is_reset(client)

@@ -32,10 +32,11 @@ def line(timeline: Timeline) -> Line:
 
 def ancestry(timeline: Timeline) -> list[Timeline]:
     """The timeline and all that came before it, its own first: where a recovery looks for WAL, in this order. Those
-    without an archive, and those whose archive has gone, are not among them."""
+    without an archive, and those whose archive has gone, are not among them, nor those of another major version: an
+    upgrade begins anew."""
     found: list[Timeline] = []
     one: Timeline | None = timeline
-    while one is not None:
+    while one is not None and one.major == timeline.major:
         if one.archive and one.state != "expired":
             found.append(one)
         one = one.parent

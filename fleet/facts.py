@@ -116,6 +116,7 @@ FACTS: dict[str, Fact] = _catalogue(
     # PostgreSQL (SQL).
     ("service_available", BOOL, "", "it let us in and answered"),
     ("service_why", TEXT, "", "why it did not"),
+    ("service_code", TEXT, "", "the SQLSTATE of its refusal, when it is there to refuse"),
     ("in_recovery", BOOL, "", "it replays another's WAL: a standby, or restoring"),
     ("read_only", BOOL, "", "a new transaction may not write"),
     ("can_write", BOOL, "", "a write was committed"),
@@ -181,8 +182,11 @@ FACTS: dict[str, Fact] = _catalogue(
     ("superseded", BOOL, "", "another instance leads, so this timeline is written no more"),
     ("kept", BOOL, "", "its retention lasts, or another timeline needs it"),
     ("dump_due", BOOL, "", "a logical backup of it is due by its plan, and none is under way beside it"),
-    ("taken_bytes", INT, "B", "size of a logical backup so far"),
-    ("taken_s", FLOAT, "s", "how long it has been taken"),
+    ("taken_what", TEXT, "", "what its job is at: copying, replaying, dumping, …"),
+    ("taken_bytes", INT, "B", "how much of that is done"),
+    ("taken_of", INT, "B", "how much it is in the end"),
+    ("taken_s", FLOAT, "s", "how long it has been at that"),
+    ("taken_at", TEXT, "", "the segment of WAL that is being replayed"),
     ("due_out", BOOL, "", "the time for which it is kept is over"),
     # An address (provider).
     ("endpoint", TEXT, "", "the IP or name that customers use"),
@@ -199,6 +203,8 @@ FACTS: dict[str, Fact] = _catalogue(
     ("target", TEXT, "", "the machine of its resource's leader"),
     ("verified", BOOL, "", "its customer can write to the new leader"),
     ("planned", BOOL, "", "the old leader takes part"),
+    ("upgrades", BOOL, "", "it brings its resource to another major version of PostgreSQL"),
+    ("upgrading", BOOL, "", "its data is being brought to another major version, and nobody else may touch it"),
     ("rolled_back", BOOL, "", "what was prepared is undone, and the old leader leads on"),
     # Size and wear.
     ("size_bytes", INT, "B", "all databases of the instance"),

@@ -68,16 +68,16 @@ def _shared(resource: Resource) -> Instance | None:
     )
 
 
-def place_standby(resource: Resource) -> Instance:
-    """A hidden standby for the resource's leader, in another zone if there is one and never on its server. Raises
-    NoRoom."""
+def place_standby(resource: Resource, also: int | None = None) -> Instance:
+    """A hidden standby for the resource's leader, in another zone if there is one and never on its server; on one that
+    has the major version `also` too. Raises NoRoom."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         leader = Instance.objects.select_related("server", "timeline").get(pk=resource.instance_id)
         taken = Instance.objects.filter(standby_for=resource).exclude(state=DESTROYED).select_related("server")
         servers = {leader.server_id, *(one.server_id for one in taken)}
-        server = _server(resource, servers, frozenset({leader.server.zone}), "")
+        server = _server(resource, servers, frozenset({leader.server.zone}), "", also)
         # A stable address leads to another machine at the same port.
         return _copy(resource, leader, server, leader.port, standby_for=resource)
 
@@ -109,7 +109,13 @@ def _leader(resource: Resource, server: Server, port: int, origin: Mapping[str, 
     name = _name(resource)
     source = Timeline.objects.get(pk=origin["from_timeline"]) if origin else None
     instance = Instance(
-        name=name, server=server, plan=resource.plan, major=resource.major, port=port, role=Instance.LEADER
+        name=name,
+        server=server,
+        plan=resource.plan,
+        # What is restored is of the version that it was written by.
+        major=source.major if source else resource.major,
+        port=port,
+        role=Instance.LEADER,
     )
     instance.generation, instance.attrs = resource.generation, dict(origin)
     instance.timeline = archiving.begin(
@@ -118,7 +124,7 @@ def _leader(resource: Resource, server: Server, port: int, origin: Mapping[str, 
         archived=resource.plan.keep_days > 0 and not resource.plan.shared,
         parent=source,
         plan=resource.plan,
-        major=resource.major,
+        major=instance.major,
         resource=None if resource.plan.shared else resource,
         timeline_id=source.timeline_id + 1 if source else 1,
         system_identifier=source.system_identifier if source else "",
@@ -156,10 +162,11 @@ def _same_roles(instance: Instance, other: Instance) -> None:
         Credential.objects.create(purpose=one.purpose, instance=instance, role=one.role, secret=one.secret)
 
 
-def _server(resource: Resource, taken: set[UUID], avoid: frozenset[str], zone: str) -> Server:
+def _server(resource: Resource, taken: set[UUID], avoid: frozenset[str], zone: str, also: int | None = None) -> Server:
+    wanted = [str(major) for major in (resource.major, also) if major]
     servers = {
         server.pk: server
-        for server in Server.objects.filter(state=AVAILABLE, pg__has_key=str(resource.major)).annotate(
+        for server in Server.objects.filter(state=AVAILABLE, pg__has_keys=wanted).annotate(
             living=Count("instances", filter=~Q(instances__state=DESTROYED))
         )
     }
@@ -167,7 +174,7 @@ def _server(resource: Resource, taken: set[UUID], avoid: frozenset[str], zone: s
     best = choose(free, zone, avoid)
     if best is None:
         raise NoRoom(
-            f"No available server with PostgreSQL {resource.major} has room for another instance: add a server "
+            f"No available server with PostgreSQL {' and '.join(wanted)} has room for another instance: add a server "
             f"(manage.py add_server), or raise the capacity of one. {len(servers)} are available, all full or taken."
         )
     return servers[best.id]

@@ -151,7 +151,12 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("verify", (REPOINTING,), VERIFYING, "is being verified"),
         Move("finish", (VERIFYING,), DONE, "is done"),
         Move("give_up", (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), NEEDS_HUMAN, "needs a person"),
-        Move("cancel", (PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING, NEEDS_HUMAN), CANCELLED, "was cancelled"),
+        Move(
+            "cancel",
+            (PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING, PROMOTING, NEEDS_HUMAN),
+            CANCELLED,
+            "was cancelled",
+        ),
         Move("retry", (NEEDS_HUMAN,), PREPARING, "is tried again"),
     ),
 }

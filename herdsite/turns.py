@@ -19,7 +19,7 @@ from fleet import context, policy, ring, workers
 from fleet.ports import Ports
 from fleet.rules import DO
 from fleet.states import AVAILABLE, states_of
-from fleet.subject import KINDS
+from fleet.subject import CHANGEOVER, KINDS
 from herdsite import beat, wiring
 from observations.record import Look
 
@@ -209,9 +209,9 @@ class Turn:
         if not claim.ids:
             return 0
         for loaded in context.load(kind, claim, self.vantage):
-            if loaded.subject.job and loaded.subject.state == AVAILABLE:
+            if loaded.subject.job and (loaded.subject.state == AVAILABLE or kind == CHANGEOVER):
                 # The claim could not know that the host is asked too.
-                ring.hold(loaded.member, claim, policy.lease(kind, AVAILABLE, job=True))
+                ring.hold(loaded.member, claim, policy.lease(kind, loaded.subject.state, job=True))
             claimed = _Claimed(loaded, claim, began + policy.LEASE_MARGIN_S)
             self._flying[pool.submit(self._feel, claimed)] = claimed
         return len(claim.ids)

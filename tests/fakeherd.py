@@ -10,7 +10,7 @@ from typing import Any
 
 from fleet.models import Instance, Server
 from fleet.ports import Ports
-from fleet.postgres import scripts
+from fleet.postgres import copy_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import DYNAMIC, MONITOR
 from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
@@ -23,8 +23,10 @@ VERBS = {
     scripts.RESTART: "start",
     scripts.STOP: "stop",
     scripts.DESTROY: "destroy",
-    scripts.STANDBY: "stand_by",
-    scripts.RESTORE: "build",
+    copy_scripts.STANDBY: "stand_by",
+    copy_scripts.RESTORE: "build",
+    upgrade_scripts.UPGRADE: "upgrade",
+    upgrade_scripts.AFTERWARDS: "analyze",
 }
 # What answers at once.
 NOW = {
@@ -33,6 +35,7 @@ NOW = {
     scripts.FENCE: "fence",
     scripts.HALT: "halt",
     scripts.UNFENCE: "unfence",
+    upgrade_scripts.LEAD: "lead",
 }
 SETTING = re.compile(r"^([\w.]+) = '(.*)'$", re.MULTILINE)
 UPSTREAM = re.compile(r"host=(\S+) port=(\d+)")
@@ -189,7 +192,9 @@ class FakeHerd:
             if not cluster.newer(told):
                 return Result(3, "", "this order is older than one that was taken", 0.01)
             cluster.told = told
-        if verb == "promote":
+        if verb == "lead":
+            cluster.told, cluster.runs, cluster.standby, cluster.timeline = told, True, False, 1
+        elif verb == "promote":
             if not cluster.runs:
                 return Result(1, "", "no server running", 0.01)
             cluster.timeline += cluster.standby
@@ -217,7 +222,9 @@ class FakeHerd:
         state = self.jobs[host, job].state if (host, job) in self.jobs else "none"
         lines += ["ssh=true", f"boot_id=boot-{self.boots[host]}", f"job={state}"]
         lines += ["job_why=no space left on device"] if state == "failed" else []
-        return "\n".join(["=== host", *lines, "=== reach", f"boot_id=boot-{self.boots[host]}", "load1=0.25"])
+        return "\n".join(
+            ["=== upgrade", *lines, "=== host", *lines, "=== reach", f"boot_id=boot-{self.boots[host]}", "load1=0.25"]
+        )
 
     def _psql(self, ran: Ran) -> Result:
         data = self._places.get((self.provider.machines[ran.host].address, _port(ran)), "")
@@ -247,7 +254,8 @@ class FakeHerd:
         cluster = self.clusters.setdefault(job.data, Cluster())
         if job.verb == "stand_by":
             cluster.standby, cluster.fenced = True, 0
-        cluster.runs = job.verb != "stop" and not cluster.fenced
+        if job.verb != "analyze":
+            cluster.runs = job.verb not in ("stop", "upgrade") and not cluster.fenced
         if job.verb in ("build", "stand_by"):
             cluster.told = dict(SETTING.findall(_section(job.sql, DYNAMIC)))
         if (upstream := self._upstream(cluster)) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.core.validators import RegexValidator
 
-from fleet import changing, copies, intents, windows
+from fleet import changing, copies, intents, upgrading, windows
 from fleet.intents import DESTRUCTIVE, VERBS, AskError
 from fleet.models import Instance, Member, Plan, Resource
 from fleet.models.member import valid_name
@@ -21,6 +21,7 @@ COPIES = {
     "fork": "make a database of its own with what this one holds, or held",
     "restore": "go back to a moment; what was written since is left behind",
     "undelete": "bring it back as it was last",
+    "upgrade": "bring it to another major version of PostgreSQL",
 }
 # What a verb takes besides the reason.
 TAKES: dict[str, tuple[str, ...]] = {
@@ -30,6 +31,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "failover": ("to", "force", "accept_loss", "confirm"),
     "switchover": ("to", "in_window"),
     "resize": ("plan", "in_window"),
+    "upgrade": ("major", "in_window"),
     **dict.fromkeys(DESTRUCTIVE, ("confirm",)),
 }
 # These leave data behind, or may.
@@ -54,6 +56,9 @@ class AskForm(forms.Form):
         max_length=63, required=False, validators=[valid_name], label="Its name", help_text="Left empty, one is drawn."
     )
     plan = forms.ChoiceField(required=False, help_text="Left empty, that of the original.")
+    major = forms.IntegerField(
+        required=False, label="PostgreSQL", help_text="The major version; left empty, the newer one if there is just one."
+    )
     zone = forms.CharField(
         max_length=32,
         required=False,
@@ -124,6 +129,8 @@ def _suits(resource: Resource, verb: str) -> bool:
         return resource.follows_id is not None
     if verb in ("failover", "switchover"):
         return resource.follows_id is None and (resource.plan.high_availability or bool(candidates(resource)))
+    if verb == "upgrade":
+        return resource.follows_id is None and bool(upgrading.newer(resource))
     if verb in ("fork", "restore"):
         return resource.follows_id is None or verb == "fork"
     return True
@@ -157,6 +164,10 @@ def ask(member: Any, verb: str, given: Mapping[str, Any], actor: str, key: str |
     if verb == "restore":
         _reasoned(member, verb, given)
         copies.restore(member, at=at, confirm=confirm, **common)
+        return member
+    if verb == "upgrade":
+        begins = _params(member, verb, given).get("not_before", "")
+        upgrading.upgrade(member, major=given.get("major"), not_before=begins, **common)
         return member
     intents.ask(member, verb, confirm=confirm, params=_params(member, verb, given), **common)
     return member

@@ -1,5 +1,5 @@
-"""What can be asked of a thing over the API: the verbs of fleet/intents.py, and the copies of fleet/copies.py as verbs
-of the database that is copied. Each with the params that it takes."""
+"""What can be asked of a thing over the API: the verbs of fleet/intents.py, the copies of fleet/copies.py as verbs of
+the database that is copied, loads (fleet/loads.py) and upgrades (fleet/upgrading.py). Each with the params that it takes."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from fleet import copies, intents
+from fleet import copies, intents, loads, upgrading
 from fleet.api import fields
 from fleet.models import Intent, Resource
 
@@ -64,6 +64,11 @@ class Resize(fields.Body):
     not_before = When(required=False)
 
 
+class Upgrade(fields.Body):
+    major = fields.Number(min_value=10, max_value=99, required=False)
+    not_before = When(required=False)
+
+
 class Load(fields.Body):
     """One of `backup` (its name) and `url`; what is another customer's has to be allowed to go across."""
 
@@ -79,14 +84,21 @@ PARAMS: dict[str, type[fields.Body]] = {
     "failover": Failover,
     "switchover": Switchover,
     "resize": Resize,
+    "upgrade": Upgrade,
     "load": Load,
 }
 COPIES = {
     "follow": "make a database that follows it, read-only",
     "fork": "make a database of its own from it, as it is or was",
+    "load": "replace what it holds by a logical backup, or by a dump at an https address",
     "restore": "go back to a moment; what was written since is left behind",
     "undelete": "bring it back after it was destroyed",
+    "upgrade": "bring it to another major version of PostgreSQL",
 }
+
+
+# What wants a reason, besides its name to be confirmed.
+REASONED = (*intents.DESTRUCTIVE, "load")
 
 
 def of(kind: str) -> dict[str, str]:
@@ -94,10 +106,18 @@ def of(kind: str) -> dict[str, str]:
     return {**intents.VERBS[kind], **(COPIES if kind == Resource.KIND else {})}
 
 
-def ask(member: Any, sent: Mapping[str, Any], actor: str) -> Intent | Resource:
-    """Ask it: the Intent, or the database that is to be made. Raises AskError."""
+def params_of(kind: str) -> dict[str, type[fields.Body]]:
+    """The params of those that take any."""
+    return {verb: PARAMS[verb] for verb in of(kind) if verb in PARAMS}
+
+
+def ask(member: Any, sent: Mapping[str, Any], actor: str, own: bool) -> Intent | Resource:
+    """Ask it: the Intent, or the database that is to be made. `own` is that a customer asks. Raises AskError."""
     verb, given = sent["verb"], sent["params"]
     reason, confirm = sent.get("reason", ""), sent.get("confirm", "")
+    if verb == "load":
+        load = loads.load_own if own else loads.load
+        return load(member, given, actor=actor, reason=reason, confirm=confirm)
     copy: Callable[..., Intent | Resource] | None = _COPYING.get(verb)
     if copy is None:
         return intents.ask(member, verb, actor=actor, reason=reason, confirm=confirm, params=dict(given))
@@ -110,4 +130,5 @@ _COPYING: dict[str, Callable[..., Intent | Resource]] = {
     "fork": copies.fork,
     "restore": copies.restore,
     "undelete": copies.undelete,
+    "upgrade": upgrading.upgrade,
 }

@@ -18,7 +18,7 @@ from fleet.subjects import customers, instance_subject, job
 STANDBY_PATIENCE = timedelta(minutes=2)
 
 # What is asked of a resource and done by a changeover.
-MOVING = ("failover", "switchover", "resize", "restore")
+MOVING = ("failover", "switchover", "resize", "restore", "upgrade")
 
 Known = tuple[Subject, dict[str, Any], float | None]
 
@@ -68,6 +68,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "standby_ready": member.standby_ready,
         "planned": member.planned,
         "changeover": "open" if member.taking else "none",
+        "upgrading": member.upgrading,
     }
     return subject, facts, beat_s
 
@@ -164,6 +165,7 @@ def instances() -> QuerySet[Any]:
             standby_ready=Exists(ready),
             planned=Exists(planned),
             taking=Exists(taking),
+            upgrading=Exists(taking.filter(marks__has_key="upgrading").exclude(marks__has_key="promoted")),
             quorum=Subquery(mine.values("quorum")[:1]),
         )
     )

@@ -1,12 +1,13 @@
 """What a beat knows of an address and of a changeover before it looks."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db.models import QuerySet
 
 from fleet import policy, windows
 from fleet.models import Address, Changeover, Intent
-from fleet.states import DESTROYED, DESTROYING
+from fleet.states import DESTROYED, DESTROYING, PROMOTING
 from fleet.subject import ADDRESS, CHANGEOVER, Subject
 
 Known = tuple[Subject, dict[str, Any], float | None]
@@ -36,7 +37,12 @@ def address(member: Any, now: Any, _intent: Intent | None) -> Known:
 
 def changeover(member: Any, now: Any, _intent: Intent | None) -> Known:
     subject = Subject(CHANGEOVER, member.pk, member.name, member.state, now, known=member.facts, probed=member.probed)
-    marks = member.marks
+    marks, target = member.marks, member.target
+    upgrades = member.reason == Changeover.UPGRADE
+    if upgrades and member.state == PROMOTING and target:
+        at = target.server
+        job = f"{target.name}-upgrade-{member.generation}"
+        subject = replace(subject, host=at.host() if at.host_key else None, home=at.home, job=job)
     facts = {
         "window_open": windows.is_open(member, now),
         "planned": member.planned,
@@ -44,6 +50,7 @@ def changeover(member: Any, now: Any, _intent: Intent | None) -> Known:
         "refused": marks.get("refused", 0.0) > member.state_since.timestamp(),
         "rolled_back": marks.get("rolled_back", 0.0) > member.state_since.timestamp(),
         "proven": bool(member.proof),
+        "upgrades": upgrades,
         "promoted": "promoted" in marks,
         "repointed": "repointed" in marks,
         "verified": "verified" in marks,

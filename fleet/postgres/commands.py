@@ -1,12 +1,13 @@
 """What to run on a host to do something to its PostgreSQL. Pure: each function turns a Subject and plain values into a
 script with its arguments and stdin, or into argv; control.py runs them."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
-from fleet.postgres import scripts
+from fleet.postgres import copy_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
 from fleet.postgres.tls import Certificate
@@ -63,7 +64,7 @@ def stand_by(
     databases of a leader that was are dumped there first.
     """
     return Script(
-        scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), sections(beside).encode()
+        copy_scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), sections(beside).encode()
     )
 
 
@@ -73,10 +74,9 @@ def restore(
     """Make it of a base backup and the WAL that leads on from it, and leave it running as a leader. `backup` puts the
     backup's files into the data directory's place with ".new" behind; `recovery` are the settings while it recovers,
     `beside` its files afterwards; `also` is SQL that it runs once it leads."""
-    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in backup.args)
-    more = {"restore.sh": f"set -- {words}\n{backup.text}", "herdsite.recovery": lines(recovery)}
+    more = restoring(backup) | {"herdsite.recovery": lines(recovery)}
     stdin = f"{sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
-    return Script(scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
+    return Script(copy_scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
 
 
 def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
@@ -88,6 +88,23 @@ def promote(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside the data, then make the standby a leader; does nothing more to one that leads already.
     Prints its timeline's number and where its own WAL begins."""
     return Script(scripts.PROMOTE, _where(subject), sections(beside).encode())
+
+
+def upgrade(subject: Subject, old: str, sizing: Sizing, certificate: Certificate | None) -> Script:
+    """Bring what lies there, a standby whose leader was stopped cleanly, to the version of `subject`, and leave it
+    stopped; `old` are the programs of the version that it has."""
+    beside = sections(files(subject, sizing, certificate)).encode()
+    return Script(upgrade_scripts.UPGRADE, (*_where(subject), old, str(subject.major), subject.socket), beside)
+
+
+def lead(subject: Subject, beside: Mapping[str, str]) -> Script:
+    """Put these files beside its data and start it, as a leader whose history begins here."""
+    return Script(upgrade_scripts.LEAD, _where(subject), sections(beside).encode())
+
+
+def after_upgrade(subject: Subject) -> Script:
+    """What an upgrade leaves to be done while it serves."""
+    return Script(upgrade_scripts.AFTERWARDS, (*_where(subject), subject.socket, str(subject.port), *psql(subject)))
 
 
 def parted(subject: Subject) -> Script:
@@ -102,8 +119,8 @@ def fence(subject: Subject, generation: int) -> Script:
 
 
 def halt(subject: Subject, patience_s: int, generation: int) -> Script:
-    """Stop it cleanly, so that its standbys have all of it, and mark it so that nothing starts it. Prints where its WAL
-    ended. Fails when it takes longer than `patience_s` seconds: `unfence` takes it back, whatever became of it."""
+    """Stop it cleanly, and mark it so that nothing starts it. Prints where its WAL ended: its standbys are sent all of
+    it, which may last a moment longer, so whoever counts on one asks it. Fails when it takes longer than `patience_s` seconds: `unfence` takes it back, whatever became of it."""
     return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
 
 
@@ -144,6 +161,17 @@ def psql(subject: Subject, database: str = "postgres") -> list[str]:
         *(f"{subject.bin}/psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"),
         *("-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-d", database),
     ]
+
+
+def restoring(backup: Script) -> dict[str, str]:
+    """A script of an archive's as files for another script: restore.sh, and restore.in, which it reads. The latter may
+    be secret, so it lies where only PostgreSQL's account may read, for as long as it is needed."""
+    return {"restore.sh": inline(backup), "restore.in": backup.stdin.decode()}
+
+
+def inline(script: Script) -> str:
+    """The script's text with its arguments in it, to be part of another script."""
+    return f"set -- {shlex.join(script.args)}\n{script.text}"
 
 
 def sections(beside: Mapping[str, str]) -> str:

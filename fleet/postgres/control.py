@@ -86,6 +86,21 @@ def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: 
     return _now(shell, commands.promote(subject, beside), timeout)
 
 
+def upgrade(shell: Shell, subject: Subject, job: str, old: str, sizing: Sizing, tls: bool = True) -> None:
+    """Begin to bring a standby whose leader was stopped to the version of `subject` (commands.upgrade)."""
+    _begin(shell, subject, job, commands.upgrade(subject, old, sizing, _shown(subject, tls)))
+
+
+def lead(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
+    """Start what was upgraded, as a leader. Returns as `promote` does."""
+    return _now(shell, commands.lead(subject, beside), timeout)
+
+
+def after_upgrade(shell: Shell, subject: Subject, job: str) -> None:
+    """Begin what an upgrade leaves to be done while it serves."""
+    _begin(shell, subject, job, commands.after_upgrade(subject))
+
+
 def parted(shell: Shell, subject: Subject) -> dict[str, str]:
     """Of one that came of another's data: its `timeline_id`, and `forked_lsn`, from where on it has WAL of its own."""
     return _now(shell, commands.parted(subject))

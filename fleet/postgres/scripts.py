@@ -185,132 +185,6 @@ place "$data"
 """
 )
 
-# CONNINFO SLOT MODE STRAY SOCKET. What stands in its place is replaced only by something complete; a rewind that was
-# cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
-STANDBY = (
-    COMMON
-    + """
-conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7
-rm -rf "$data.files" "$data.new" "$data.gone"
-mkdir -p "$data.files"
-files_into "$data.files"
-export PGPASSFILE="$data.files/herdsite.pgpass"
-
-# A leader that was may hold writes that nobody else has: they are read out before they are undone. It answers nobody
-# but us meanwhile, and can't write.
-dump() {
-    [ ! -e "$stray" ] || return 0
-    rm -rf "$stray.new"
-    mkdir -p "$stray.new"
-    rm -f "$data/herdsite.fenced" "$data/standby.signal"
-    "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$stray.new/log" -o "-c listen_addresses='' -c archive_mode=off \
-        -c default_transaction_read_only=on -c synchronous_standby_names='' \\
-        -c unix_socket_directories='$socket'" < /dev/null
-    for name in $("$bin/psql" -X -At -h "$socket" -p "$port" -U postgres -d postgres \
-        -c "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"); do
-        "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -Fc -f "$stray.new/$name.dump" "$name"
-    done
-    stop 10
-    touch "$data/herdsite.fenced"
-    mv -T "$stray.new" "$stray"
-}
-
-rewind() {
-    "$bin/pg_controldata" -D "$data" > /dev/null || return 1
-    touch "$data/herdsite.rewinding"
-    "$bin/pg_rewind" -D "$data" --source-server="$conninfo dbname=postgres connect_timeout=5" || return 1
-}
-
-copy() {
-    "$bin/pg_basebackup" -w -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast
-    rm -f "$data.new/herdsite.rewinding" "$data.new/herdsite.fenced"
-    place "$data.new"
-    touch "$data.new/standby.signal"
-    ! running || stop 5
-    [ ! -e "$data" ] || mv -T "$data" "$data.gone"
-    mv -T "$data.new" "$data"
-    rm -rf "$data.gone"
-}
-
-port=$(sed -n "s/^port = '\\([0-9]*\\)'.*/\\1/p" "$data.files/postgresql.conf")
-if [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ]; then
-    ! running || stop 5
-    [ -z "$stray" ] || dump || echo "its stray writes could not be read out" >&2
-fi
-if [ "$mode" = build ] && [ -e "$data/standby.signal" ] && [ ! -e "$data/herdsite.rewinding" ]; then
-    place "$data"
-elif [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ] && [ ! -e "$data/herdsite.rewinding" ] && rewind; then
-    place "$data"
-    touch "$data/standby.signal"
-    sync "$data/standby.signal" "$data"
-    rm -f "$data/herdsite.rewinding" "$data/herdsite.fenced" "$data/recovery.signal"
-else
-    copy
-fi
-start
-"""
-)
-
-# Then psql's command line. On stdin: files, of which restore.sh puts the base backup beside its place,
-# herdsite.recovery is how it recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds no
-# commit past its target has all that was committed before it, so it is let run to the end.
-RESTORE = (
-    COMMON
-    + """
-rm -rf "$data.files"
-mkdir -p "$data.files"
-files_into "$data.files"
-shift 2
-
-begin() {
-    mkdir -p "$data/log"
-    : > "$data/log/startup.log"
-    "$bin/pg_ctl" start -D "$data" -W -s -l "$data/log/startup.log" < /dev/null
-}
-recovers() { [ "$(echo 'SELECT pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
-
-if [ ! -e "$data/PG_VERSION" ]; then
-    [ -e "$data.new/herdsite.restored" ] || {
-        rm -rf "$data.new"
-        sh "$data.files/restore.sh" < /dev/null
-        touch "$data.new/herdsite.restored"
-    }
-    for name in postgresql.auto.conf standby.signal backup_label.old herdsite.fenced herdsite.restored; do
-        rm -f "$data.new/$name"
-    done
-    cp "$data.files"/* "$data.new/"
-    mv -f "$data.new/herdsite.recovery" "$data.new/herdsite.conf"
-    rm -f "$data.new/restore.sh"
-    touch "$data.new/recovery.signal" "$data.new/herdsite.restoring"
-    [ ! -e "$data" ] || rmdir "$data"
-    mv -T "$data.new" "$data"
-fi
-if [ -e "$data/herdsite.restoring" ]; then
-    running || { vacate; begin; }
-    while recovers "$@"; do
-        if ! running; then
-            sleep 0.2
-            if grep -q 'before configured recovery target was reached' "$data"/log/*.log &&
-                grep -q '^recovery_target_time ' "$data/herdsite.conf"; then
-                sed -i '/^recovery_target_time /d' "$data/herdsite.conf"
-                begin
-            else
-                running || { why >&2; exit 1; }
-            fi
-        fi
-        sleep 0.1
-    done
-    "$@" > /dev/null
-    mv -f "$data.files/herdsite.conf" "$data/herdsite.conf"
-    rm -f "$data/herdsite.restoring"
-    # What it needed to recover, its standbys would need as long as it has it.
-    stop 60
-fi
-rm -rf "$data.files"
-start
-"""
-)
-
 # Which timeline it writes, and where that parted from the one before.
 _PARTED = """
 history=$(ls "$data"/pg_wal/*.history | tail -n 1)
@@ -371,25 +245,32 @@ ended
 )
 
 # The mark first here too, or whoever finds it stopped in that moment would start it. Customers wait: it is looked at
-# more often than pg_ctl does.
+# more often than pg_ctl does, and no longer than until the control file says that it was shut down, which it is when
+# every client is out and the last checkpoint is written. Its archiver may still be at work then.
 HALT = (
     COMMON
     + """
+halted() {
+    "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *shut down'
+}
+
 echo "$4" > "$data/herdsite.fenced"
+sync "$data/herdsite.fenced" "$data" &
+durable=$!
 if running; then
     "$bin/pg_ctl" stop -D "$data" -m fast -W -s || { rm -f "$data/herdsite.fenced"; exit 1; }
     tries=$(($3 * 50))
-    while running && [ "$tries" -gt 0 ]; do
-        sleep 0.02
+    while running && ! halted && [ "$tries" -gt 0 ]; do
+        sleep 0.01
         tries=$((tries - 1))
     done
-    if running; then
+    if running && ! halted; then
         echo "it has not stopped within $3 s" >&2
         exit 1
     fi
 fi
-sync "$data/herdsite.fenced" "$data"
-vacate
+wait "$durable"
+running || vacate
 ended
 """
 )
@@ -400,6 +281,7 @@ UNFENCE = (
 { read -r fenced < "$data/herdsite.fenced"; } 2> /dev/null || fenced=
 [ "${fenced:-0}" -le "$3" ] || { echo "it was fenced by generation $fenced, a later one than $3" >&2; exit 3; }
 rm -f "$data/herdsite.fenced"
+while running && sed -n 8p "$data/postmaster.pid" | grep -q stopping; do sleep 0.02; done
 start
 """
 )

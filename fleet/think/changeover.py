@@ -1,7 +1,7 @@
 """How leadership moves: fence before promote, prove before both. Every step can be cut off and is taken up by the next
 beat. One row a beat, first match wins."""
 
-from fleet.conditions import always, asked, is_, no, over, yes
+from fleet.conditions import always, asked, is_, named, no, over, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import (
     FENCING,
@@ -14,6 +14,7 @@ from fleet.states import (
     WAITING_FOR_WINDOW,
 )
 
+version_there = named("it has the version that it is to have", no("upgrades") | is_("job", "done"))
 EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
 
 LIFE = (
@@ -26,7 +27,7 @@ LIFE = (
     Rule(119, NEEDS_HUMAN, asked("cancel"), do("refuse"), "the new leader leads already: ask for retry"),
     Rule(121, NEEDS_HUMAN, asked("retry"), go("retry"), "a person says that it will work now"),
     Rule(123, (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), asked("retry"), do("fulfil"), "it is being tried"),
-    Rule(125, (PREPARING, FENCING, NEEDS_HUMAN), yes("rolled_back"), go("cancel"), "the old leader goes on"),
+    Rule(125, (PREPARING, FENCING, PROMOTING, NEEDS_HUMAN), yes("rolled_back"), go("cancel"), "the old leader goes on"),
     Rule(127, NEEDS_HUMAN, no("planned") & no("proven") & is_("instance_state", "available"), do("roll_back"), "the old leader answers again"),
     Rule(201, PLANNED, no("window_open"), go("wait"), "it was asked for at another time"),
     Rule(203, (PLANNED, WAITING_FOR_WINDOW), yes("window_open"), go("prepare"), "it is time"),
@@ -36,8 +37,11 @@ LIFE = (
     Rule(313, PREPARING, yes("ready"), go("fence"), "it is known who takes over"),
     Rule(401, FENCING, no("proven"), do("fence"), "no promotion before the old leader can't acknowledge a write"),
     Rule(403, FENCING, yes("proven"), go("promote"), "the old leader can't acknowledge a write"),
+    Rule(491, PROMOTING, yes("upgrades") & no("promoted") & is_("job", "none"), do("upgrade"), "it gets the new version before it leads"),
+    Rule(493, PROMOTING, yes("upgrades") & no("promoted") & is_("job", "running"), WAIT, "pg_upgrade is at work"),
+    Rule(495, PROMOTING, yes("upgrades") & no("promoted") & is_("job", "failed", "lost"), do("roll_back"), "pg_upgrade failed, and nobody has used it yet"),
     Rule(501, PROMOTING, no("promoted") & over("tries", 20), go("give_up"), "the new leader would not be promoted"),
-    Rule(503, PROMOTING, no("promoted"), do("promote"), "it has what is to be had"),
+    Rule(503, PROMOTING, no("promoted") & version_there, do("promote"), "it has what is to be had"),
     Rule(505, PROMOTING, yes("promoted"), go("repoint"), "it leads"),
     Rule(601, REPOINTING, no("repointed"), do("repoint"), "customers and standbys follow the new leader"),
     Rule(603, REPOINTING, yes("repointed"), go("verify"), "its address leads there"),

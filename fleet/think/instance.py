@@ -25,6 +25,7 @@ ended_badly = is_("job", "failed", "lost")
 LIFE = (
     # row  in state    when the facts say                     then              because
     Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
+    Rule(105, SERVING, yes("upgrading"), WAIT, "its data is being brought to another major version"),
     Rule(111, SERVING, asked("restart") & begun, do("restart"), "asked for"),
     Rule(113, SERVING, asked("restart") & is_("job", "running"), WAIT, "it restarts"),
     Rule(115, SERVING, asked("restart") & ended_badly, do("refuse"), "the restart failed"),

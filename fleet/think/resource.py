@@ -16,7 +16,7 @@ confirmed_down = named(
     no("service_available") & reached("doubt_s", "doubt_window_s") & over("sql_vantages", 1) & yes("vantage_sees"),
 )
 not_yet, under_way, did, did_not = (is_("handed", word) for word in ("none", "open", "done", "refused"))
-moving = asked("failover") | asked("switchover") | asked("resize") | asked("restore")
+moving = asked("failover") | asked("switchover") | asked("resize") | asked("restore") | asked("upgrade")
 power = asked("restart") | asked("stop") | asked("start")
 
 LIFE = (

@@ -5,6 +5,7 @@ slow, is asked only of what is well, so that it never stands in the way of findi
 The first SQL row of a kind is its sign of life: it is asked every beat, and alone when the others fail.
 """
 
+from fleet import progress
 from fleet.jobs import LOOK
 from fleet.states import (
     AVAILABLE,
@@ -18,7 +19,7 @@ from fleet.states import (
     UPLOADING,
     VERIFYING,
 )
-from fleet.subject import ADDRESS, BACKUP, INSTANCE, RESOURCE, SERVER, TIMELINE
+from fleet.subject import ADDRESS, BACKUP, CHANGEOVER, INSTANCE, RESOURCE, SERVER, TIMELINE
 from observations.probes import address, archive, host, machine, reach
 from observations.probes.base import PROVIDER, SHELL, SQL, Probe, first_row, lines, script, sql
 
@@ -88,8 +89,10 @@ PROBES: tuple[Probe, ...] = (
           archive.FILLS, archive.ask, archive.read),
     Probe("job",         BACKUP,   SHELL,    0,     4,
           archive.JOB_FILLS, script(archive.JOB), lines, TAKEN),
+    Probe("upgrade",     CHANGEOVER, SHELL,  0,     4,
+          ("ssh", "job", "job_why"), script("echo ssh=true\n" + LOOK), lines, (), True),
     Probe("load",        RESOURCE, SHELL,    0,     4,
-          _names("job job_why"), script(LOOK), lines, (), True),
+          ("job", "job_why", *progress.FILLS), script(LOOK + progress.LOOK), lines, (), True),
     Probe("address",     ADDRESS,  PROVIDER, 0,     5,
           address.FILLS, address.ask, address.read),
 )

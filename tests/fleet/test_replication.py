@@ -12,6 +12,7 @@ from fleet.postgres.config import REPLICA
 from fleet.subject import Subject
 from fleet.transports.base import CommandFailed
 from tests.clusters import SIZING, WATCH, Cluster, instance
+from tests.localhosts import until
 from tests.localshell import LocalShell, ended
 
 PASSWORD = "stream-pass-41aa"
@@ -148,7 +149,7 @@ def test_a_clean_halt_leaves_its_standby_with_everything(leader: Cluster, standb
     leader.sql("INSERT INTO t SELECT generate_series(1, 1000)")
     said = control.halt(leader.shell, leader.subject, 10, 2)
     assert said["cluster"] == "shut down"
-    assert standby.sql(f"SELECT pg_last_wal_receive_lsn() >= '{said['lsn']}'") == "t"
+    until(lambda: standby.sql(f"SELECT pg_last_wal_receive_lsn() > '{said['lsn']}'") == "t", "it has all of it")
     control.unfence(leader.shell, leader.subject, 2)
     assert leader.sql("SELECT count(*) FROM t") == "1001"
 

@@ -121,8 +121,7 @@ def healthy_lateness() -> list[float]:
 def test_nothing_outlives_up(herd: Herd):
     """After SIGKILL of `up` itself its processes are gone too, and the next `up` takes up the herd."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)[:1]
-    children = psutil.Process(herd.up.pid).children(recursive=True)
-    ours = [process for process in children if "manage.py" in " ".join(process.cmdline())]
+    ours = herd.processes("manage.py")
     herd.up.send_signal(signal.SIGKILL)
     herd.up.wait()
     _gone, alive = psutil.wait_procs(ours, timeout=15)

@@ -4,10 +4,12 @@ from fleet.actions.base import Action, fulfil, refuse
 from fleet.actions.changeover.fence import fence, roll_back
 from fleet.actions.changeover.prepare import prepare
 from fleet.actions.changeover.promote import promote, repoint, verify
+from fleet.actions.changeover.upgrade import upgrade
 
 ACTIONS: dict[str, Action] = {
     "prepare": prepare,
     "fence": fence,
+    "upgrade": upgrade,
     "promote": promote,
     "repoint": repoint,
     "verify": verify,

@@ -6,6 +6,7 @@ import time
 from fleet import changing, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
+from fleet.actions.changeover import upgrade
 from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
@@ -129,6 +130,10 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
     if address and source:
         provider = acting.ports.provider(address.provider)
         provider.associate(address.name, source.server.name, changeover.resource.generation)
+    if "upgrading" in changeover.marks:
+        upgrade.abandon(changeover, acting)
+        note = f"{note}: {acting.facts['job_why'] or 'its upgrade was cut off'}"
+        mark(changeover, "rolled_back", why=note)
     mark(changeover, "rolled_back")
     if acting.intent:
         fulfil(changeover, acting)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fleet import changing, copies, placement, policy, quorums, subjects
+from fleet import changing, copies, placement, policy, quorums, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
@@ -34,7 +34,7 @@ LOOK_TIMEOUT_S = 1.0
 
 def prepare(changeover: Changeover, acting: Acting) -> str:
     """Choose the new leader, and see to it that it is near. A refusal says of each member why not."""
-    if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE):
+    if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE, Changeover.UPGRADE):
         return _made_for_it(changeover, acting)
     members = list(_members(changeover))
     said = _ask(members, acting)
@@ -83,7 +83,8 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
         if changeover.plan:
             resource.plan = changeover.plan
         try:
-            target = copies.instance_for(changeover) or placement.place_standby(resource)
+            also = upgrading.major_of(changeover)
+            target = copies.instance_for(changeover) or placement.place_standby(resource, also)
         except placement.NoRoom as error:
             return refuse(changeover, str(error))
         Changeover.objects.filter(pk=changeover.pk).update(target=target)

@@ -8,9 +8,10 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, quorums, ring, streams, subjects
+from fleet import archiving, quorums, ring, streams, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
+from fleet.actions.changeover import upgrade
 from fleet.actions.changeover.marks import mark
 from fleet.models import Address, Changeover, Instance, Resource, Timeline
 from fleet.postgres import control
@@ -28,7 +29,10 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     _hand_over(changeover)
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.of(target, acting)
-    said = control.promote(shell, subject, streams.files(target, subject), timeout=9.0)
+    if changeover.reason == Changeover.UPGRADE:
+        said = upgrade.lead(changeover, target, acting)
+    else:
+        said = control.promote(shell, subject, streams.files(target, subject), timeout=9.0)
     with suppress(ActionError):
         # Customers wait for this and for nothing else; what fails here is the next step's to do.
         _lead(changeover, target, acting)
@@ -56,6 +60,7 @@ def _hand_over(changeover: Changeover) -> None:
         if target.state not in FIT:
             raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
         if target.role == Instance.STANDBY:
+            target.major = upgrading.major_of(changeover) or target.major
             target.timeline = _timeline(changeover, source, target)
         target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
         target.generation = changeover.generation
@@ -63,17 +68,23 @@ def _hand_over(changeover: Changeover) -> None:
         # or start the old one. They are dropped.
         fresh = ["role", "upstream", "standby_for", "generation", "timeline", "lease", "leased_until"]
         target.lease = target.leased_until = source.lease = source.leased_until = None
-        target.save(update_fields=fresh)
-        source.role, source.upstream, source.outdated = Instance.STANDBY, target, True
+        target.save(update_fields=[*fresh, "major"])
+        # Nothing follows another version: whoever has the old one is let go once the new one serves.
+        upgraded = target.major != source.major
+        source.role, source.upstream, source.outdated = Instance.STANDBY, None if upgraded else target, True
         source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
         source.save(update_fields=[*fresh, "outdated"])
         others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
         moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
-        others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
+        if upgraded:
+            others.update(upstream=None, outdated=True)
+        else:
+            others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
         Resource.objects.filter(pk=resource.pk).update(
             instance=target,
             generation=changeover.generation,
             plan=changeover.plan or resource.plan,
+            major=target.major,
             # On record before the new leader acknowledges anything: it waits for nobody yet.
             quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
         )
@@ -91,8 +102,9 @@ def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Tim
         plan=changeover.plan or changeover.resource.plan,
         major=target.major,
         resource=changeover.resource,
-        timeline_id=old.timeline_id + 1,
-        system_identifier=old.system_identifier,
+        # pg_upgrade makes a new system, whose history begins anew.
+        timeline_id=old.timeline_id + 1 if target.major == old.major else 1,
+        system_identifier=old.system_identifier if target.major == old.major else "",
     )
     Changeover.objects.filter(pk=changeover.pk).update(timeline=new)
     return new
@@ -153,6 +165,8 @@ def verify(changeover: Changeover, acting: Acting) -> str:
         raise ActionError(f"Its customer can't write yet: {error}") from error
     if not said[0][0]["can_write"]:
         raise ActionError("Its customer is let in, and can't write yet.")
+    if changeover.reason == Changeover.UPGRADE and changeover.target:
+        upgrade.afterwards(changeover, changeover.target, acting)
     Changeover.objects.filter(pk=changeover.pk).update(finished_at=Now())
     mark(changeover, "verified")
     return "its customer can write"

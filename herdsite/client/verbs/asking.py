@@ -24,6 +24,7 @@ class Param:
     metavar: str = "X"
     word: bool = False
     flag: bool = False
+    kind: type = str
 
     def add(self, parser: ArgumentParser) -> None:
         if self.word:
@@ -31,7 +32,8 @@ class Param:
         elif self.flag:
             parser.add_argument(f"--{self.name.replace('_', '-')}", action="store_true", help=self.help)
         else:
-            parser.add_argument(f"--{self.name.replace('_', '-')}", metavar=self.metavar, help=self.help)
+            name = f"--{self.name.replace('_', '-')}"
+            parser.add_argument(name, metavar=self.metavar, help=self.help, type=self.kind)
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,9 @@ ASKS: tuple[Ask, ...] = (
         "herd switchover acme-orders --not-before 2026-11-22T02:00Z",), params=(TO, LATER)),
     Ask("resize", "move it to another plan", ("herd resize acme-orders premium-0",), params=(
         Param("plan", "`herd ls plans` shows them", "PLAN", word=True), LATER)),
+    Ask("upgrade", "bring it to another major version of PostgreSQL", (
+        "herd upgrade acme-orders --major 18 --not-before 2026-11-22T02:00Z",), params=(
+        Param("major", "the version; the newer one if there is just one", "MAJOR", kind=int), LATER)),
     Ask("follow", "make a database that follows it, read-only", ("herd follow acme-orders --zone b",), params=COPY),
     Ask("unfollow", "make a follower a database of its own", ("herd unfollow calm-otter",)),
     Ask("fork", "make a database of its own from it, as it is or was", (
@@ -146,6 +151,14 @@ ASKS: tuple[Ask, ...] = (
         "herd restore acme-orders --at '2026-11-20 14:03' --confirm acme-orders",), params=(AT,), confirmed=True),
     Ask("undelete", "bring it back after it was destroyed", ("herd undelete acme-orders",)),
     Ask("backup", "take a base backup now", ("herd backup acme-orders",)),
+    Ask("dump", "take a logical backup now", ("herd dump acme-orders",)),
+    Ask("load", "put a logical backup, or a dump from elsewhere, in the place of what it holds", (
+        "herd load acme-orders --backup acme-orders-dump-7 --confirm acme-orders --reason 'a bad deploy'",
+        "herd load acme-orders --url https://dumps.example.com/latest --confirm acme-orders --reason 'moved here'"),
+        params=(Param("backup", "the name of a logical backup", "BACKUP"),
+                Param("url", "an https address, signed if it has to be", "URL"),
+                Param("across_customers", "although it is another customer's", flag=True)), confirmed=True),
+    Ask("rotate", "give it another password; whoever is connected stays", ("herd rotate acme-orders",)),
 )  # fmt: skip
 
 VERBS = (

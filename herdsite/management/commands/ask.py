@@ -1,12 +1,12 @@
 import getpass
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from fleet import copies, intents
+from fleet import copies, intents, upgrading
 from fleet.models import Intent, Resource
+from herdsite import waiting
 from herdsite.naming import NamedCommand
 
 # What makes something new, or brings it back: there is no intent of the thing's own for it.
@@ -15,6 +15,7 @@ COPYING = {
     "fork": "a new database with what this one held, now or --at a moment",
     "restore": "this database as it was --at a moment, under its own name and address",
     "undelete": "a destroyed database, as it was last",
+    "upgrade": "this database in another --major version of PostgreSQL",
 }
 _KNOWN = sorted({verb for verbs in intents.VERBS.values() for verb in verbs} | set(COPYING))
 
@@ -34,11 +35,14 @@ class Command(NamedCommand):
         parser.add_argument("--reason", default="", help="why; kept with its story (destroy wants one)")
         parser.add_argument("--confirm", default="", metavar="NAME", help="the name again (destroy, restore want it)")
         parser.add_argument("--key", default=None, help="asking twice with one key asks once")
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for the answer")
+        parser.add_argument(
+            "--wait", type=float, default=0, metavar="SECONDS", help="wait for its end, with how far it is"
+        )
         parser.add_argument("--at", default="", metavar="TIME", help="2026-11-20 14:03 (UTC), or '2 hours ago'")
         parser.add_argument("--as", dest="new", default="", metavar="NAME", help="what a copy shall be called")
         parser.add_argument("--plan", default="", help="the plan of a copy, or the one to move to (resize)")
         parser.add_argument("--zone", default="", help="where a copy would like to live")
+        parser.add_argument("--major", type=int, default=None, help="the version of PostgreSQL to have (upgrade)")
         parser.add_argument("--to", default="", metavar="INSTANCE", help="who shall lead (switchover, failover)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -51,7 +55,7 @@ class Command(NamedCommand):
         if intent.name != options["name"]:
             self.stdout.write(f"it is called {intent.name}; see: manage.py explain {intent.name}")
         if options["wait"]:
-            self._wait(intent, options["wait"])
+            self.stdout.write(f"done: {waiting.for_end(intent, options['wait'], self.stdout)}")
 
     def _ask(self, member: Any, options: dict[str, Any]) -> Intent:
         params = {name: options[name] for name in ("to", "plan") if options[name]}
@@ -73,6 +77,8 @@ class Command(NamedCommand):
         at = copies.moment(options["at"], datetime.now(UTC)) if options["at"] else None
         if options["verb"] == "restore":
             return copies.restore(member, at=at, confirm=options["confirm"], **common)
+        if options["verb"] == "upgrade":
+            return upgrading.upgrade(member, major=options["major"], **common)
         if options["verb"] == "undelete":
             made = copies.undelete(member, **common)
         elif options["verb"] == "follow":
@@ -80,19 +86,6 @@ class Command(NamedCommand):
         else:
             made = copies.fork(member, at=at, **common, **like)
         return Intent.objects.filter(subject=made.pk, verb="create").latest("asked_at")
-
-    def _wait(self, intent: Intent, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while intent.state == Intent.OPEN and time.monotonic() < end:
-            time.sleep(0.2)
-            intent.refresh_from_db()
-        if intent.state == Intent.OPEN:
-            raise CommandError(
-                f"Not answered within {seconds:g} s; it stays asked. See: manage.py explain {intent.name}"
-            )
-        self.stdout.write(f"{intent.state}: {intent.answer}")
-        if intent.state != Intent.DONE:
-            raise CommandError(f"{intent.verb} {intent.name} was {intent.state}.")
 
 
 def _actor() -> str:

@@ -1,0 +1,62 @@
+"""The new leader gets another major version of PostgreSQL before it leads. Its former leader is stopped and untouched
+meanwhile: to roll back is to start it again."""
+
+from dataclasses import replace
+
+from fleet import intents, streams, upgrading
+from fleet.actions import hosts
+from fleet.actions.base import Acting, ActionError
+from fleet.actions.changeover.marks import mark
+from fleet.actions.instance import sizing
+from fleet.models import Changeover, Instance
+from fleet.postgres import control
+from fleet.states import DESTROYED, DESTROYING
+from fleet.subject import Subject
+
+
+def upgrade(changeover: Changeover, acting: Acting) -> str:
+    """Begin it, as a detached job."""
+    target = _target(changeover)
+    major = upgrading.major_of(changeover)
+    shell, old = hosts.of(target, acting)
+    mark(changeover, "upgrading")
+    control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target))
+    return f"{target.name} to PostgreSQL {major}"
+
+
+def lead(changeover: Changeover, target: Instance, acting: Acting) -> dict[str, str]:
+    """Start what was upgraded, as it is on record by now."""
+    shell, subject = hosts.of(target, acting)
+    return control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
+
+
+def afterwards(changeover: Changeover, target: Instance, acting: Acting) -> None:
+    """It serves: gather statistics, and let those go who have the old version."""
+    shell, subject = hosts.of(target, acting)
+    control.after_upgrade(shell, subject, f"{target.name}-analyze-{changeover.generation}")
+    why = f"{changeover.resource.name} has PostgreSQL {target.major} now"
+    others = Instance.objects.filter(standby_for=changeover.resource, major__lt=target.major)
+    for one in others.exclude(state__in=(DESTROYING, DESTROYED)):
+        intents.write(one, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{one.pk}/old")
+
+
+def abandon(changeover: Changeover, acting: Acting) -> None:
+    """What was being upgraded is of no use to anybody."""
+    target = _target(changeover)
+    if target.state not in (DESTROYING, DESTROYED):
+        why = "its upgrade was called off"
+        intents.write(target, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{target.pk}/off")
+
+
+def _target(changeover: Changeover) -> Instance:
+    if changeover.target_id is None:
+        raise ActionError("It is not known who is to lead.")
+    return Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
+
+
+def _in(subject: Subject, target: Instance, major: int | None) -> Subject:
+    """The same in the new version."""
+    there = target.server.pg.get(str(major))
+    if major is None or there is None:
+        raise ActionError(f"{target.server} has no PostgreSQL {major}.")
+    return replace(subject, major=major, bin=there)

@@ -1,0 +1,67 @@
+"""Another major version of PostgreSQL for a database: a standby is built for it on another server, the leader is
+stopped, the standby is brought to the new version and leads. The old leader's data is not touched until that is
+proven, so whatever fails, it goes on as it was."""
+
+from dataclasses import replace
+
+from fleet import archiving, subjects
+from fleet.intents import AskError, asked_before, write
+from fleet.models import Changeover, Instance, Intent, Resource, Server
+from fleet.states import AVAILABLE, DESTROYED, DESTROYING
+
+
+def upgrade(
+    resource: Resource,
+    *,
+    actor: str,
+    major: int | None = None,
+    not_before: str = "",
+    reason: str = "",
+    key: str | None = None,
+) -> Intent:
+    """Ask for it; `not_before` is a time in ISO 8601. Its customers can't get in while pg_upgrade is at work, for
+    seconds to a minute, so it is best done in its maintenance window. AskError says what stands in the way."""
+    if made := asked_before(key, "upgrade", Resource.KIND):
+        return made
+    known = newer(resource)
+    if major is None and len(known) == 1:
+        major = known[0]
+    if major not in known:
+        others = f"there is {', '.join(map(str, known))}" if known else "no server has a newer one"
+        raise AskError(f"Say the version that {resource.name} (PostgreSQL {resource.major}) shall have: {others}.")
+    if resource.state in (DESTROYING, DESTROYED):
+        raise AskError(f"{resource.name} is {resource.look.label.lower()}: nothing can be asked of it any more.")
+    if not resource.own_instance or resource.instance is None:
+        raise AskError(f"{resource.name} shares its instance with others: move it to a plan with one of its own first.")
+    if resource.follows_id:
+        raise AskError(f"{resource.name} follows {resource.follows}: upgrade that, or unfollow first.")
+    if followers := [one.name for one in resource.followers.exclude(state__in=(DESTROYING, DESTROYED))]:
+        raise AskError(f"{', '.join(followers)} can't follow another version: unfollow or destroy these first.")
+    _archivable(resource.instance, major)
+    params = {"major": major} | ({"not_before": not_before} if not_before else {})
+    return write(resource, "upgrade", actor, reason or f"to PostgreSQL {major}", params, key)
+
+
+def newer(resource: Resource) -> list[int]:
+    """The versions that it could be brought to: servers have them beside its own."""
+    servers = Server.objects.filter(state=AVAILABLE, pg__has_key=str(resource.major)).values_list("pg", flat=True)
+    return sorted({int(major) for pg in servers for major in pg if int(major) > resource.major})
+
+
+def _archivable(instance: Instance, major: int) -> None:
+    """Its archive has to know the new version."""
+    timeline = instance.timeline
+    if not timeline.archive:
+        return
+    subject = subjects.instance_subject(instance, instance.created_at)
+    try:
+        archiving.archive(timeline.archive).writing(archiving.line(timeline), replace(subject, major=major))
+    except ValueError as error:
+        raise AskError(f"Its archive could not keep it then: {error}.") from error
+
+
+def major_of(changeover: Changeover) -> int | None:
+    """The version that a changeover brings its resource to; None for one that leaves it as it is."""
+    if changeover.reason != Changeover.UPGRADE:
+        return None
+    return int(Intent.objects.get(pk=changeover.marks["intent"]).params["major"])

@@ -1,0 +1,96 @@
+"""A database gets another major version of PostgreSQL: on a server that has both, while the old leader waits untouched;
+or all is as it was."""
+
+import pytest
+
+from fleet import intents, upgrading
+from fleet.intents import AskError
+from fleet.models import Changeover, Instance, Intent, Timeline
+from fleet.states import CANCELLED, DESTROYED, DONE
+from tests import factories
+from tests.fakeherd import FakeHerd
+from tests.herd import again, change
+from tests.premiumworld import Premium, premium
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world() -> Premium:
+    herd = FakeHerd()
+    world = premium(herd)
+    both = herd.machine(zone="c")
+    change(both, pg=both.pg | {"18": "/eighteen/bin"})
+    return world
+
+
+def over(world: Premium) -> Changeover:
+    changeovers = Changeover.objects.filter(resource=world.resource)
+    world.settle(lambda: changeovers.filter(state__in=(DONE, CANCELLED)).exists(), rounds=80)
+    for _ in range(3):
+        world.round()
+    return changeovers.get()
+
+
+def test_it_leads_in_the_new_version_and_the_old_ones_go(world: Premium) -> None:
+    intent = upgrading.upgrade(world.resource, actor="anna")
+    assert over(world).state == DONE and again(intent).state == Intent.DONE
+    resource = again(world.resource)
+    leader = resource.instance
+    assert (leader.major, leader.role, resource.major, leader.server.zone) == (18, Instance.LEADER, 18, "c")
+    assert world.leads_to() == leader.server.name
+    line = Timeline.objects.get(pk=leader.timeline_id)
+    assert (line.major, line.timeline_id, line.parent, line.system_identifier) == (18, 1, world.leader.timeline, "")
+    assert world.herd.begun[f"{leader.name}-upgrade-{resource.generation}"] == 1
+    verbs = [verb for verb, _data in world.herd.did]
+    assert verbs.index("halt") < verbs.index("lead") and "promote" not in verbs
+    destroys = Intent.objects.filter(verb="destroy", subject__in=(world.leader.pk, world.standby.pk))
+    assert destroys.count() == 2
+    assert not Instance.objects.filter(upstream=leader, major=17).exists()
+
+
+def test_nobody_starts_or_fences_what_is_being_upgraded(world: Premium) -> None:
+    upgrading.upgrade(world.resource, actor="anna")
+    world.settle(lambda: any(job.verb == "upgrade" for job in world.herd.jobs.values()))
+    (changeover,) = Changeover.objects.filter(resource=world.resource)
+    target = changeover.target
+    world.herd.clusters[target.data].runs = False
+    begun = dict(world.herd.begun)
+    for _ in range(3):
+        world.round()
+    assert again(target).state == "available" and dict(world.herd.begun).keys() - begun.keys() <= {
+        f"{target.name}-analyze-{changeover.generation}"
+    }
+
+
+def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:
+    world.herd.fails.add("upgrade")
+    intent = upgrading.upgrade(world.resource, actor="anna")
+    assert over(world).state == CANCELLED
+    world.settle(lambda: again(intent).state == Intent.REFUSED)
+    resource = again(world.resource)
+    assert (resource.instance, resource.major) == (world.leader, 17)
+    assert "no space left on device" in again(intent).answer
+    assert world.herd.clusters[world.leader.data].runs and world.leads_to() == world.leader.server.name
+    world.settle(world.whole)
+    target = Changeover.objects.get(resource=world.resource).target
+    world.settle(lambda: again(target).state == DESTROYED)
+
+
+def test_what_stands_in_the_way_is_said_before_anything_begins(world: Premium) -> None:
+    def refused(**more) -> str:
+        with pytest.raises(AskError) as error:
+            upgrading.upgrade(again(world.resource), actor="anna", **more)
+        return str(error.value)
+
+    assert "there is 18" in refused(major=19)
+    follower = factories.resource(instance=factories.instance(), follows=world.resource)
+    assert follower.name in refused()
+    change(follower, state=DESTROYED)
+    shared = factories.resource(plan=factories.plan("starter-0"))
+    with pytest.raises(AskError, match="shares its instance"):
+        upgrading.upgrade(shared, actor="anna", major=18)
+    asked = upgrading.upgrade(world.resource, actor="anna", key="once")
+    assert upgrading.upgrade(world.resource, actor="anna", key="once") == asked
+    with pytest.raises(AskError, match="belongs to another"):
+        intents.ask(world.resource, "switchover", actor="anna", key="once")

@@ -13,12 +13,13 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from bench.premium import NotYet, Premium, changed, pages, until
-from bench.writer import Writer
+from bench.writer import Writer, connect
 from fleet import changing
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Server
 from fleet.providers.local import chaos, spawn
 from fleet.states import DESTROYED, DONE, FENCING, PREPARING, PROMOTING, REPOINTING, VERIFYING
+from fleet.succession.quorum import CANT_LOSE
 from herdsite.embedded import Embedded
 
 OVER_S = 60.0
@@ -164,6 +165,26 @@ def cut(direction: str) -> Callable[[Scene], None]:
     return lambda scene: chaos.cut_network(scene.premium.provider, scene.host, direction)
 
 
+def part(scene: Scene) -> None:
+    """The leader's host from its standby's, both ways, and from nobody else."""
+    for host in (scene.host, scene.standby_host):
+        chaos.part(scene.premium.provider, host)
+
+
+def lag_and_lose(scene: Scene) -> None:
+    """The standby is away until commits wait for it no more, and far behind by then; when the leader's host dies and it
+    is back, it may not take over: there is more to lose than anybody has accepted."""
+    premium = scene.premium
+    freeze_standby(scene)
+    until(lambda: premium.resource.quorum.get("says") != CANT_LOSE, "commits wait for it no more", OVER_S)
+    with connect(premium.customers()) as customer:
+        customer.execute("CREATE TABLE IF NOT EXISTS bulk AS SELECT 1 AS n, '' AS filler LIMIT 0")
+        customer.execute("INSERT INTO bulk SELECT n, repeat(md5(n::text), 100) FROM generate_series(1, 20000) AS n")
+    until(lambda: premium.leader.facts.get("lsn"), "its WAL is seen", OVER_S)
+    kill_host(scene)
+    chaos.heal(premium.provider, scene.standby_host)
+
+
 def cut_all(scene: Scene) -> None:
     """Our own network: no host of the herd is heard of."""
     for name in Server.objects.exclude(state=DESTROYED).values_list("name", flat=True):
@@ -288,6 +309,8 @@ STAYING = (
     Fault("herdsite cut off", cut_all, False, 8.0),
     Fault("standby frozen", freeze_standby, False, 8.0),
     Fault("standby killed", kill_standby, False, 8.0),
+    Fault("leader and standby parted", part, False, 8.0),
+    Fault("standby far behind, host killed", lag_and_lose, False, 25.0),
 )
 EITHER = (
     Fault("PostgreSQL killed", kill_postgres, None, 5.0),

@@ -43,6 +43,15 @@ def stop_postgres(provider: LocalProvider, name: str, data_dir: str) -> None:
             process.suspend()
 
 
+def part(provider: LocalProvider, name: str) -> None:
+    """Hold what its PostgreSQL sends to standbys and what it receives as one, as if the network between it and its
+    peers was cut and to nobody else. `heal` of the host lets it go on."""
+    for process in processes.of(provider.existing(name).home):
+        with suppress(psutil.NoSuchProcess):
+            if any(worker in " ".join(process.cmdline()) for worker in ("walsender", "walreceiver")):
+                process.suspend()
+
+
 def corrupt_config(provider: LocalProvider, name: str, data_dir: str) -> None:
     """Write what PostgreSQL can't read into its postgresql.conf: what runs goes on, and would not start again."""
     conf = Path(data_dir, "postgresql.conf")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from fleet import policy
+from fleet.addon.life import LIFE as ADDON_LIFE
+from fleet.addon.life import WAIT
 from fleet.rules import ANY, Table
 from fleet.states import MOVES, STATES, states_of
 from fleet.think import LIFE
@@ -13,9 +15,9 @@ from observations.probes.table import PROBES
 
 
 def rendered() -> str:
-    """PROBES, LIFE of each kind, ALARMS, herdsite's own FAILINGS, the moves, and the numbers of the policy."""
+    """PROBES, LIFE of each kind and of add-ons, ALARMS, herdsite's own FAILINGS, moves, the policy's numbers."""
     lives = [_life(kind, table) for kind, table in (LIFE | {"incident": INCIDENT_LIFE}).items()]
-    parts = [_probes(), *lives, _alarms(), _failings(), *(_moves(kind) for kind in MOVES), _numbers()]
+    parts = [_probes(), *lives, _addon(), _alarms(), _failings(), *(_moves(kind) for kind in MOVES), _numbers()]
     return "\n".join(parts)
 
 
@@ -29,6 +31,12 @@ def _life(kind: str, table: Table) -> str:
     rows = [("row", "state", "when", "then", "because")]
     rows += [(str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in table]
     return _titled(f"LIFE of {kind}: the first row that is true wins, one a beat", rows)
+
+
+def _addon() -> str:
+    rows = [("row", "when", "then", "because")]
+    rows += [(str(r.row), str(r.when), r.step if r.step != WAIT else "WAIT", r.because) for r in ADDON_LIFE]
+    return _titled("LIFE of an add-on: what its platform is told next; the first row that is true wins", rows)
 
 
 def _alarms() -> str:

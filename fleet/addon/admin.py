@@ -22,8 +22,9 @@ class AddonAdmin(ReadOnly):
         ("uuid", "heroku_id", "callback_url"),
         ("app_id", "app_name", "region"),
         "options",
-        ("created_at", "answered", "told_at", "ended_at", "gave_up"),
-        ("informed_at", "token_expires_at", "looked_at", "due_at"),
+        ("created_at", "answered", "told_at", "leaving_at", "ended_at", "gave_up"),
+        ("informed_at", "owner_email", "subscribed_at", "heard_at"),
+        ("token_expires_at", "looked_at", "due_at"),
         ("declined", "problem", "tries"),
     )
 

@@ -28,5 +28,11 @@ def _wrong() -> Iterator[str]:
         yield f"{config.name()!r} can't be the name of a config var."
     if not re.fullmatch(r"[a-z][a-z0-9-]+", settings.ADDON_ID):
         yield f"{settings.ADDON_ID!r} can't be the id of a manifest."
+    if settings.ADDON_DEPROVISION not in ("now", "later"):
+        yield f"A database can be deprovisioned now or later, not {settings.ADDON_DEPROVISION!r}."
+    if settings.ADDON_WEBHOOKS not in ("", "notify", "sync"):
+        yield f"Webhooks of the platform are of the level notify or sync, not {settings.ADDON_WEBHOOKS!r}."
+    elif settings.ADDON_WEBHOOKS and not settings.URL:
+        yield "The platform's webhooks have nowhere to go while HERDSITE_URL is empty."
     if not 0 <= settings.ADDON_WAIT_S <= 2.5:
         yield f"A request may be waited for between 0 and 2.5 s, not {settings.ADDON_WAIT_S:g}."

@@ -12,7 +12,7 @@ from uuid import UUID
 import urllib3
 from django.conf import settings
 
-from fleet.addon.platform import Away, Declined, Gone, Info, Tokens, Unauthorised
+from fleet.addon.platform import HEARD, Away, Declined, Gone, Info, Tokens, Unauthorised
 
 CONNECT_S, READ_S = 2.0, 4.0
 # The longest that one lets oneself be told to wait (s), and as much of an answer as is read and told (bytes).
@@ -50,6 +50,10 @@ class HttpPlatform:
         app = said.get("app")
         app = app if isinstance(app, dict) else {}
         return Info(_text(said, "state"), _text(said, "name"), _text(app, "id"), _text(app, "name"))
+
+    def subscribe(self, addon: UUID, token: str, url: str, level: str, secret: str) -> None:
+        wanted = {"url": url, "level": level, "include": list(HEARD), "secret": secret}
+        self._call("POST", f"/addons/{addon}/webhooks", _bearer(token), wanted)
 
     def app_info(self, heroku_id: str) -> Info:
         said = self._call("GET", f"/vendor/apps/{quote(heroku_id, safe='')}", self._vendor())

@@ -28,6 +28,7 @@ class FakeAddon:
     state: str = PROVISIONING
     config: dict[str, str] = field(default_factory=dict)
     marked: int = 0
+    webhooks: list[dict[str, str]] = field(default_factory=list)
 
 
 class FakePlatform:
@@ -78,6 +79,13 @@ class FakePlatform:
         self._meet("info")
         mine = self._mine(addon, token)
         return Info(mine.state, mine.name, mine.app_id, mine.app_name)
+
+    def subscribe(self, addon: UUID, token: str, url: str, level: str, secret: str) -> None:
+        self._meet("subscribe")
+        mine = self._mine(addon, token)
+        if level not in ("notify", "sync"):
+            raise Declined("422 to POST: level is notify or sync")
+        mine.webhooks.append({"url": url, "level": level, "secret": secret})
 
     def app_info(self, heroku_id: str) -> Info:
         self._meet("app_info")

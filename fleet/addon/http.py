@@ -92,15 +92,21 @@ def knows_password(header: str) -> bool:
     return right and scheme.lower() == "basic" and bool(settings.ADDON_PASSWORD)
 
 
+def raw(request: HttpRequest) -> bytes:
+    """What was sent, as it is."""
+    try:
+        return request.body
+    except RequestDataTooBig as error:
+        raise Refusal(413, "too_large", "That is more than a request may be.") from error
+
+
 def body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object that was sent, with whatever members."""
     sort = request.content_type or ""
     if sort and "json" not in sort:
         raise Refusal(415, "unsupported_media_type", "Send application/json.")
     try:
-        sent = json.loads(request.body)
-    except RequestDataTooBig as error:
-        raise Refusal(413, "too_large", "That is more than a request may be.") from error
+        sent = json.loads(raw(request))
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "bad_request", "The body is not JSON.") from error
     if not isinstance(sent, dict):

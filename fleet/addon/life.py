@@ -4,11 +4,13 @@ A step that the platform declined is passed over until there is something else t
 answer. Times in seconds.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from fleet.conditions import Condition, always, no, over, under, yes
+
 LEAVE, EXCHANGE, REFRESH, WITHDRAW, END = "leave", "exchange", "refresh", "withdraw", "end"
-GIVE_UP, PUSH, TELL, INFORM, WAIT = "give_up", "push", "tell", "inform", "wait"
+GIVE_UP, PUSH, TELL, INFORM, SUBSCRIBE, WAIT = "give_up", "push", "tell", "inform", "subscribe", "wait"
 # Declined for good: the platform does not know the add-on any more.
 GONE = "gone"
 
@@ -29,9 +31,10 @@ LONGEST_WAIT_S = 300.0
 class Standing:
     """One add-on at one beat. `grant` is that there is a code that can be exchanged, `voice` that the platform can be
     spoken to about it, `left_s` how long its token still lives (None: as long as it likes); `answered` the status that
-    its request got; `ready` that the database serves and has a URL, `going` that it is being destroyed or is no more;
-    `fresh` that the platform has the present config, `told` that it knows the database is ready, `ended` that the
-    platform wants it no more."""
+    its request got; `ready` that the database serves and has a URL, `going` that it is being destroyed or is no more,
+    `gone` that it is no more; `fresh` that the platform has the present config, `told` that it knows the database is
+    ready, `ended` that the platform wants it no more, `leaving` that it wants it no more and waits to hear that it is
+    gone; `hears` that we want to be told of what changes there, `subscribed` that we asked for it."""
 
     age_s: float
     answered: int | None = None
@@ -40,45 +43,46 @@ class Standing:
     left_s: float | None = None
     ready: bool = False
     going: bool = False
+    gone: bool = False
     fresh: bool = False
     told: bool = False
     informed: bool = False
+    hears: bool = False
+    subscribed: bool = False
     ended: bool = False
+    leaving: bool = False
     gave_up: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
     row: int
-    when: Callable[[Standing], bool]
+    when: Condition
     step: str
     because: str
 
 
-def _expiring(it: Standing) -> bool:
-    return it.left_s is not None and it.left_s < REFRESH_S
-
-
-def _answering(it: Standing) -> bool:
-    return it.answered is None and it.age_s < ANSWERED_S
-
+_unanswered = Condition("unanswered", ("answered",), lambda it: it["answered"] is None)
 
 # fmt: off
 LIFE = (
-    # row  when                                                             step      because
-    Row(91,  lambda it: it.ended,                                           LEAVE,    "the platform wants it no more"),
-    Row(101, lambda it: it.grant,                                           EXCHANGE, "a code lives five minutes"),
-    Row(103, lambda it: it.voice and _expiring(it),                         REFRESH,  "its token is about to run out"),
-    Row(201, lambda it: it.going and it.voice,                              WITHDRAW, "it goes: tell the platform"),
-    Row(203, lambda it: it.going,                                           END,      "it goes, nobody can be told"),
-    Row(211, lambda it: not it.told and it.age_s > PATIENCE_S and not it.gave_up,
-                                                                            GIVE_UP,  "before the platform gives up"),
-    Row(301, _answering,                                                    WAIT,     "its request is being answered"),
-    Row(303, lambda it: not it.ready and not it.told,                       WAIT,     "it is being built"),
-    Row(311, lambda it: it.ready and not it.fresh and it.voice,             PUSH,     "it has another config"),
-    Row(313, lambda it: it.ready and it.fresh and not it.told and it.voice, TELL,     "its config is there"),
-    Row(401, lambda it: not it.informed and it.voice,                       INFORM,   "it knows whose it is"),
-    Row(901, lambda _it: True,                                              WAIT,     "nothing to tell"),
+    # row  when                                                          step       because
+    Row(91,  yes("ended"),                                               LEAVE,     "the platform wants it no more"),
+    Row(101, yes("grant"),                                               EXCHANGE,  "a code lives five minutes"),
+    Row(103, yes("voice") & under("left_s", REFRESH_S),                  REFRESH,   "its token is about to run out"),
+    Row(191, yes("leaving") & no("going"),                               LEAVE,     "the platform waits for its end"),
+    Row(193, yes("leaving") & no("gone"),                                WAIT,      "it is being destroyed"),
+    Row(201, yes("going") & yes("voice"),                                WITHDRAW,  "it goes: tell the platform"),
+    Row(203, yes("going"),                                               END,       "it goes, nobody can be told"),
+    Row(211, no("told") & over("age_s", PATIENCE_S) & no("gave_up"),     GIVE_UP,   "before the platform gives up"),
+    Row(301, _unanswered & under("age_s", ANSWERED_S),                   WAIT,      "its request is being answered"),
+    Row(303, no("ready") & no("told"),                                   WAIT,      "it is being built"),
+    Row(311, yes("ready") & no("fresh") & yes("voice"),                  PUSH,      "it has another config"),
+    Row(313, yes("ready") & yes("fresh") & no("told") & yes("voice"),    TELL,      "its config is there"),
+    Row(401, no("informed") & yes("voice"),                              INFORM,    "it knows whose it is"),
+    Row(403, yes("hears") & yes("told") & no("subscribed") & yes("voice"),
+                                                                         SUBSCRIBE, "it can say what changes there"),
+    Row(901, always,                                                     WAIT,      "nothing to tell"),
 )
 # fmt: on
 
@@ -86,7 +90,8 @@ LIFE = (
 def think(it: Standing, declined: Collection[str] = (), saying: str = "") -> Row:
     """The first row that is true and whose step was not declined. `saying` is the config's digest: another config is
     another step."""
-    return next(row for row in LIFE if row.when(it) and key(row.step, saying) not in declined)
+    facts = vars(it)
+    return next(row for row in LIFE if row.when(facts) and key(row.step, saying) not in declined)
 
 
 def key(step: str, saying: str) -> str:
@@ -96,7 +101,7 @@ def key(step: str, saying: str) -> str:
 
 def look_s(it: Standing) -> float:
     """Until the next look, when there is nothing to tell."""
-    return LOOK_S if it.told or it.gave_up else SOON_S
+    return LOOK_S if (it.told or it.gave_up) and not it.leaving else SOON_S
 
 
 def retry_s(tries: int, asked_s: float | None) -> float:

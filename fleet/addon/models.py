@@ -16,9 +16,12 @@ class Addon(models.Model):
 
     `answered` is the status of the first answer, which every repetition gets again: 201 came with the config, 202
     promised it. `code` is the grant, which lives until `code_expires_at` and is gone once it has been exchanged.
+    `owner_email` is whom the platform said last to write to, at `heard_at`; `webhook_secret` signs what it tells by
+    itself, for which we subscribed at `subscribed_at`.
     `logs_passed_on` is that whoever sends our lines knows the present log_input_url.
     `pushed` is a digest of the config that the platform was given last, `told_at` when it learned that the database is
-    ready, `ended_at` when the add-on came to its end and `gave_up` whether that was our doing. `declined` are the steps
+    ready, `ended_at` when the add-on came to its end and `gave_up` whether that was our doing; `leaving_at` is when the
+    platform asked for that end, where it waits to be told of it. `declined` are the steps
     that the platform would not have (life.key), `problem` is what it said last. `due_at`, `lease` and
     `leased_until` are its place in the round, `tries` how often the step that it is at has failed."""
 
@@ -31,6 +34,7 @@ class Addon(models.Model):
     name = models.CharField(max_length=200, default="", blank=True)
     app_id = models.CharField(max_length=200, default="", blank=True)
     app_name = models.CharField(max_length=200, default="", blank=True)
+    owner_email = models.CharField(max_length=254, default="", blank=True, editable=False)
     region = models.CharField(max_length=100, default="", blank=True)
     options = models.JSONField(default=dict, blank=True)
     callback_url = models.TextField(default="", blank=True)
@@ -44,11 +48,16 @@ class Addon(models.Model):
     refresh_token = Secret(default="", blank=True)
     token_expires_at = models.DateTimeField(null=True, editable=False)
 
+    webhook_secret = Secret(default="", blank=True, editable=False)
+    subscribed_at = models.DateTimeField(null=True, editable=False)
+    heard_at = models.DateTimeField(null=True, editable=False)
+
     answered = models.PositiveSmallIntegerField(null=True, editable=False)
     pushed = models.CharField(max_length=64, default="", blank=True, editable=False)
     logs_passed_on = models.BooleanField(default=False, editable=False)
     informed_at = models.DateTimeField(null=True, editable=False)
     told_at = models.DateTimeField(null=True, editable=False)
+    leaving_at = models.DateTimeField(null=True, editable=False)
     ended_at = models.DateTimeField(null=True, editable=False)
     gave_up = models.BooleanField(default=False, editable=False)
     declined = models.JSONField(default=list, blank=True, editable=False)
@@ -75,7 +84,12 @@ class Addon(models.Model):
     def __str__(self) -> str:
         return self.name or str(self.uuid or self.heroku_id)
 
+    @property
+    def over(self) -> bool:
+        """The platform wants it no more, or has been told that it is no more."""
+        return bool(self.leaving_at or self.ended_at)
+
 
 # What of an add-on is secret, emptied: once it has ended, nobody needs it.
-_SECRETS = ("code", "access_token", "refresh_token", "log_input_url", "log_drain_token")
+_SECRETS = ("code", "access_token", "refresh_token", "log_input_url", "log_drain_token", "webhook_secret")
 WIPED: dict[str, Any] = dict.fromkeys(_SECRETS, "") | {"logs_passed_on": False}

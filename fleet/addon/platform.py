@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+# What we want to hear of: the add-on itself, and the app that it is for.
+HEARD = ("api:addon", "api:app")
 PROVISIONING, PROVISIONED, DEPROVISIONED = "provisioning", "provisioned", "deprovisioned"
 
 
@@ -86,6 +88,11 @@ class Platform(Protocol):
         ...
 
     def info(self, addon: UUID, token: str) -> Info: ...
+
+    def subscribe(self, addon: UUID, token: str, url: str, level: str, secret: str) -> None:
+        """Be told at `url` of what changes there (HEARD), signed with the secret; `level` is "notify" (once, whatever
+        comes of it) or "sync" (until it is taken). Twice subscribed is twice told."""
+        ...
 
     def app_info(self, heroku_id: str) -> Info:
         """First generation: the app."""

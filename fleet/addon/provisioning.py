@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from fleet import intents
-from fleet.addon import config, copies, options, steps
+from fleet.addon import config, copies, life, options, steps
 from fleet.addon.asked import Asked
 from fleet.addon.http import Refusal, invalid, not_now
 from fleet.addon.models import WIPED, Addon
@@ -27,6 +27,8 @@ from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 log = structlog.get_logger("addon")
 
 CREATED, PROMISED = 201, 202
+# In settings.ADDON_DEPROVISION: the platform is answered 202, and told when the database is gone.
+LATER = "later"
 POLL_S = 0.05
 # How many requests may wait at once; the other threads of this process serve whoever else comes.
 _waiting = threading.BoundedSemaphore(8)
@@ -43,7 +45,7 @@ class Answer:
 def provision(asked: Asked) -> Answer:
     """One database for each add-on, however often it is asked for. Raises Refusal."""
     addon = find(asked) or _make(asked)
-    if addon.ended_at or addon.gave_up or addon.resource.state in (DESTROYING, DESTROYED):
+    if addon.over or addon.gave_up or addon.resource.state in (DESTROYING, DESTROYED):
         raise Refusal(422, "deprovisioned", "This database is being removed, or is gone. Create another one.")
     if addon.resource.plan_id != asked.plan:
         log.warning("asked again for another plan", addon=str(addon), plan=asked.plan)
@@ -188,20 +190,41 @@ def change_plan(id: str, plan: str) -> Answer:
     return Answer(202, {"message": f"It changes over to {plan}. Your app gets its URL again if that changes."})
 
 
-def deprovision(id: str) -> None:
-    """Ask for its end, in whatever state it is. Raises Refusal; 410 when that was asked before."""
-    addon = _living(id)
+def deprovision(id: str, third: bool) -> bool:
+    """Ask for its end, in whatever state it is. True if the platform is told when it has come: that is asked for as
+    often as it likes. Raises Refusal; else 410 when it was asked before."""
+    addon = _known(id)
+    if addon.leaving_at and not addon.ended_at:
+        return True
+    later = third and settings.ADDON_DEPROVISION == LATER and _can_be_told(addon)
+    wanted: dict[str, Any] = {"leaving_at": Now()} if later else {"ended_at": Now(), **WIPED}
     with transaction.atomic():
-        mine = Addon.objects.filter(pk=addon.pk, ended_at=None)
-        if not mine.update(ended_at=Now(), due_at=Now(), tries=0, **WIPED):
-            raise gone()
+        mine = Addon.objects.filter(pk=addon.pk, ended_at=None, leaving_at=None)
+        if not mine.update(due_at=Now(), tries=0, **wanted):
+            # Asked at the same moment by another request, which was first.
+            return deprovision(id, third)
         # What hinders it is out of the way soon: the round asks again until then.
         with suppress(Away, intents.AskError):
-            Addon.objects.filter(pk=addon.pk).update(**steps.leave(addon))
-    log.info("deprovision", addon=str(addon), resource=addon.resource.name)
+            steps.depart(addon)
+            if not later:
+                Addon.objects.filter(pk=addon.pk).update(due_at=None)
+    log.info("deprovision", addon=str(addon), resource=addon.resource.name, told_later=later)
+    return later
+
+
+def _can_be_told(addon: Addon) -> bool:
+    """Whether there is a way to say later that it is gone. A code may still run out, so only a token counts."""
+    return bool(addon.uuid and addon.access_token) and not {life.GONE, life.REFRESH} & set(addon.declined)
 
 
 def _living(id: str) -> Addon:
+    """As `_known`, if the platform has not asked for its end."""
+    if (addon := _known(id)).leaving_at:
+        raise gone()
+    return addon
+
+
+def _known(id: str) -> Addon:
     """The add-on of our id. Raises Refusal: 404 for one that there never was, 410 for one that has ended."""
     try:
         found = (

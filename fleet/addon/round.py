@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -99,10 +100,14 @@ def ponder(addon: Addon, now: datetime) -> Beat:
         left_s=(expires - now).total_seconds() if expires else None,
         ready=bool(present),
         going=resource.state in (DESTROYING, DESTROYED),
+        gone=resource.state == DESTROYED,
         fresh=saying == addon.pushed,
         told=addon.told_at is not None,
         informed=addon.informed_at is not None,
+        hears=bool(settings.ADDON_WEBHOOKS and settings.URL and addon.uuid and addon.access_token),
+        subscribed=addon.subscribed_at is not None,
         ended=addon.ended_at is not None,
+        leaving=addon.leaving_at is not None,
         gave_up=addon.gave_up,
     )
     return Beat(addon, now, standing, saying, life.think(standing, addon.declined, saying))
@@ -188,7 +193,13 @@ def _plain(error: Exception, beat: Beat) -> str:
     if not isinstance(error, PlatformError):
         return f"{type(error).__name__} in herdsite"
     text, addon = str(error), beat.addon
-    secrets = [addon.access_token, addon.refresh_token, addon.code, *config.of(addon.resource).values()]
+    secrets = [
+        addon.access_token,
+        addon.refresh_token,
+        addon.code,
+        addon.webhook_secret,
+        *config.of(addon.resource).values(),
+    ]
     owner = addon.resource.credentials.first()
     for secret in [*secrets, owner.secret if owner else ""]:
         text = text.replace(secret, "***") if secret else text

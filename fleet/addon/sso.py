@@ -109,7 +109,9 @@ def _let_in(request: HttpRequest, passes: list[Pass], sent: QueryDict) -> HttpRe
 
 def _addon(id: str) -> Addon:
     try:
-        found = Addon.objects.select_related("resource").filter(resource=UUID(id), ended_at=None).first()
+        found = (
+            Addon.objects.select_related("resource").filter(resource=UUID(id), ended_at=None, leaving_at=None).first()
+        )
     except ValueError:
         found = None
     if found is None or found.resource.state in (DESTROYING, DESTROYED):

@@ -1,18 +1,20 @@
 """The steps of life.py, one call to the platform each. A step returns the columns that it changes; what goes wrong is
 the platform's exception. Each can be repeated."""
 
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import ProtectedError
 
 from fleet import intents
 from fleet.addon import config, life
 from fleet.addon.models import WIPED, Addon
-from fleet.addon.platform import PROVISIONED, Away, Declined, Platform, Tokens
+from fleet.addon.platform import DEPROVISIONED, PROVISIONED, Away, Declined, Gone, Platform, Tokens
 from fleet.models import Customer, Resource
 from fleet.states import DESTROYED, DESTROYING
 
@@ -71,14 +73,37 @@ def inform(addon: Addon, platform: Platform, now: datetime) -> Changes:
     if info.app_id:
         changes |= {"app_id": info.app_id[:200], "app_name": info.app_name[:200]}
         owner, _made = Customer.objects.get_or_create(name=customer_name(info.app_id))
-        if info.owner_email and not owner.email:
-            Customer.objects.filter(pk=owner.pk).update(email=info.owner_email[:254])
+        if info.owner_email:
+            changes["owner_email"] = info.owner_email[:254]
+            write_to(addon, owner, info.owner_email[:254])
         _move(addon, owner)
     if info.name:
         changes["name"] = info.name[:200]
     if info.log_input_url and info.log_input_url != addon.log_input_url:
         changes |= {"log_input_url": info.log_input_url, "logs_passed_on": False}
     return changes
+
+
+def write_to(addon: Addon, owner: Customer, email: str) -> None:
+    """The platform's word on whom to write to counts as long as nobody here has set another."""
+    Customer.objects.filter(pk=owner.pk, email__in=("", addon.owner_email)).update(email=email)
+
+
+def subscribe(addon: Addon, platform: Platform, now: datetime) -> Changes:
+    """Ask to be told of what changes there. The secret is kept first: what is told before its answer comes, or although
+    that gets lost, is signed with it."""
+    if not addon.webhook_secret:
+        addon.webhook_secret = secrets.token_urlsafe(32)
+        Addon.objects.filter(pk=addon.pk, ended_at=None).update(webhook_secret=addon.webhook_secret)
+    if addon.uuid:
+        url = f"{settings.URL}/heroku/webhooks/{addon.resource_id}"
+        try:
+            platform.subscribe(addon.uuid, addon.access_token, url, settings.ADDON_WEBHOOKS, addon.webhook_secret)
+        except Gone as error:
+            # It may be the webhooks that this platform does not know, and not the add-on.
+            platform.info(addon.uuid, addon.access_token)
+            raise Declined(str(error)) from error
+    return {"subscribed_at": now}
 
 
 def _move(addon: Addon, owner: Customer) -> None:
@@ -97,9 +122,14 @@ def give_up(addon: Addon, _platform: Platform, _now: datetime) -> Changes:
 
 
 def withdraw(addon: Addon, platform: Platform, now: datetime) -> Changes:
-    """It is no more. The first generation has no word for that either."""
+    """It is no more. If the platform would not hear it, it may have heard it before. The first generation has no word
+    for that either."""
     if addon.uuid and addon.access_token:
-        platform.deprovisioned(addon.uuid, addon.access_token)
+        try:
+            platform.deprovisioned(addon.uuid, addon.access_token)
+        except Declined:
+            if platform.info(addon.uuid, addon.access_token).state != DEPROVISIONED:
+                raise
     return end(addon, platform, now)
 
 
@@ -107,10 +137,16 @@ def end(_addon: Addon, _platform: Platform, now: datetime) -> Changes:
     return {"ended_at": now, "due_at": None} | WIPED
 
 
-def leave(addon: Addon, _platform: Platform | None = None, _now: datetime | None = None) -> Changes:
-    """Deprovisioned: ask for its end. What follows it goes on as a database of its own."""
+def leave(addon: Addon, _platform: Platform, now: datetime) -> Changes:
+    """Deprovisioned: ask for its end. What follows it goes on as a database of its own. Who waits to be told of the end
+    is told in another step."""
+    depart(addon)
+    return {"due_at": None if addon.ended_at else now + timedelta(seconds=life.SOON_S)}
+
+
+def depart(addon: Addon) -> None:
+    """Ask for its end on the platform's behalf. Raises Away and AskError."""
     _destroy(addon, "the platform deprovisions it")
-    return {"due_at": None}
 
 
 def _destroy(addon: Addon, reason: str) -> None:
@@ -145,6 +181,7 @@ STEPS: dict[str, Callable[[Addon, Platform, datetime], Changes]] = {
     life.PUSH: push,
     life.TELL: tell,
     life.INFORM: inform,
+    life.SUBSCRIBE: subscribe,
     life.GIVE_UP: give_up,
     life.WITHDRAW: withdraw,
     life.END: end,

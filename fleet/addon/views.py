@@ -23,8 +23,10 @@ def resource(request: HttpRequest, id: str) -> HttpResponse:
 def _resource(request: HttpRequest, id: str) -> HttpResponse:
     if request.method == "PUT":
         return _said(provisioning.change_plan(id, asked.plan(body(request))))
-    provisioning.deprovision(id)
-    if third_generation(request):
+    third = third_generation(request)
+    if provisioning.deprovision(id, third):
+        return JsonResponse({"message": "The database is being removed; you are told when it is gone."}, status=202)
+    if third:
         return HttpResponse(status=204)
     return JsonResponse({"message": "The database is being removed."})
 

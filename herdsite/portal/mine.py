@@ -15,29 +15,33 @@ from django.views.decorators.http import require_http_methods
 
 from fleet.addon import config, sso
 from fleet.addon.http import Refusal
-from fleet.api.roles import ASK, SECRETS
+from fleet.api.roles import ASK, DESTROY, SECRETS
 from fleet.models import Customer, Resource
 from fleet.states import DESTROYED
 from herdsite.portal.live import database_now, token_of
-from herdsite.portal.mine_asking import ask, offer
+from herdsite.portal.mine_asking import WINDOW, ask, fetch, offer
 from herdsite.portal.mine_entering import usable
 from herdsite.portal.mine_shown import describe, listed
 from herdsite.portal.shown import moment
 
 NOBODY = "Please open this page from your platform's dashboard. A session ends after some hours."
+ASKED = "Asked. It is done in a moment; what comes of it is shown below."
+CHOSEN = "Chosen. Work that is planned from now on waits for it."
 NOTHING = "There is no such database of yours, or it has been removed."
 
 
 @dataclass(frozen=True)
 class Sight:
     """What a session may see and do: `many` that it may be more than one database, `asks` that it may ask for things,
-    `secrets` that it may see passwords. `actor` is how its asks are written down."""
+    `loses` also for the price of what a database holds, `secrets` that it may see passwords. `actor` is how its asks
+    are written down."""
 
     resources: QuerySet[Resource]
     who: str
     actor: str
     many: bool
     asks: bool
+    loses: bool
     secrets: bool
 
 
@@ -49,13 +53,14 @@ def sight(request: HttpRequest) -> Sight | None:
     living = Resource.objects.exclude(state=DESTROYED).select_related("plan", "instance__server", "customer", "addon")
     if held.get("platform"):
         app = held.get("app") or "customer"
-        own = living.filter(pk=held["resource"], addon__ended_at=None)
-        return Sight(own, app, f"{app} (platform)", many=False, asks=True, secrets=False)
+        own = living.filter(pk=held["resource"], addon__ended_at=None, addon__leaving_at=None)
+        return Sight(own, app, f"{app} (platform)", many=False, asks=True, loses=True, secrets=False)
     if not usable(held):
         return None
     customer, may = Customer.objects.get(pk=held["customer"]), held["scopes"]
     own = living.filter(customer=customer)
-    return Sight(own, customer.name, f"{customer} (customer)", many=True, asks=ASK in may, secrets=SECRETS in may)
+    scopes = {"asks": ASK in may, "loses": {ASK, DESTROY} <= set(may), "secrets": SECRETS in may}
+    return Sight(own, customer.name, f"{customer} (customer)", many=True, **scopes)
 
 
 def customers_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -88,10 +93,16 @@ def mine(request: HttpRequest, seen: Sight, id: str) -> HttpResponse:
     if resource is None:
         return refused(request, 404, NOTHING)
     no = ""
-    if request.method == "POST":
-        no = ask(resource, request.POST, seen.actor, seen.many) if seen.asks else "Your token is for looking only."
+    if request.method == "POST" and "fetch" in request.POST:
+        if seen.secrets and (link := fetch(resource, request.POST["fetch"], seen.actor)):
+            return redirect(link)
+        no = "There is no such backup of this database, or your token may not be shown what is in it."
+    elif request.method == "POST":
+        no = "Your token is for looking only."
+        if seen.asks:
+            no = ask(resource, request.POST, seen.actor, seen.many, seen.loses)
         if not no:
-            messages.success(request, "Asked. It is done in a moment; what comes of it is shown below.")
+            messages.success(request, CHOSEN if request.POST.get("verb") == WINDOW else ASKED)
             return redirect(request.path)
     return _page(request, seen, resource, no)
 
@@ -111,12 +122,12 @@ def _page(request: HttpRequest, seen: Sight, resource: Resource, no: str) -> Htt
     if part and request.GET.get("token") == token:
         response = HttpResponse(status=204)
     else:
-        context = {"data": data, "token": token, "now": moment(now), "fragment": "mine"}
+        context = {"data": data, "token": token, "now": moment(now), "fragment": "mine", "fetching": seen.secrets}
         if not part:
             context |= {
                 "who": seen.who,
                 "many": seen.many,
-                "ask": offer(resource, seen.many) if seen.asks else None,
+                "ask": offer(resource, seen.many, seen.loses) if seen.asks else None,
                 "refused": no,
                 "urls": config.of(resource) if seen.secrets else {},
                 "nav": nav(request),

@@ -88,6 +88,13 @@ class Handler(BaseHTTPRequestHandler):
             assert set(sent) == {"config"} and all(set(one) == {"name", "value"} for one in sent["config"]), "config"
             platform.push_config(addon, token, {one["name"]: one["value"] for one in sent["config"]})
             return sent["config"]
+        if (self.command, parts[2:]) == ("POST", ["webhooks"]):
+            assert self.headers["content-type"] == "application/json", "content-type"
+            sent = json.loads(body)
+            assert sent.pop("include") == ["api:addon", "api:app"], "include"
+            assert set(sent) == {"url", "level", "secret"} and all(isinstance(one, str) for one in sent.values()), "one"
+            platform.subscribe(addon, token, **sent)
+            return {"id": str(uuid.uuid4()), "url": sent["url"], "level": sent["level"]}
         assert body == b"" and self.headers["content-type"] is None, "a body"
         if (self.command, parts[2:]) == ("GET", []):
             info = platform.info(addon, token)
@@ -222,6 +229,17 @@ def test_it_is_said_to_be_ready_and_to_be_no_more(rig) -> None:
     assert port.info(ADDON, token).state == "deprovisioned" and behind.addons[ADDON].marked == 1
 
 
+def test_one_is_told_of_what_changes(rig) -> None:
+    port, behind = rig
+    token = port.exchange("a code").access
+    port.subscribe(ADDON, token, "https://herd.example/heroku/webhooks/7", "sync", "a secret")
+    wanted = {"url": "https://herd.example/heroku/webhooks/7", "level": "sync", "secret": "a secret"}
+    assert behind.addons[ADDON].webhooks == [wanted]
+    with pytest.raises(Declined) as raised:
+        port.subscribe(ADDON, token, "https://herd.example/", "loud", "a secret")
+    assert "a secret" not in str(raised.value)
+
+
 def test_what_is_not_there_is_gone_and_what_is_not_allowed_is_unauthorised(rig) -> None:
     port, behind = rig
     token = port.exchange("a code").access
@@ -230,6 +248,7 @@ def test_what_is_not_there_is_gone_and_what_is_not_allowed_is_unauthorised(rig) 
         lambda token: port.provisioned(ADDON, token),
         lambda token: port.deprovisioned(ADDON, token),
         lambda token: port.info(ADDON, token),
+        lambda token: port.subscribe(ADDON, token, "https://herd.example/", "notify", "s"),
     )
     for call in calls:
         with pytest.raises(Unauthorised):

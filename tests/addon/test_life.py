@@ -27,6 +27,13 @@ OLD = life.PATIENCE_S + 1
         (replace(TOLD, left_s=life.REFRESH_S + 1), 901),
         (replace(TOLD, going=True), 201),
         (replace(NEW, going=True), 203),
+        (replace(TOLD, leaving=True), 191),
+        (replace(NEW, leaving=True, age_s=OLD), 191),
+        (replace(NEW, leaving=True, grant=True), 101),
+        (replace(TOLD, leaving=True, left_s=0.0), 103),
+        (replace(TOLD, leaving=True, going=True), 193),
+        (replace(TOLD, leaving=True, going=True, gone=True), 201),
+        (replace(TOLD, leaving=True, going=True, gone=True, voice=False), 203),
         (replace(SPEAKING, age_s=OLD), 211),
         (replace(NEW, age_s=OLD), 211),
         (replace(NEW, age_s=OLD, gave_up=True), 303),
@@ -40,6 +47,10 @@ OLD = life.PATIENCE_S + 1
         (replace(READY, fresh=True, told=True), 401),
         (replace(TOLD, fresh=False), 311),
         (replace(TOLD, fresh=False, ready=False), 901),
+        (replace(TOLD, hears=True), 403),
+        (replace(TOLD, hears=True, subscribed=True), 901),
+        (replace(TOLD, hears=True, voice=False), 901),
+        (replace(READY, hears=True, fresh=True), 313),
         (TOLD, 901),
     ],
 )
@@ -59,7 +70,19 @@ def test_rows_rise_and_the_last_is_for_all() -> None:
     assert rows == sorted(set(rows)) and LIFE[-1].step == life.WAIT
     assert {row.step for row in LIFE} == {
         getattr(life, name)
-        for name in ("LEAVE", "EXCHANGE", "REFRESH", "WITHDRAW", "END", "GIVE_UP", "PUSH", "TELL", "INFORM", "WAIT")
+        for name in (
+            "LEAVE",
+            "EXCHANGE",
+            "REFRESH",
+            "WITHDRAW",
+            "END",
+            "GIVE_UP",
+            "PUSH",
+            "TELL",
+            "INFORM",
+            "SUBSCRIBE",
+            "WAIT",
+        )
     }
 
 
@@ -79,12 +102,14 @@ def test_nobody_is_told_what_is_not_so(standing: Standing) -> None:
         assert standing.ready and standing.fresh and not standing.told
     if step == life.PUSH:
         assert standing.ready and not standing.fresh
-    if step in (life.PUSH, life.TELL, life.INFORM, life.WITHDRAW, life.REFRESH):
+    if step in (life.PUSH, life.TELL, life.INFORM, life.SUBSCRIBE, life.WITHDRAW, life.REFRESH):
         assert standing.voice
     if step == life.GIVE_UP:
         assert not standing.told and standing.age_s > life.PATIENCE_S
     if standing.told:
         assert step != life.TELL
+    if standing.leaving and not (standing.ended or standing.gone):
+        assert step not in (life.WITHDRAW, life.END, life.PUSH, life.TELL, life.GIVE_UP)
 
 
 def test_what_fails_is_tried_ever_more_patiently() -> None:
@@ -95,3 +120,4 @@ def test_what_fails_is_tried_ever_more_patiently() -> None:
 
 def test_what_is_not_ready_is_looked_at_sooner() -> None:
     assert life.look_s(NEW) == life.SOON_S < life.look_s(TOLD) == life.LOOK_S
+    assert life.look_s(replace(TOLD, leaving=True)) == life.SOON_S

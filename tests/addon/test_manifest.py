@@ -64,6 +64,9 @@ def test_a_config_var_begins_with_its_prefix(printed, settings) -> None:
         ("ADDON_PREFIX", "acme", "addon.E001"),
         ("ADDON_ID", "Not a slug", "addon.E001"),
         ("ADDON_WAIT_S", 20.0, "addon.E001"),
+        ("ADDON_DEPROVISION", "whenever", "addon.E001"),
+        ("ADDON_WEBHOOKS", "loud", "addon.E001"),
+        ("ADDON_WEBHOOKS", "sync", "addon.E001"),
         ("ADDON_SSO_SALT", "", "addon.W001"),
     ],
 )

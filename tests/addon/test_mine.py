@@ -15,7 +15,7 @@ from fleet.addon.models import Addon
 from fleet.api import tokens
 from fleet.api.models import Token
 from fleet.api.roles import CUSTOMER, ROLES
-from fleet.models import Backup, Credential, Intent, Resource, Timeline
+from fleet.models import Backup, Credential, Event, Intent, Resource, Timeline
 from herdsite.portal import mine_asking
 from herdsite.portal.mine_shown import STANDS
 from incidents import desk
@@ -210,6 +210,109 @@ def test_a_customer_makes_copies_and_a_platforms_session_does_not(customer, plat
     assert answer.status_code == 422 and "is no time" in answer.content.decode()
     answer = customer.post(at(resource), {"verb": "fork", "at": "2 hours ago"})
     assert answer.status_code == 422 and "keeps no archive" in answer.content.decode()
+
+
+def test_a_maintenance_window_is_chosen_and_taken_back(platform, resource) -> None:
+    assert "<option selected>Tue</option>" in page(platform, resource)
+    answer = platform.post(at(resource), {"verb": "window", "day": "Sun", "time": "22:30"}, follow=True)
+    assert "Chosen." in answer.content.decode() and "Sun 22:30 UTC" in answer.content.decode()
+    assert Event.objects.get(verb="chose its window").actor == "acme (platform)"
+    platform.post(at(resource), {"verb": "window", "day": "", "time": "22:30"})
+    assert "any time</dd>" in page(platform, resource) and Resource.objects.get().window == ""
+    assert not Intent.objects.exists()
+
+
+@pytest.mark.parametrize(("day", "time"), [("Sun", ""), ("Sun", "25:00"), ("Sonntag", "03:00"), ("Sun", "3pm")])
+def test_what_is_no_window_is_said(platform, resource, day, time) -> None:
+    answer = platform.post(at(resource), {"verb": "window", "day": day, "time": time})
+    assert answer.status_code == 422 and "is no window" in answer.content.decode()
+    assert Resource.objects.get().window == "Tue 03:00"
+
+
+def dump(resource: Resource, name: str, **fields: object) -> Backup:
+    return Backup.objects.create(name=name, resource=resource, **{"state": "kept", "method": "logical"} | fields)
+
+
+def test_a_backup_of_ones_own_is_loaded(platform, resource) -> None:
+    dump(resource, "its-dump-1")
+    dump(resource, "its-dump-2", state="failed")
+    assert "<option>its-dump-1</option>" in (text := page(platform, resource)) and "its-dump-2" not in text
+    sent = {"verb": "load", "backup": "its-dump-1", "confirm": "calm-otter-7", "nonce": "n"}
+    for _n in range(2):
+        assert platform.post(at(resource), sent).status_code == 302
+    intent = Intent.objects.get()
+    assert (intent.verb, intent.params, intent.actor) == ("load", {"backup": "its-dump-1"}, "acme (platform)")
+    assert '<td class="name">Load</td>' in page(platform, resource)
+
+
+def test_a_backup_of_ones_own_is_downloaded_by_who_may_see_secrets(customer, platform, resource) -> None:
+    dump(resource, "its-dump-1")
+    dump(factories.resource(), "stranger-dump-1")
+    assert 'value="its-dump-1">Download' in page(customer, resource)
+    answer = customer.post(at(resource), {"fetch": "its-dump-1"})
+    assert answer.status_code == 302 and "/downloads?token=" in answer["Location"]
+    assert Event.objects.get(verb="link made").actor == f"{resource.customer} (customer)"
+    assert "Download" not in page(platform, resource)
+    for client, name in [(platform, "its-dump-1"), (customer, "stranger-dump-1"), (customer, "\0"), (customer, "")]:
+        answer = client.post(at(resource), {"fetch": name})
+        assert answer.status_code == 422 and "no such backup" in answer.content.decode()
+    Backup.objects.update(state="failed")
+    assert customer.post(at(resource), {"fetch": "its-dump-1"}).status_code == 422
+    assert Event.objects.filter(verb="link made").count() == 1
+
+
+def test_a_dump_from_elsewhere_is_loaded(customer, resource) -> None:
+    sent = {"verb": "load", "url": "https://dumps.example/x?signed=1", "confirm": "calm-otter-7"}
+    assert customer.post(at(resource), sent).status_code == 302
+    assert Intent.objects.get().params == {"url": "https://dumps.example/x?signed=1"}
+    assert "signed=1" not in page(customer, resource)
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        ({"backup": "its-dump-1", "confirm": "another"}, "type its name"),
+        ({}, "Say what to load"),
+        ({"backup": "its-dump-1", "url": "https://dumps.example/x"}, "Say what to load"),
+        ({"url": "http://dumps.example/x"}, "begins with https"),
+        ({"backup": "stranger-dump-1"}, "There is no logical backup"),
+        ({"backup": "nothing"}, "There is no logical backup"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["platform", "customer"])
+def test_what_can_not_be_loaded_is_said(request, resource, kind, sent, why) -> None:
+    dump(resource, "its-dump-1")
+    dump(factories.resource(), "stranger-dump-1")
+    client = request.getfixturevalue(kind)
+    answer = client.post(at(resource), {"verb": "load", "confirm": "calm-otter-7"} | sent)
+    assert answer.status_code == 422 and why in answer.content.decode()
+    assert not Intent.objects.exists()
+
+
+def test_a_customer_loads_what_another_of_their_databases_held_and_a_platforms_session_does_not(
+    customer, platform, resource
+) -> None:
+    dump(factories.resource(customer=resource.customer), "sibling-dump-1")
+    sent = {"verb": "load", "backup": "sibling-dump-1", "confirm": "calm-otter-7"}
+    assert "sibling-dump-1" not in page(platform, resource)
+    assert platform.post(at(resource), sent).status_code == 422
+    assert "sibling-dump-1" in page(customer, resource)
+    assert customer.post(at(resource), sent).status_code == 302
+
+
+def test_a_token_that_may_lose_nothing_loads_nothing(resource) -> None:
+    client = Client()
+    client.post("/mine/token", {"token": token_of(resource.customer, "read", "ask")})
+    dump(resource, "its-dump-1")
+    assert 'id="load"' not in page(client, resource)
+    sent = {"verb": "load", "backup": "its-dump-1", "confirm": "calm-otter-7"}
+    assert client.post(at(resource), sent).status_code == 422 and not Intent.objects.exists()
+
+
+def test_a_shared_database_is_dumped_too(platform, resource) -> None:
+    Resource.objects.update(plan="starter-0")
+    assert platform.post(at(resource), {"verb": "dump"}).status_code == 302
+    assert Intent.objects.get().verb == "dump"
 
 
 def test_only_a_follower_can_stop_following(platform, resource) -> None:

@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
+from fleet.addon.fake import FakePlatform
 from fleet.addon.models import Addon
 from fleet.models import Customer, Intent, Resource
 from fleet.states import DESTROYED
 from herdsite import turns
-from tests.addon.platforms import RESOURCES, V1, V3, Caller, first, third
+from tests.addon.platforms import RESOURCES, V1, V3, Caller, first, knowing, third
+from tests.addon.rounds import go
 from tests.fakeherd import FakeHerd
 from tests.herd import again, expire, offer
 
@@ -81,17 +83,33 @@ def test_a_request_that_waits_sees_the_database_come(settings) -> None:
 SAME = third()
 
 
+def test_deprovisions_at_once_that_are_told_later_are_promised_alike(settings) -> None:
+    settings.ADDON_DEPROVISION = "later"
+    sent = third()
+    knowing(platform := FakePlatform(), sent)
+    Caller().provision(sent)
+    go(platform)
+    address = f"{RESOURCES}/{Resource.objects.get().pk}"
+    answers = at_once(3, lambda: Caller()("DELETE", address))
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    assert Intent.objects.filter(verb="destroy").count() == 1
+
+
+@pytest.mark.parametrize("form", ["now", "later"])
 @pytest.mark.parametrize("plan", ["starter-0", "standard-0"])
 @pytest.mark.parametrize("built", [0, 1, 2])
-def test_a_deprovision_during_creation_ends_destroyed(plan, built) -> None:
-    herd = FakeHerd()
+def test_a_deprovision_during_creation_ends_destroyed(settings, form, plan, built) -> None:
+    settings.ADDON_DEPROVISION = form
+    herd, platform, sent = FakeHerd(), FakePlatform(), third(plan=plan)
     herd.machine()
-    Caller().provision(third(plan=plan))
+    theirs = knowing(platform, sent)
+    Caller().provision(sent)
+    go(platform)
     for _n in range(built):
         beat(herd)
     resource = Resource.objects.get()
     assert resource.state == "creating"
-    assert Caller()("DELETE", f"{RESOURCES}/{resource.pk}").status_code == 204
+    assert Caller()("DELETE", f"{RESOURCES}/{resource.pk}").status_code == {"now": 204, "later": 202}[form]
     for _n in range(60):
         beat(herd)
         if again(resource).state == DESTROYED:
@@ -99,6 +117,9 @@ def test_a_deprovision_during_creation_ends_destroyed(plan, built) -> None:
     assert again(resource).state == DESTROYED
     databases = [name for cluster in herd.clusters.values() for name in cluster.databases]
     assert resource.dbname not in databases
+    go(platform)
+    assert platform.calls.count("deprovisioned") == (form == "later") and Addon.objects.get().ended_at
+    assert theirs.state == {"now": "provisioning", "later": "deprovisioned"}[form]
 
 
 def beat(herd: FakeHerd) -> None:

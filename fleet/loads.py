@@ -4,9 +4,11 @@ can be refused is refused here, before anything begins; once more when its beat 
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import QuerySet
+
 from fleet import logical
 from fleet.intents import AskError, asked_before, write
-from fleet.models import Intent, Resource
+from fleet.models import Backup, Intent, Resource
 from fleet.states import DESTROYED, DESTROYING
 
 
@@ -32,3 +34,29 @@ def load(
     if not reason.strip():
         raise AskError(f"To load {resource.name}, give a reason: it is kept with the story.")
     return write(resource, "load", actor, reason, dict(params), key)
+
+
+def load_own(
+    resource: Resource,
+    params: Mapping[str, Any],
+    *,
+    actor: str,
+    confirm: str = "",
+    reason: str = "",
+    key: str | None = None,
+) -> Intent:
+    """As `load`, for a customer: a backup of the customer's own, or a dump at an https address. What another has is
+    as if it were not there."""
+    name, url = params.get("backup"), str(params.get("url") or "")
+    if name and not own(resource).filter(name=name).exists():
+        raise AskError(f"There is no logical backup {name!r} of yours.")
+    if url and not url.startswith("https://"):
+        raise AskError("An address begins with https://.")
+    if params.get("across_customers"):
+        raise AskError("Only operators let data go from one customer to another.")
+    return load(resource, params, actor=actor, confirm=confirm, reason=reason, key=key)
+
+
+def own(resource: Resource) -> QuerySet[Backup]:
+    """The logical backups of the resource's customer."""
+    return Backup.objects.filter(method=Backup.LOGICAL, resource__customer=resource.customer_id)

@@ -3,7 +3,10 @@
 import re
 from datetime import datetime, timedelta
 
-from fleet.models import Changeover
+from django.db import transaction
+
+from fleet.lifecycle import Because, story
+from fleet.models import Changeover, Resource
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 LENGTH = timedelta(hours=4)
@@ -16,6 +19,19 @@ def parse(text: str) -> tuple[int, int, int]:
     if not found:
         raise ValueError(f"{text!r} is no window: say a day and a time in UTC, Tue 03:00")
     return DAYS.index(found[1]), int(found[2]), int(found[3])
+
+
+def choose(resource: Resource, text: str, actor: str) -> None:
+    """Another window from now on ("": at any time), and its Event. ValueError when it is none."""
+    if text:
+        parse(text)
+    if text == resource.window:
+        return
+    resource.window = text
+    with transaction.atomic():
+        Resource.objects.filter(pk=resource.pk).update(window=text)
+        why = f"planned work may happen {f'from {text} UTC' if text else 'at any time'}"
+        story(resource, "chose its window", Because(None, why, actor))
 
 
 def next_open(text: str, now: datetime) -> datetime:

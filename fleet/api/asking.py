@@ -22,7 +22,9 @@ ASKED = {200: IntentData, 202: IntentData}
 
 
 class Ask(fields.Body):
-    """`confirm` is the thing's name, for what leaves data behind; `params` are the verb's own (fleet/api/verbs.py)."""
+    """`confirm` is the thing's name, for what leaves data behind; `params` are the verb's own."""
+
+    params_of: ClassVar[dict[str, type[fields.Body]]] = {}
 
     reason = fields.Text(required=False, allow_blank=True)
     confirm = fields.Text(required=False, allow_blank=True, max_length=63)
@@ -30,7 +32,7 @@ class Ask(fields.Body):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         verb = attrs["verb"]
-        needed = ("confirm", "reason") if verb in intents.DESTRUCTIVE else ("confirm",) if verb in LOSING_VERBS else ()
+        needed = ("confirm", "reason") if verb in verbs.REASONED else ("confirm",) if verb in LOSING_VERBS else ()
         if missing := [name for name in needed if not attrs.get(name, "").strip()]:
             raise serializers.ValidationError({name: [f"To {verb}, it is needed."] for name in missing})
         params = verbs.PARAMS.get(verb, fields.Body)(data=attrs.get("params", {}))
@@ -42,7 +44,8 @@ class Ask(fields.Body):
 def ask_body(kind: str) -> type[Ask]:
     """The body of an ask of that kind, with the verbs that it knows."""
     choices = fields.Choice(choices=list(verbs.of(kind).items()))
-    return type(f"{kind.capitalize()}Ask", (Ask,), {"verb": choices, "__doc__": Ask.__doc__})
+    more = {"verb": choices, "params_of": verbs.params_of(kind), "__doc__": Ask.__doc__}
+    return type(f"{kind.capitalize()}Ask", (Ask,), more)
 
 
 class Asking(Things):
@@ -63,7 +66,8 @@ class Asking(Things):
             need(self.asker, DESTROY)
         if self.asker.customer and verb not in CUSTOMER_VERBS:
             raise PermissionDenied(f"Customers ask for {', '.join(CUSTOMER_VERBS)}; operators do the rest.")
-        return self.answer(request, lambda: verbs.ask(member, sent, self.asker.name))
+        own = self.asker.customer is not None
+        return self.answer(request, lambda: verbs.ask(member, sent, self.asker.name, own))
 
     def answer(self, request: Request, ask: Callable[[], Intent | Member]) -> Response:
         """What `ask` comes to, asked once for its idempotency key: the Intent that it wrote or that made the member."""

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from fleet.api.asking import Asking, ask_body
 from fleet.api.base import Things
 from fleet.api.params import OneOf, Param, Search, state
-from fleet.api.shapes import MemberData
+from fleet.api.shapes import MemberData, Working
 from fleet.api.things import LEFT_OUT, Resources
 from fleet.models import Address, Backup, Changeover, Timeline
 
@@ -31,7 +31,7 @@ class TimelineData(MemberData):
         )  # fmt: skip
 
 
-class BackupData(MemberData):
+class BackupData(MemberData, Working):
     """A copy of a database's data at one moment. Only one that is `kept` is good."""
 
     resource = serializers.CharField(source="resource_name", read_only=True, allow_null=True)
@@ -42,7 +42,7 @@ class BackupData(MemberData):
         model = Backup
         fields = (
             *MemberData.Meta.fields, "method", "resource", "timeline", "label", "bytes", "began_at", "ended_at",
-            "first_wal", "last_wal", "keep_until",
+            "first_wal", "last_wal", "keep_until", "progress",
         )  # fmt: skip
 
 

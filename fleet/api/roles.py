@@ -31,7 +31,7 @@ SCOPES = {
         Scope(ASK, "ask for things: create, restart, fork, switch over, …", (
             "fleet.add_intent", "fleet.add_resource", "fleet.add_server",
         )),
-        Scope(DESTROY, "ask for what leaves data behind: destroy, restore, a forced failover", (
+        Scope(DESTROY, "ask for what leaves data behind: destroy, restore, load, a forced failover", (
             "fleet.delete_resource",
         )),
         Scope(RESPOND, "lay hands on incidents", ("incidents.change_incident",)),
@@ -51,6 +51,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     CUSTOMER: (READ, ASK, DESTROY, SECRETS),
 }
 # What a customer may ask of a database of theirs. The rest is the operators' business.
-CUSTOMER_VERBS = ("restart", "follow", "unfollow", "fork", "backup", "restore", "undelete", "destroy")
+CUSTOMER_VERBS = (
+    *("restart", "rotate", "follow", "unfollow", "fork", "backup", "dump", "load", "restore", "undelete", "destroy"),
+)
 # What takes the scope to destroy: it leaves data behind. So does what is told to accept a loss.
-LOSING_VERBS = ("destroy", "restore")
+LOSING_VERBS = ("destroy", "restore", "load")

@@ -131,7 +131,15 @@ class Schema(AutoSchema):
         schema = super()._postprocess_serializer_schema(schema, serializer, direction)
         if isinstance(serializer, Body):
             schema["additionalProperties"] = False
+        if takes := getattr(serializer, "params_of", None):
+            schema["properties"]["params"] = self._params(takes)
         return schema
+
+    def _params(self, takes: dict[str, type[Body]]) -> dict[str, Any]:
+        """What each verb takes; the others take nothing."""
+        told = "; ".join(f"{verb}: {', '.join(body().fields)}" for verb, body in takes.items())
+        bodies = [self.resolve_serializer(body, "request").ref for body in takes.values()]
+        return {"description": f"By verb. {told}.", "anyOf": [{"type": "object", "maxProperties": 0}, *bodies]}
 
 
 class PasswordsScheme(OpenApiAuthenticationExtension):

@@ -4,8 +4,10 @@ that everybody gets the same form."""
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from fleet import under_way
 from fleet.models import Customer, Event, Instance, Intent, Plan, Resource, Server
 from fleet.models.credential import Credential
 
@@ -44,6 +46,32 @@ class Depth(serializers.Serializer[Any]):
 
 
 DEEP = ("attrs", "facts", "evidence")
+
+
+class WorkData(serializers.Serializer[Any]):
+    """What takes long and is under way on a host: `name` whose it is, `what` is done, sizes in bytes, `rate` in bytes a
+    second, `left_s` the seconds that the rest should take, `since_s` the seconds so far; null where that is not known.
+    `at` is the segment of WAL that is being replayed; `text` says all of it in words."""
+
+    name = serializers.CharField()
+    what = serializers.CharField()
+    bytes = serializers.IntegerField(allow_null=True)
+    of_bytes = serializers.IntegerField(allow_null=True)
+    rate = serializers.FloatField(allow_null=True)
+    left_s = serializers.FloatField(allow_null=True)
+    since_s = serializers.FloatField(allow_null=True)
+    at = serializers.CharField(allow_blank=True)
+    text = serializers.CharField()
+
+
+class Working(serializers.Serializer[Any]):
+    """`progress` is what is under way for the thing, and how far."""
+
+    progress = serializers.SerializerMethodField()
+
+    @extend_schema_field(WorkData(many=True))
+    def get_progress(self, member: Any) -> list[dict[str, Any]]:
+        return [{"name": work.name} | work.far.told() for work in under_way.of(member)]
 
 
 class ServerData(MemberData):
@@ -85,13 +113,13 @@ class InstanceData(MemberData):
         )  # fmt: skip
 
 
-class InstanceDepth(InstanceData, Depth):
+class InstanceDepth(InstanceData, Depth, Working):
     """One PostgreSQL, with all that was felt."""
 
     timeline = serializers.CharField(source="timeline.name", read_only=True)
 
     class Meta(InstanceData.Meta):
-        fields = (*InstanceData.Meta.fields, "timeline", *DEEP)
+        fields = (*InstanceData.Meta.fields, "timeline", "progress", *DEEP)
 
 
 class ResourceData(MemberData):
@@ -128,13 +156,15 @@ class ResourceData(MemberData):
         return _whole(resource.facts.get("connections"))
 
 
-class ResourceDepth(ResourceData, Depth):
+class ResourceDepth(ResourceData, Depth, Working):
     """One database, with all that was felt."""
 
-    inner: ClassVar[dict[str, Any]] = {**ResourceData.inner, "attrs": {}, "facts": {}, "evidence": {}}
+    inner: ClassVar[dict[str, Any]] = {
+        **ResourceData.inner, "attrs": {}, "facts": {}, "evidence": {}, "progress": [],
+    }  # fmt: skip
 
     class Meta(ResourceData.Meta):
-        fields = (*ResourceData.Meta.fields, *DEEP)
+        fields = (*ResourceData.Meta.fields, "progress", *DEEP)
 
 
 class CustomerData(Shown):

@@ -5,10 +5,12 @@ from typing import Any
 from django.urls import URLPattern, path
 
 from fleet.api.credentials import Credentials
+from fleet.api.links import BackupLinks
 from fleet.api.moves import Addresses, Backups, Changeovers, Followers, Forks, Timelines
 from fleet.api.ourselves import Docs, Document, Me, Rings
 from fleet.api.records import Customers, Events, Intents, Plans
 from fleet.api.things import Instances, Resources, Servers
+from fleet.api.windows import Windows
 
 
 def things(place: str, view: Any, *, listed: Any = None, one: Any = None) -> list[URLPattern]:
@@ -31,11 +33,17 @@ urlpatterns = [
     verb("instances", "asks", Instances, "ask"),
     *things("resources", Resources, listed={"post": "create"}),
     verb("resources", "asks", Resources, "ask"),
+    path(
+        "resources/<str:name>/window",
+        Windows.as_view({"get": "retrieve", "patch": "change"}),
+        name="api-resources-window",
+    ),
     path("followers", Followers.as_view({"get": "list"}), name="api-followers"),
     path("forks", Forks.as_view({"get": "list"}), name="api-forks"),
     *things("timelines", Timelines),
     verb("timelines", "asks", Timelines, "ask"),
     *things("backups", Backups),
+    verb("backups", "link", BackupLinks, "link"),
     *things("changeovers", Changeovers),
     verb("changeovers", "asks", Changeovers, "ask"),
     *things("addresses", Addresses),

@@ -21,6 +21,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "servers/{name}/asks": {"verb": "destroy", "confirm": "?", "reason": "a test"},
     "instances/{name}/asks": {"verb": "restart"},
     "resources/{name}/asks": {"verb": "restart"},
+    "resources/{name}/window": {"window": "Tue 03:00"},
+    "backups/{name}/link": {},
     "timelines/{name}/asks": {"verb": "backup"},
     "changeovers/{name}/asks": {"verb": "cancel"},
     "addresses/{name}/asks": {"verb": "detach"},

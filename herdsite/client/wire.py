@@ -54,6 +54,12 @@ class Wire:
         headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
         return self._json(self._send("POST", place, body=json.dumps(body), headers=headers).data)
 
+    def change(self, place: str, body: Mapping[str, Any]) -> Any:
+        """Change what is there now; who was there in between is not written over."""
+        read = self._send("GET", place)
+        headers = {"Content-Type": "application/json", "If-Match": read.headers.get("ETag", "*")}
+        return self._json(self._send("PATCH", place, body=json.dumps(body), headers=headers).data)
+
     def all(self, place: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
         """Every object of a list, page after page."""
         asked = {"limit": PAGE, **(query or {})}

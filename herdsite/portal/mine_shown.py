@@ -21,7 +21,7 @@ from fleet.states import (
     UNCERTAIN,
     State,
 )
-from herdsite.portal.mine_asking import OFFERED
+from herdsite.portal.mine_asking import WORDS
 from herdsite.portal.mine_told import Told, told
 from herdsite.portal.shown import Moment, moment, share, size
 
@@ -62,11 +62,12 @@ class Kin:
 
 @dataclass(frozen=True)
 class Kept:
-    """One backup."""
+    """One backup; a logical one of its own has the `file` that it can be fetched by."""
 
     at: Moment | None
     method: str
     size: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,12 @@ def describe(resource: Resource, now: datetime) -> Mine:
         use=_filled(_use(resource)),
         kin=tuple(_kin(resource)),
         backups=tuple(
-            Kept(moment(one.ended_at or one.created_at), one.get_method_display(), size(str(one.bytes)))
+            Kept(
+                moment(one.ended_at or one.created_at),
+                one.get_method_display(),
+                size(str(one.bytes)),
+                one.name if one.method == Backup.LOGICAL and one.resource_id == resource.pk else "",
+            )
             for one in backups[:BACKUPS]
         ),
         back_to=moment(copies.window(resource)[0]) if resource.own_instance else None,
@@ -219,5 +225,5 @@ def _backups(resource: Resource) -> list[Backup]:
 
 def _asked(resource: Resource) -> Iterable[Asked]:
     found = Intent.objects.filter(subject=resource.pk).order_by("-asked_at")
-    for intent in found.filter(verb__in=OFFERED)[:ASKED]:
-        yield Asked(moment(intent.asked_at), OFFERED[intent.verb][0], intent.actor, intent.get_state_display())
+    for intent in found.filter(verb__in=WORDS)[:ASKED]:
+        yield Asked(moment(intent.asked_at), WORDS[intent.verb][0], intent.actor, intent.get_state_display())

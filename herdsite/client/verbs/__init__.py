@@ -1,6 +1,6 @@
 """Every verb of `herd`, as one table each of what can be done; the command line is made from it."""
 
-from herdsite.client.verbs import asking, completing, entering, handling, looking, opening, showing
+from herdsite.client.verbs import asking, completing, entering, handling, keeping, looking, opening, showing
 
 ALL = (
     *entering.VERBS,
@@ -8,6 +8,7 @@ ALL = (
     *showing.VERBS,
     *opening.VERBS,
     *asking.VERBS,
+    *keeping.VERBS,
     *handling.VERBS,
     *completing.VERBS,
 )
@@ -21,7 +22,9 @@ ALIASES = {
     "addons:info": ["info"],
     "pg:credentials:url": ["credentials", "--reveal"],
     "pg:credentials:rotate": ["credentials", "--rotate"],
-    "pg:backups:capture": ["backup"],
+    "pg:backups:capture": ["dump"],
+    "pg:backups:url": ["backup-url"],
+    "pg:maintenance:window": ["window"],
     "auth:login": ["login"],
     "auth:logout": ["logout"],
     "auth:whoami": ["whoami"],

@@ -127,12 +127,17 @@ ADOPTING_PROVIDERS = ("ssh",)
 ARCHIVE = _env("ARCHIVE", "directory")
 ARCHIVES = {
     "directory": "herdsite.wiring.directory_archive",
+    "pgbackrest": "herdsite.wiring.pgbackrest_archive",
 }
+PGBACKREST = _env("PGBACKREST")  # a file of pgBackRest's own settings: [global], repo1-type, repo1-s3-bucket, …
 ARCHIVE_ROOT = Path(_env("ARCHIVE_ROOT", str(spawn.land(VAR / "archive") if VAR.exists() else VAR / "archive")))
 # Where logical backups lie: a directory that all hosts see, or s3://BUCKET/PREFIX; and the hosts from which dumps may
 # be fetched ("*": all that are on the public internet, over https).
 BACKUPS = _env("BACKUPS", str(ARCHIVE_ROOT / "logical-backups"))
 IMPORT_HOSTS = [host for host in _env("IMPORT_HOSTS", "*").split(",") if host]
+# Hosts in private networks, and without TLS, to which webhooks, drains and imports may go all the same ("*": all). Others
+# have to be on the public internet and speak https.
+PRIVATE_URLS = [host for host in _env("PRIVATE_URLS", "*" if DEBUG else "").split(",") if host]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -246,6 +251,12 @@ ADDON_REGIONS = dict(
 )
 ADDON_LOG_DRAIN_URL = _env("ADDON_LOG_DRAIN_URL")  # where platforms shall send their apps' logs
 ADDON_WAIT_S = float(_env("ADDON_WAIT_S", "2"))  # how long a request waits for a database that is soon ready
+# Whether a database that the platform deprovisions counts as gone at once (now: 204), or once it is (later: 202, and
+# the platform is told).
+ADDON_DEPROVISION = _env("ADDON_DEPROVISION", "now")
+# Whether the platform tells us of what changes there (its webhooks, at HERDSITE_URL/heroku/webhooks/…): "notify",
+# "sync" (it repeats until we have heard), or not at all.
+ADDON_WEBHOOKS = _env("ADDON_WEBHOOKS")
 ADDON_PORT = os.environ.get("PORT", "8000")  # of the test addresses in the manifest
 
 # The API (fleet/api). Views say for themselves who may; what says nothing is closed. A page of docs, and its scripts,

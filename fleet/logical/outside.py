@@ -1,49 +1,45 @@
-"""Dumps that lie elsewhere: which addresses may be fetched. Who may name an address has our hosts ask for it, so what
-lies in their own networks (a cloud's metadata, say) must be out of reach unless the settings name it."""
+"""Dumps that lie elsewhere: which addresses may be fetched, by the rules for all addresses that somebody registers
+(fleet/transports/outward.py) and settings.IMPORT_HOSTS. A host that is named there may lie in a private network."""
 
-import ipaddress
 import re
-import socket
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from fleet.transports.outward import NotAllowed, Place, found, is_named, place
 
-class NotAllowed(ValueError):
-    """That address may not be fetched; the message says why and what to do."""
+__all__ = ["NotAllowed", "check", "judge", "pin"]
 
 
-def check(url: str) -> tuple[str, int, bool]:
-    """Host, port, and whether the settings name the host. NotAllowed for what may not be asked at all."""
+def check(url: str) -> Place:
+    """Where it leads. NotAllowed for what may not be asked at all."""
     if not re.fullmatch(r"[!-~]{1,2000}", url) or set(url) & set('"\\`<>^{|}'):
         raise NotAllowed("That is no address: it holds what no address may hold.")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise NotAllowed(f"That is no address: {error}.") from error
     allowed = settings.IMPORT_HOSTS
-    listed = any(host == name or (name.startswith("*.") and host.endswith(name[1:])) for name in allowed)
-    if not host or parts.scheme not in ("http", "https"):
-        raise NotAllowed("An address begins with https://.")
+    where = place(url, allowed)
+    parts = urlsplit(url)
     if parts.username or parts.password:
         raise NotAllowed("An address with a password in it would be kept for all to see: use a signed one.")
-    if parts.scheme == "http" and not listed:
-        raise NotAllowed("Only https:// may be fetched: what comes over http could be anybody's.")
-    if not listed and "*" not in allowed:
-        raise NotAllowed(f"Nothing may be fetched from {host}: IMPORT_HOSTS allows {', '.join(allowed) or 'no host'}.")
-    return host, port or (80 if parts.scheme == "http" else 443), listed
+    if "*" not in allowed and not is_named(where.host, allowed):
+        known = ", ".join(allowed) or "no host"
+        raise NotAllowed(f"Nothing may be fetched from {where.host}: IMPORT_HOSTS allows {known}.")
+    return where
+
+
+def judge(url: str) -> None:
+    """Whether it may be asked for. NotAllowed, if not; a name that leads nowhere yet is judged when it is fetched."""
+    where = check(url)
+    with suppress(OSError):
+        found(where)
 
 
 def pin(url: str) -> str:
     """HOST:PORT:IP, to which a fetch keeps: the name is looked up once, and what it leads to is judged. NotAllowed for
     a name that leads nowhere, or into a private network without being named in the settings."""
-    host, port, listed = check(url)
+    where = check(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        address = str(found(where)[0][4][0])
     except OSError as error:
-        raise NotAllowed(f"{host} can't be found: {error.strerror or error}.") from error
-    address = str(found[0][4][0])
-    if not listed and not ipaddress.ip_address(address).is_global:
-        raise NotAllowed(f"{host} leads to {address}, which is not on the public internet.")
-    return f"{host}:{port}:{f'[{address}]' if ':' in address else address}"
+        raise NotAllowed(f"{where.host} can't be found: {error.strerror or error}.") from error
+    return f"{where.host}:{where.port}:{f'[{address}]' if ':' in address else address}"

@@ -1,7 +1,8 @@
 """One POST over HTTP or HTTPS, bounded as a whole: one deadline for connecting, sending and the answer together.
 
-Whoever receives may hang, or let the answer trickle byte by byte so that no single read times out; when the deadline
-comes, the connection is cut under it. Redirects are not followed, and the certificate must be good.
+It goes nowhere but where outward.py lets it. Whoever receives may hang, or let the answer trickle byte by byte so that
+no single read times out; when the deadline comes, the connection is cut under it. Redirects are not followed, and the
+certificate must be good.
 """
 
 import socket
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import SplitResult, urlsplit
+
+from fleet.transports import outward
 
 # As much of an answer as is read: it is kept in a row and shown on a page.
 ANSWER_BYTES = 2_000
@@ -43,9 +46,11 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) ->
     watchdog.daemon = True
     watchdog.start()
     try:
-        parts = _checked(url)
-        line.open(parts)
+        place, parts = outward.place(url), urlsplit(url)
+        line.open(place, secure=parts.scheme == "https")
         status, text, retry_after = line.ask(_target(parts), body, headers)
+    except outward.NotAllowed as error:
+        status, text, retry_after = None, str(error), None
     except (OSError, HTTPException) as error:
         late = time.monotonic() >= line.until
         status, text, retry_after = None, _why(error, timeout_s if late else None), None
@@ -65,11 +70,9 @@ class _Line:
         self._socket: socket.socket | None = None
         self._cut = False
 
-    def open(self, parts: SplitResult) -> None:
-        secure = parts.scheme == "https"
-        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    def open(self, place: outward.Place, secure: bool) -> None:
         failed: OSError = TimeoutError("no time left")
-        for family, kind, protocol, _name, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, _name, address in outward.found(place):
             left = self.until - time.monotonic()
             if left <= 0:
                 break
@@ -84,7 +87,7 @@ class _Line:
         if self._socket is None:
             raise failed
         if secure:
-            tls = tls_context().wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
+            tls = tls_context().wrap_socket(self._socket, server_hostname=place.host, do_handshake_on_connect=False)
             self._socket = tls
             tls.do_handshake()
 
@@ -120,13 +123,6 @@ class _Line:
 @lru_cache(maxsize=1)
 def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
-
-
-def _checked(url: str) -> SplitResult:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(url)
-    return parts
 
 
 def _target(parts: SplitResult) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
@@ -14,6 +15,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from fleet.admin.base import Endless
 from fleet.admin.story import Section, when
+from fleet.transports import outward
 from incidents.models import Hook, Notice, Page, Rota
 from incidents.notices import desk
 
@@ -141,6 +143,13 @@ class HookForm(forms.ModelForm):
         if self.instance.pk:
             self.fields["secret"].required = False
             self.fields["secret"].help_text = "Leave empty to keep the one that there is."
+
+    def clean_url(self) -> str:
+        try:
+            outward.judge(url := self.cleaned_data["url"])
+        except outward.NotAllowed as error:
+            raise ValidationError(str(error)) from error
+        return url
 
     def clean_secret(self) -> str:
         return self.cleaned_data["secret"] or self.instance.secret

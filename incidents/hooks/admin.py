@@ -18,6 +18,7 @@ from unfold.widgets import (
 
 from fleet.admin.base import Endless
 from fleet.models.member import KINDS
+from fleet.transports import outward
 from incidents.hooks import sending
 from incidents.hooks.models import Attempt, Delivery, Endpoint, new_secret
 from incidents.notices.webhook import signature
@@ -53,6 +54,13 @@ class EndpointForm(forms.ModelForm):
         self.fields["kinds"].choices = [(kind, kind.capitalize()) for kind in KINDS]  # type: ignore[attr-defined]
         self.initial["verbs"] = ", ".join(self.instance.verbs)
         self.initial["secret"] = ""
+
+    def clean_url(self) -> str:
+        try:
+            outward.judge(url := self.cleaned_data["url"])
+        except outward.NotAllowed as error:
+            raise ValidationError(str(error)) from error
+        return url
 
     def clean_verbs(self) -> list[str]:
         return [verb for part in self.cleaned_data["verbs"].split(",") if (verb := part.strip())]

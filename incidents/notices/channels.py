@@ -11,7 +11,7 @@ from incidents.models.notices import Hook, Notice
 from incidents.notices.base import Notifier
 from incidents.notices.mail import Email
 from incidents.notices.pagerduty import PagerDuty
-from incidents.notices.webhook import Webhook
+from incidents.notices.webhook import CustomersWebhook, Webhook
 
 log = structlog.get_logger("channels")
 
@@ -59,7 +59,7 @@ def notifier_for(notice: Notice) -> Notifier | None:
     """The channel by which a notice goes: a customer's webhook is the customer's own."""
     if notice.channel == "webhook" and notice.customer_id:
         hook = Hook.objects.filter(customer=notice.customer_id).first()
-        return Webhook(hook.url, hook.secret) if hook else None
+        return CustomersWebhook(hook.url, hook.secret) if hook else None
     return notifier(notice.channel)
 
 

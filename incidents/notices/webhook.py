@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 import urllib3
 
+from fleet.transports.post import post
 from incidents.notices.base import (
     ACKNOWLEDGE,
     CUSTOMER,
@@ -64,6 +65,12 @@ class Webhook:
                 "webhook-timestamp": timestamp,
                 "webhook-signature": signature(self._secret, message.id, timestamp, body),
             }
+        except ValueError as error:
+            return Delivery(REFUSED, plain(str(error), self._secret, self._url))
+        return self._post(body, headers)
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> Delivery:
+        try:
             answer = self._pool.request("POST", self._url, body=body, headers=headers, preload_content=False)
         except urllib3.exceptions.LocationValueError:
             return Delivery(REFUSED, "the webhook's URL is not one")
@@ -81,3 +88,12 @@ class Webhook:
 
     def __repr__(self) -> str:
         return "Webhook()"
+
+
+class CustomersWebhook(Webhook):
+    """To an address that a customer chose: it goes nowhere but where fleet/transports/outward.py lets it."""
+
+    def _post(self, body: bytes, headers: dict[str, str]) -> Delivery:
+        answer = post(self._url, body, headers, CONNECT_S + READ_S)
+        text = plain(answer.text, self._secret, self._url)
+        return Delivery(LATER, text) if answer.status is None else by_status(answer.status, text, answer.retry_after)

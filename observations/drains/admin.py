@@ -13,6 +13,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from fleet.admin.base import ReadOnly
+from fleet.transports import outward
 from observations.drains.models import Drain, Line, Meter
 
 
@@ -36,6 +37,10 @@ class DrainForm(forms.ModelForm):
     def clean_url(self) -> str:
         url = self.cleaned_data["url"] or self.instance.url
         URLValidator(["https"], message="Give the whole URL; it begins with https://.")(url)
+        try:
+            outward.judge(url)
+        except outward.NotAllowed as error:
+            raise ValidationError(str(error)) from error
         return url
 
     def clean_token(self) -> str:

@@ -20,7 +20,7 @@ from incidents.notices.fake import FakeNotifier
 from incidents.notices.log import Log
 from incidents.notices.mail import Email, email_settings
 from incidents.notices.pagerduty import PagerDuty
-from incidents.notices.webhook import Webhook
+from incidents.notices.webhook import CustomersWebhook, Webhook
 
 KEY = "0123456789abcdef0123456789abcdef"
 SECRET = "a secret shared with one receiver"
@@ -97,6 +97,14 @@ class WebhookRig(HttpRig):
         return [(id, body["subject"]) for id, body in bodies]
 
 
+class CustomersWebhookRig(WebhookRig):
+    def __init__(self, settings, monkeypatch):
+        super().__init__(settings, monkeypatch)
+        settings.PRIVATE_URLS = ["127.0.0.1"]
+        monkeypatch.setattr(webhook, "CONNECT_S", 0.7)
+        self.notifier = CustomersWebhook(self.server.url + "/hook", SECRET)
+
+
 class PagerDutyRig(HttpRig):
     secrets = (KEY,)
 
@@ -155,6 +163,7 @@ class LogRig:
 
 # The log can't fail: it is held against the part of the contract that is about success.
 FAULTY = {"fake": FakeRig, "email": EmailRig, "webhook": WebhookRig, "pagerduty": PagerDutyRig}
+FAULTY |= {"customers_webhook": CustomersWebhookRig}
 
 
 RIGS = FAULTY | {"log": LogRig}

@@ -29,7 +29,7 @@ from incidents.notices.base import (
 from incidents.notices.log import Log
 from incidents.notices.mail import email_settings
 from incidents.notices.pagerduty import PagerDuty
-from incidents.notices.webhook import Webhook
+from incidents.notices.webhook import CustomersWebhook, Webhook
 
 
 @pytest.fixture(params=RIGS)
@@ -179,6 +179,12 @@ class TestWebhook:
     @pytest.mark.parametrize("url", ["no url at all", "http://", "gopher://127.0.0.1/", "http://127.0.0.1:99999/"])
     def test_what_is_no_url_is_refused_or_not_reached(self, url):
         assert sent(Webhook(url, SECRET)).outcome in (REFUSED, LATER)
+
+    def test_a_customers_own_leads_to_nothing_of_ours(self, hook, settings):
+        settings.PRIVATE_URLS = []
+        for url in (hook.server.url, hook.server.url.replace("http:", "https:"), "https://169.254.169.254/"):
+            assert sent(CustomersWebhook(url, SECRET)).outcome == LATER
+        assert hook.attempts() == 0 and sent(hook.notifier).outcome == ACCEPTED
 
     def test_a_secret_that_is_none_is_refused_unnamed(self, hook):
         delivery = sent(Webhook(hook.server.url, "whsec_%%%"))

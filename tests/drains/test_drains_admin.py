@@ -53,6 +53,7 @@ def test_what_is_left_empty_stays_as_it_is(operator, resource: Resource) -> None
     [
         ({"url": "http://logs.example/"}, "begins with https://"),
         ({"url": ""}, "begins with https://"),
+        ({"url": "https://user:hunter2@169.254.169.254/"}, "not on the public internet"),
         ({"token": ""}, "d.&lt;uuid&gt;"),
     ],
 )

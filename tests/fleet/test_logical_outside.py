@@ -11,6 +11,7 @@ from logical_world import World, built, on_disk
 
 from fleet import jobs, logical
 from fleet.logical import outside, storage
+from fleet.transports import outward
 from tests import factories
 from tests.clusters import Cluster
 
@@ -49,10 +50,13 @@ def test_a_public_name_that_leads_inside_is_refused(settings, monkeypatch) -> No
     settings.IMPORT_HOSTS = ["*"]
     leads = {"inside.example.com": "169.254.169.254", "home.example.com": "10.0.0.7", "public.example.com": "8.8.8.8"}
     leads |= {"six.example.com": "2606:4700::1111", "mapped.example.com": "::ffff:127.0.0.1"}
-    monkeypatch.setattr(outside.socket, "getaddrinfo", lambda host, port, type: [(0, 0, 0, "", (leads[host], port))])
+    monkeypatch.setattr(outward.socket, "getaddrinfo", lambda host, port, type: [(0, 0, 0, "", (leads[host], port))])
     for name in ("inside", "home", "mapped"):
         with pytest.raises(outside.NotAllowed, match="not on the public internet"):
             outside.pin(f"https://{name}.example.com/x")
+        with pytest.raises(outside.NotAllowed, match="not on the public internet"):
+            outside.judge(f"https://{name}.example.com/x")
+    outside.judge("https://public.example.com/x")
     assert outside.pin("https://public.example.com/x") == "public.example.com:443:8.8.8.8"
     assert outside.pin("https://six.example.com/x") == "six.example.com:443:[2606:4700::1111]"
 

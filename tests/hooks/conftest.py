@@ -3,6 +3,12 @@ import pytest
 from tests.contracts.receivers import HttpServer
 
 
+@pytest.fixture(autouse=True)
+def loopback(settings) -> None:
+    """The receivers are on this machine."""
+    settings.PRIVATE_URLS = ["127.0.0.1", "localhost"]
+
+
 @pytest.fixture
 def receiver():
     server = HttpServer()

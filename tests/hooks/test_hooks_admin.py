@@ -60,7 +60,10 @@ def test_an_empty_secret_keeps_it_and_another_replaces_it(operator) -> None:
     ("wrong", "said"),
     [
         ({"secret": "whsec_?"}, "base64"),
-        ({"url": "ftp://hooks.example"}, "Enter a valid URL"),
+        ({"url": "ftp://hooks.example"}, "begins with https://"),
+        ({"url": "http://hooks.example"}, "Only https://"),
+        ({"url": "https://169.254.169.254/latest"}, "not on the public internet"),
+        ({"url": "https://10.0.0.7/"}, "not on the public internet"),
         ({"kinds": ["colour"]}, "colour"),
     ],
 )

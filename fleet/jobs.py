@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fleet.progress import NOISE
 from fleet.transports.base import Shell, checked
 
 NONE, RUNNING, DONE, FAILED, LOST = "none", "running", "done", "failed", "lost"
@@ -60,6 +61,7 @@ decided=$(setsid sh -c "$run" herdsite "$new" "jobs/$job" "$@" 3>&1 > /dev/null 
 # before whether it ended, so a job that ends between the two questions is never called lost.
 LOOK = (
     _STARTED
+    + f"noise='{NOISE}'"
     + """
 dir=$home/jobs/$job
 if [ -z "$job" ] || [ ! -d "$dir" ]; then
@@ -73,7 +75,7 @@ else
     elif [ -z "$code" ] && [ "$runs" = "$since" ]; then echo job=running
     else
         [ -n "$code" ] && echo job=failed || echo job=lost
-        printf 'job_why=%s\\n' "$(tail -n 3 "$dir/log" | tr '[:cntrl:]' ' ' | tail -c 300)"
+        printf 'job_why=%s\\n' "$(grep -av "$noise" "$dir/log" | tail -n 3 | tr '[:cntrl:]' ' ' | tail -c 300)"
     fi
 fi
 """

@@ -23,7 +23,8 @@ class Subject:
     `now` is the database's clock when the subject was read, and `read_at` our monotonic one: workers' own clocks
     differ. `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there;
     `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on (""
-    for none); `script` what its host is asked about the place in `archive`. Fields that a kind does not have are empty.
+    for none); `script` what its host is asked about the place in `archive`, and `stdin` what that reads (which may be
+    secret). Fields that a kind does not have are empty.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Subject:
     job: str = ""
     archive: str = ""
     script: str = ""
+    stdin: bytes = field(default=b"", repr=False)
     interval_s: float = 15.0
     known: Mapping[str, str | None] = field(default_factory=dict)
     probed: Mapping[str, float] = field(default_factory=dict)

@@ -1,13 +1,13 @@
 """Commands that wait: for an answer, and for what takes long, with a line that tells how far it is."""
 
+import shutil
 import time
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.template.defaultfilters import filesizeformat
 
-from fleet import logical
-from fleet.models import Backup, Intent
+from fleet import progress, under_way
+from fleet.models import MEMBERS, Backup, Intent
 from fleet.states import FAILED, KEPT
 
 OFTEN_S = 0.2
@@ -22,7 +22,9 @@ class Live:
     def say(self, text: str) -> None:
         if text != self.last:
             over = "\r\x1b[K" if self.out.isatty() else ""
-            self.out.write(f"{over}{text}", ending="" if over else "\n")
+            # A line that wraps could not be written over.
+            shown = text[: shutil.get_terminal_size().columns - 1] if over else text
+            self.out.write(f"{over}{shown}", ending="" if over else "\n")
             self.out.flush()
             self.last = text
 
@@ -30,6 +32,20 @@ class Live:
         """Whatever comes next begins on a line of its own."""
         if self.last and self.out.isatty():
             self.out.write("")
+
+
+def for_end(intent: Intent, seconds: float, out: Any) -> str:
+    """Wait for the answer to it, and for the end of what that only began: a backup is kept by then. What it came to.
+    CommandError when it is a refusal, went wrong, or does not come in time."""
+    end = time.monotonic() + seconds
+    said = for_answer(intent, seconds, out)
+    if intent.verb not in ("backup", "dump"):
+        return said
+    for child in intent.children.all():
+        said = for_answer(child, max(0.0, end - time.monotonic()), out)
+    if backup := Backup.objects.filter(name=said).first():
+        for_backup(backup, max(0.0, end - time.monotonic()), out)
+    return said
 
 
 def for_answer(intent: Intent, seconds: float, out: Any) -> str:
@@ -43,7 +59,7 @@ def for_answer(intent: Intent, seconds: float, out: Any) -> str:
                 f"Not answered within {seconds:g} s; it stays asked. See: manage.py explain {intent.name}"
             )
         if out.isatty():
-            live.say(f"{intent.verb} {intent.name}: {waited:.0f} s")
+            live.say("  ".join([f"{intent.verb} {intent.name}: {waited:.0f} s", *_far(intent)]))
         time.sleep(OFTEN_S)
         intent.refresh_from_db()
     live.end()
@@ -70,17 +86,18 @@ def for_backup(backup: Backup, seconds: float, out: Any) -> None:
         )
 
 
+def _far(intent: Intent) -> list[str]:
+    """How far all is that is under way for what was asked."""
+    member = MEMBERS[intent.kind].objects.filter(pk=intent.subject).first()
+    return [str(work) for work in under_way.of(member)] if member else []
+
+
 def line(backup: Backup) -> str:
-    """A backup with all that is known of how far it is: `shop-dump-7  Uploading  12 MB of 40 MB, 3 MB/s, 9 s left`."""
-    far = logical.progress(backup)
-    size = human(far.bytes)
-    if backup.state != KEPT:
-        size += f" of {human(far.of_bytes)}" if far.of_bytes else ""
-        size += f", {human(far.rate)}/s" if far.rate else ""
-        size += f", {far.left_s:.0f} s left" if far.left_s is not None else ""
-    return f"{backup.name}  {backup.look.label}  {size}"
+    """A backup with all that is known of how far it is:
+    `shop-dump-7  Uploading  dumping 12 MB of 40 MB, 3 MB/s, 9 s left`."""
+    far = under_way.backup(backup)
+    known = progress.words(far) if far else human(backup.bytes or 0) if backup.state == KEPT else ""
+    return "  ".join(filter(None, (backup.name, backup.look.label, known)))
 
 
-def human(size: float) -> str:
-    """A number of bytes as people read it."""
-    return filesizeformat(size).replace("\xa0", " ")
+human = progress.human

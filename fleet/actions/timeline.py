@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from fleet import archiving, names, retaining
 from fleet.actions import drilling, hosts
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
-from fleet.models import Backup, Changeover, Instance, Resource, Timeline
+from fleet.lifecycle import answer
+from fleet.models import Backup, Changeover, Instance, Intent, Resource, Timeline
 from fleet.postgres import control
 from fleet.postgres.commands import Script
 from fleet.states import AVAILABLE, DESTROYED
@@ -36,11 +37,11 @@ def _part(timeline: Timeline, writer: Instance, said: dict[str, str]) -> None:
 
 
 def take_backup(timeline: Timeline, acting: Acting) -> str:
-    """Begin a base backup; its own beats take it."""
+    """Begin a base backup; its own beats take it. Who asked for it is told its name."""
     writer = _writer(timeline)
     backup = begin_base(timeline, writer)
     if acting.intent and acting.intent.verb == "backup":
-        fulfil(timeline, acting)
+        answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, backup.name)
     return backup.name
 
 

@@ -7,6 +7,7 @@ all was done, and says on stderr why it was not.
 """
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,6 +86,9 @@ class Archive(Protocol):
         """Take a base backup of the running instance `subject`, which must be on the line's timeline. It is listed
         when it is complete and checked, and not before; one that is there already is left as it is."""
 
+    def forget(self, line: Line, label: str) -> Script:
+        """Take away what is left of a base backup that did not come to be. One that is complete stays."""
+
     def restore(self, line: Line, subject: Subject, label: str, into: str) -> Script:
         """Put the files of that base backup into the folder `into`: all that a cluster needs but postgresql.conf and
         a signal file. Fails before it writes when there is no such backup, when something else is in that place, or
@@ -147,9 +151,8 @@ def written_by(line: Line, subject: Subject) -> None:
 
 
 def command(*words: str) -> str:
-    """A command for PostgreSQL to run, of words that need no quotes in sh, except that %p and %f stand for themselves.
-    ValueError for a word that would need some."""
-    for word in words:
-        if not re.fullmatch(r"[A-Za-z0-9/_.,:=@+-]+|%[pf]", word):
-            raise ValueError(f"{word!r} can't be part of a command of PostgreSQL's")
-    return " ".join(words)
+    """A command for PostgreSQL to run: each word as it is, whatever it holds, except that %p and %f stand for what
+    PostgreSQL puts there. ValueError for a line break, which no setting can hold."""
+    if any("\n" in word or "\0" in word for word in words):
+        raise ValueError(f"{words!r} can't be a command of PostgreSQL's: it has a line break")
+    return " ".join(word if word in ("%p", "%f") else shlex.quote(word).replace("%", "%%") for word in words)

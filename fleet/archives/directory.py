@@ -19,19 +19,23 @@ from fleet.archives.base import (
 from fleet.postgres.commands import Script
 from fleet.subject import Subject
 
+# A setting has one line, and pg_verifybackup writes paths between double quotes for a shell.
+BARRED = frozenset('"$`\\\n\0')
 PUSH, FETCH = "archive-push.sh", "archive-fetch.sh"
 
 
 class Directory:
     """`root` is the absolute path of the directory, the same on every host; it must be there, and belong to the
-    account that PostgreSQL runs under. ValueError for a path that needs quotes."""
+    account that PostgreSQL runs under. ValueError for one that is not absolute, or has one of BARRED."""
 
     name = "directory"
 
     def __init__(self, root: str) -> None:
         if not root.startswith("/"):
             raise ValueError(f"{root!r} is no absolute path")
-        self.root = command(root.rstrip("/"))
+        if barred := BARRED.intersection(root):
+            raise ValueError(f"{root!r} can't be an archive's path: PostgreSQL's programs would trip over {barred}")
+        self.root = root.rstrip("/")
 
     def writing(self, line: Line, subject: Subject) -> Wiring:
         written_by(line, subject)
@@ -49,6 +53,9 @@ class Directory:
     def backup(self, line: Line, subject: Subject, label: str) -> Script:
         where = (subject.bin, subject.socket, str(subject.port))
         return self._script(scripts.BACKUP, line, str(line.timeline_id), plain(label), *where)
+
+    def forget(self, line: Line, label: str) -> Script:
+        return self._script(scripts.FORGET, line, plain(label))
 
     def restore(self, line: Line, subject: Subject, label: str, into: str) -> Script:
         if not into.startswith(f"{subject.home}/") or ".." in into.split("/"):

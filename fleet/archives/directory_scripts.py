@@ -9,6 +9,7 @@ disk; so what has a name is whole, whatever was killed when.
 """
 
 from fleet.archives.scripts import COMMON, NAMES, ROOM, SEGMENTS, SETTLE
+from fleet.progress import SAYING
 
 _CLAIM = (
     COMMON
@@ -123,6 +124,7 @@ sync "$place" "$root"
 # the size, and an LSN; the last segment is the one that holds the byte before it.
 BACKUP = (
     _CLAIM
+    + SAYING
     + """
 root=$1 line=$2 timeline=$3 label=$4 bin=$5 socket=$6 port=$7
 place=$root/$line
@@ -131,13 +133,14 @@ into=$place/backups/$label
 [ ! -e "$into/kept" ] || exit 0
 rm -rf "$into"
 mkdir "$into"
-echo "writing=$into/data"
 began=$(date +%s.%N)
-"$bin/pg_basebackup" -h "$socket" -p "$port" -U postgres -w -D "$into/data" -l "$label" -c fast -X stream
+far copying
+"$bin/pg_basebackup" -h "$socket" -p "$port" -U postgres -w -D "$into/data" -l "$label" -c fast -X stream --progress
 ended=$(date +%s.%N)
 system=$("$bin/pg_controldata" "$into/data" | sed -n 's/^Database system identifier: *//p')
 claim "$system" "$place/system"
 [ "$claimed" = "$system" ] || fail "$line is the place of the system $claimed, and not of $system"
+far verifying
 "$bin/pg_verifybackup" -q "$into/data"
 first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]*\\))$/\\1/p' "$into/data/backup_label")
 range='.*"Timeline": \\([0-9]*\\),.*"End-LSN": "\\([0-9A-F/]*\\)".*'
@@ -153,9 +156,18 @@ sync "$into" "$place/backups"
 """
 )
 
+# ROOT LINE LABEL.
+FORGET = (
+    COMMON
+    + """
+[ -e "$1/$2/backups/$3/kept" ] || rm -rf "$1/$2/backups/$3"
+"""
+)
+
 # ROOT LINE LABEL INTO.
 RESTORE = (
     COMMON
+    + SAYING
     + """
 root=$1 line=$2 label=$3 into=$4
 from=$root/$line/backups/$label
@@ -164,7 +176,10 @@ from=$root/$line/backups/$label
 """
     + ROOM
     + """
+far copying "$bytes"
+watch size "$into.new"
 cp -a "$from/data" "$into.new"
+unwatch
 """
     + SETTLE
 )

@@ -5,6 +5,8 @@ pgbackrest_scripts.py.
 
 import json
 from collections.abc import Mapping, Sequence
+from configparser import ConfigParser
+from configparser import Error as Unreadable
 
 from fleet.archives import pgbackrest_scripts as scripts
 from fleet.archives.base import ARCHIVE_TIMEOUT_S, Kept, Line, Wiring, command, is_segment, plain, told, written_by
@@ -63,6 +65,9 @@ class Pgbackrest:
         where = (subject.bin, subject.data, subject.socket, str(subject.port))
         return self._script(scripts.BACKUP, line, str(line.timeline_id), plain(label), *where)
 
+    def forget(self, line: Line, label: str) -> Script:  # noqa: ARG002 (the next backup clears it away by itself)
+        return Script(":", ())
+
     def restore(self, line: Line, subject: Subject, label: str, into: str) -> Script:
         if not into.startswith(f"{subject.home}/") or ".." in into.split("/"):
             raise ValueError(f"{into!r} does not lie below {subject.home!r}")
@@ -97,6 +102,19 @@ class Pgbackrest:
         if subject.major > NEWEST:
             raise ValueError(f"pgBackRest 2.45 knows PostgreSQL up to {NEWEST}, and this is {subject.major}")
         return "[global]\n" + "".join(f"{name}={value}\n" for name, value in self._settings.items())
+
+
+def configured(path: str) -> Pgbackrest:
+    """The archive that a file in pgBackRest's own form says, in its section [global]. ValueError when it can't be read,
+    or says nothing."""
+    parser = ConfigParser(delimiters=("=",), comment_prefixes=("#",), interpolation=None)
+    try:
+        with open(path) as file:
+            parser.read_file(file)
+        said = dict(parser["global"])
+    except (OSError, UnicodeDecodeError, Unreadable, KeyError) as error:
+        raise ValueError(f"{path or 'no file'} says nothing about pgBackRest: {error}") from error
+    return Pgbackrest(said, said.get("archive-push-queue-max", ""))
 
 
 def _ours(backup: dict) -> bool:

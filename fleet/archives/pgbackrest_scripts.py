@@ -6,6 +6,7 @@ calls they are in pgbackrest.conf in the data directory.
 """
 
 from fleet.archives.scripts import COMMON, NAMES, ROOM, SEGMENTS, SETTLE
+from fleet.progress import SAYING
 
 # Where the tool keeps its locks. Whoever works on a stanza on this host shares them: a host has one account for
 # PostgreSQL, with a home of its own also where several hosts share a machine.
@@ -109,17 +110,27 @@ owner=$(writer)
 )
 
 # LINE TIMELINE LABEL BIN DATA SOCKET PORT. The socket may be an abstract one, which only libpq's own variable can name.
-# pgBackRest itself waits for the WAL that the backup needs, and clears what a killed one left.
+# pgBackRest itself waits for the WAL that the backup needs, and clears what a killed one left. How much of it is done
+# stands in its lock, in hundredths of a per cent.
 BACKUP = (
     _ENTER
+    + SAYING
     + """
 timeline=$2 label=$3 bin=$4 data=$5 socket=$6 port=$7
 ! found "$label" > /dev/null || exit 0
 now=$("$bin/pg_controldata" "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")
 [ "$now" -eq "$timeline" ] || fail "it is on timeline $now, and $line is the place of timeline $timeline"
 export PGHOST="$socket" PGDATABASE=postgres
+bytes=$(du -sb --exclude=pg_wal --exclude=log "$data" | cut -f 1)
+copied() {
+    share=$(sed -n 's/.*"pctCplt":\\([0-9]*\\).*/\\1/p' "$PGBACKREST_LOCK_PATH/$line-backup.lock")
+    echo $((bytes * ${share:-0} / 10000))
+}
+far copying "$bytes"
+watch copied
 backrest --pg1-path="$data" --pg1-port="$port" --pg1-user=postgres --type=full --start-fast --no-resume \\
     --no-expire-auto --exclude=pgbackrest.conf --annotation="herdsite=$label" backup
+unwatch
 found "$label" > /dev/null || fail "there are damaged pages in $data"
 """
 )
@@ -127,6 +138,7 @@ found "$label" > /dev/null || fail "there are damaged pages in $data"
 # LINE LABEL INTO.
 RESTORE = (
     _ENTER
+    + SAYING
     + """
 label=$2 into=$3
 backup=$(found "$label") || fail "there is no base backup $label in $line"
@@ -137,7 +149,10 @@ BACKUP
     + ROOM
     + """
 mkdir "$into.new"
+far copying "$bytes"
+watch size "$into.new"
 backrest --pg1-path="$into.new" --set="$set" --type=none restore
+unwatch
 """
     + SETTLE
 )

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
-from fleet import archiving, drills, logical, policy, retaining
+from fleet import archiving, drills, logical, policy, progress, retaining
 from fleet.jobs import LOOK
 from fleet.models import Backup, Instance, Intent, Server, Timeline
+from fleet.postgres.commands import Script, inline
 from fleet.states import (
     AVAILABLE,
     CLOSED,
@@ -35,6 +36,7 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
     drill = drill if scene else {}
     server = scene or _host(writer)
     prepared = member.attrs.get("prepared") == "true"
+    look = _look(member, server, drill.get("job", "")) if server and member.archive and prepared else Script("true", ())
     subject = Subject(
         TIMELINE,
         member.pk,
@@ -46,7 +48,8 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         home=server.home if server else "",
         job=drill.get("job", ""),
         archive=member.archive,
-        script=_script(member, server, drill.get("job", "")) if server and member.archive and prepared else "true",
+        script=look.text,
+        stdin=look.stdin,
         interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
         known=member.facts,
         probed=member.probed,
@@ -84,11 +87,10 @@ def _host(writer: Instance | None) -> Server | None:
     return Server.objects.filter(same, state=AVAILABLE).exclude(host_key="").order_by("name").first()
 
 
-def _script(timeline: Timeline, server: Server, job: str) -> str:
+def _look(timeline: Timeline, server: Server, job: str) -> Script:
     """What `look` says, and how its drill is, as one script without arguments: a probe's question has none."""
     look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home)
-    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in look.args)
-    return f"{LOOK if job else ''}set -- {words}\n{look.text}"
+    return Script((LOOK + progress.LOOK if job else "") + inline(look), (), look.stdin)
 
 
 def backup(member: Any, now: Any, _intent: Intent | None) -> Known:

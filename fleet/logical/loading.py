@@ -30,7 +30,7 @@ def refusal(resource: Resource, params: Mapping[str, Any]) -> str:
 
 def _address(url: str) -> str:
     try:
-        outside.check(url)
+        outside.judge(url)
     except outside.NotAllowed as error:
         return str(error)
     return ""
@@ -69,18 +69,19 @@ def script(resource: Resource, intent: Intent, subject: Subject, limits: Limits)
     owner = resource.credentials.get(purpose=Credential.OWNER)
     if "url" in intent.params:
         path, url = "", str(intent.params["url"])
-        limit, exact, resolve = resource.plan.disk_mb << 20, "", outside.pin(url)
+        limit, exact, resolve, size = resource.plan.disk_mb << 20, "", outside.pin(url), ""
     else:
         backup = Backup.objects.get(name=intent.params["backup"], method=Backup.LOGICAL, state=KEPT)
         path, url = place().source(backup.label)
         limit, exact, resolve = backup.bytes or 0, str(backup.bytes or ""), ""
+        size = backup.attrs.get("db_bytes") or ""
     fresh = f"{resource.dbname}_new_{mark(intent)}"
     made = roles.create_resource(fresh, owner.role, scram(owner.secret), limits)
     address = "127.0.0.1" if subject.bind == "*" else subject.bind
     where = (subject.home, mark(intent), subject.bin, subject.socket, str(subject.port), address)
     return Script(
         scripts.LOAD,
-        (*where, resource.dbname, owner.role, path, str(limit), exact, resolve),
+        (*where, resource.dbname, owner.role, path, str(limit), exact, resolve, size),
         f"{owner.secret}\n{url}\n{roles.PREAMBLE}{made}".encode(),
     )
 

@@ -5,11 +5,13 @@ again.
 """
 
 from fleet.archives.scripts import COMMON
+from fleet.progress import SAYING
 
 # ROOT NAME BIN SOCKET PORT DATABASE. To a directory that the hosts see. Reading the dump back finds what no listing of
 # its contents does: data that ends too early.
 TO_DISK = (
     COMMON
+    + SAYING
     + """
 root=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6
 [ -d "${root%/*}" ] || fail "there is no place for backups: ${root%/*} is not on this host"
@@ -20,8 +22,9 @@ if [ ! -e "$root/$name" ]; then
     find "$root" -maxdepth 1 -name '.*.part' -mmin +2880 -delete
     part=$(mktemp "$root/.$name.XXXXXX.part")
     trap 'rm -f "$part"' EXIT
-    echo "writing=$part"
+    far dumping "" "$part"
     "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -f "$part" -d "$database"
+    far verifying
     "$bin/pg_restore" --list "$part" > /dev/null
     "$bin/pg_restore" -f /dev/null "$part"
     sync "$part"
@@ -43,6 +46,7 @@ ON_DISK = """
 # stream is read back by pg_restore as it passes. The parts become an object when a worker says so, and not before.
 TO_S3 = (
     COMMON
+    + SAYING
     + """
 home=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6 size=$7
 command -v curl > /dev/null || fail "curl is not on this host, and nothing else can send a backup to S3"
@@ -54,26 +58,31 @@ trap 'rm -rf "$work"' EXIT
 cat > "$work/addresses"
 echo 0 > "$work/sent"
 mkfifo "$work/copy"
-began=$(date +%s)
-"$bin/pg_restore" -f /dev/null < "$work/copy" &
-reader=$!
-{
-    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -d "$database" ||
-        touch "$work/failed"
-} | tee "$work/copy" | split -b "$size" -d -a 5 --filter='
+# What is done with each part. (split shows its filter when that fails: a name says enough.)
+send='
     set -eu
     cat > "$work/part"
     number=$((1$FILE - 100000 + 1))
     address=$(sed -n "${number}p" "$work/addresses")
     [ -n "$address" ] || { echo "the backup is larger than was expected" >&2; exit 1; }
     printf "url = \\"%s\\"\\n" "$address" |
-        curl -K - -gsSf --retry 5 --connect-timeout 10 --speed-limit 1000 --speed-time 60 -o /dev/null -T "$work/part"
+        curl -K - -gsSf --retry 5 --connect-timeout 10 --speed-limit 1000 --speed-time 60 -o /dev/null \\
+            -T "$work/part" 2> "$work/said" || { head -n 1 "$work/said" >&2; exit 1; }
     read -r sent < "$work/sent"
     sent=$((sent + $(stat -c %s "$work/part")))
     echo "$sent" > "$work/sent"
     echo "$number" > "$work/number"
     echo "sent=$sent"
-' - ''
+'
+export send
+began=$(date +%s)
+far dumping
+"$bin/pg_restore" -f /dev/null < "$work/copy" &
+reader=$!
+{
+    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -d "$database" ||
+        touch "$work/failed"
+} | tee "$work/copy" | split -b "$size" -d -a 5 --filter='sh -c "$send"' - ''
 wait "$reader" || fail "what pg_dump wrote can't be read"
 [ ! -e "$work/failed" ] || fail "pg_dump did not end well"
 echo "began=$began"
@@ -83,17 +92,14 @@ echo "parts=$(cat "$work/number")"
 """
 )
 
-# How far a dump is; expects `home` and `job`. Both kinds of dump say in their log where to look.
-TAKEN = """
-dir=$home/jobs/$job
-if [ -n "$job" ] && [ -r "$dir/log" ]; then
-    part=$(sed -n 's/^writing=//p' "$dir/log" | tail -n 1)
-    [ ! -f "$part" ] || stat -c taken_bytes=%s "$part"
-    [ ! -d "$part" ] || echo "taken_bytes=$(du -sb "$part" | cut -f 1)"
-    sed -n 's/^sent=/taken_bytes=/p' "$dir/log" | tail -n 1
-    echo "taken_s=$(($(date +%s) - $(stat -c %Y "$dir/script")))"
-fi
+# HOME ROOT NAME: what a dump that was given up leaves behind. ROOT is "" where hosts see no storage.
+UNDUMP = (
+    COMMON
+    + """
+rm -rf "$1/.$3"
+[ -z "$2" ] || rm -f "$2/.$3".*.part
 """
+)
 
 # SQL of the superuser in a script of ours: `superuser` runs its stdin.
 _SUPERUSER = """
@@ -105,18 +111,20 @@ drop() {
 }
 """
 
-# HOME ID BIN SOCKET PORT ADDRESS DATABASE OWNER FILE LIMIT EXACT RESOLVE. Stdin: the owner's password, the address to
-# fetch the dump from (when there is no FILE), and SQL that makes the database DATABASE_new_ID.
+# HOME ID BIN SOCKET PORT ADDRESS DATABASE OWNER FILE LIMIT EXACT RESOLVE SIZE. Stdin: the owner's password, the
+# address to fetch the dump from (when there is no FILE), and SQL that makes the database DATABASE_new_ID.
 #
 # A dump is a program: whoever made it decides what it does. So it runs with the owner's power and never with the
-# superuser's, and not through psql, which would run commands on the host. RESOLVE pins the address that was judged.
+# superuser's, and not through psql, which would run commands on the host. RESOLVE pins the address that was judged;
+# SIZE is that of the database that was dumped, where it is known.
 LOAD = (
     COMMON
+    + SAYING
     + _SUPERUSER
     + """
 home=$1 id=$2 bin=$3 socket=$4 port=$5 address=$6 database=$7 owner=$8
 shift 8
-file=$1 limit=$2 exact=$3 resolve=$4
+file=$1 limit=$2 exact=$3 resolve=$4 size=$5
 fresh=${database}_new_$id gone=${database}_old_$id
 work=$home/.load-$id
 IFS= read -r password
@@ -135,6 +143,7 @@ if [ -z "$file" ]; then
     set -- $(df -Pk "$home" | tail -n 1)
     [ -z "$exact" ] || [ "$4" -gt "$((exact / 1024))" ] || fail "no room: the dump has $exact bytes, and $4 kB are free"
     file=$work/dump
+    far fetching "$exact" "$file"
     {
         printf 'url = "%s"\\n' "$url" | curl -K - -gsSf --proto '=http,https' --connect-timeout 10 --speed-limit 1000 \\
             --speed-time 60 ${resolve:+--resolve "$resolve"} || touch "$work/failed"
@@ -144,6 +153,7 @@ if [ -z "$file" ]; then
     [ ! -e "$work/failed" ] || fail "it could not be fetched"
     [ -z "$exact" ] || [ "$bytes" -eq "$exact" ] || fail "it has $bytes bytes, and the backup has $exact"
 fi
+far verifying
 "$bin/pg_restore" --list "$file" > /dev/null < /dev/null
 "$bin/pg_restore" -f /dev/null "$file" < /dev/null
 
@@ -151,8 +161,12 @@ drop "$fresh"
 superuser
 export PGPASSWORD="$password" PGHOST="$address" PGPORT="$port" PGUSER="$owner"
 export PGOPTIONS="-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=warning"
+far loading "$size"
+watch size "$(superuser -c "SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database
+                       WHERE datname = '$fresh'" < /dev/null)"
 "$bin/pg_restore" -w -d "$fresh" --exit-on-error --no-owner --no-acl --role="$owner" "$file" \\
     < /dev/null 2> "$work/said" || fail "it could not be restored: $(sed -n 's/.*error: //p' "$work/said" | head -n 1)"
+unwatch
 # What the owner has set for the old database goes over to the new one: told by his own session, so with his power.
 "$bin/psql" -X -q -At -w -v ON_ERROR_STOP=1 -d "$fresh" -v old="$database" -v new="$fresh" <<'SQL'
 SELECT format('ALTER %s SET %I = %s', whose, name,

@@ -28,7 +28,10 @@ class StorageAway(TransportError):
 
 
 class Place(Protocol):
-    """One kind of storage. `label` is a backup's name there, `upload` what stands for one attempt to put it there."""
+    """One kind of storage. `label` is a backup's name there, `upload` what stands for one attempt to put it there;
+    `root` is the directory that the hosts see, "" where there is none."""
+
+    root: str
 
     def open(self, label: str) -> str:
         """Begin an attempt; its `upload`, which is "" where none is needed."""
@@ -90,6 +93,7 @@ class Bucket:
     by us, so a dump that was cut off is never there."""
 
     PART = 64 << 20
+    root = ""
 
     def __init__(self, storage: Any):
         self.storage = storage

@@ -9,6 +9,7 @@ from django.db.models import F, Func, Value
 from django.db.models.functions import Now
 
 from fleet import names
+from fleet.logical import scripts
 from fleet.logical.progress import foreseen
 from fleet.logical.schedule import PROMISES, due, over
 from fleet.logical.storage import ENDING, place
@@ -72,7 +73,7 @@ def is_over(backup: Backup, now: datetime) -> bool:
 
 def script(backup: Backup, subject: Subject) -> Script:
     """The job that takes it: a dump of its database, from the running instance `subject` to the storage. Each call is
-    a new attempt; the one before, and those of this database's backups that failed, are given up."""
+    a new attempt; the one before is given up, and so are those of this database's backups that failed unseen."""
     where, database = place(), backup.attrs["database"] or ""
     over = Backup.objects.filter(resource=backup.resource, state=FAILED, attrs__has_key=UPLOAD)
     for one in (backup, *over):
@@ -94,6 +95,14 @@ def kept(backup: Backup, shell: Shell) -> tuple[float, float, int, str, str] | N
         _plan(backup.resource, began + PROMISES[backup.resource.plan.tier].every)
         _let_go(backup, backup.resource)
     return float(said["began"]), float(said["ended"]), int(said["bytes"]), "", ""
+
+
+def forget(backup: Backup, shell: Shell) -> None:
+    """Take away what is left of one that failed, on its host and in the storage."""
+    _forget(backup)
+    if backup.instance:
+        argv = ["sh", "-c", scripts.UNDUMP, "herdsite", backup.instance.server.home, place().root, backup.label]
+        checked(argv, shell.run(argv))
 
 
 def remove(backup: Backup) -> None:

@@ -4,6 +4,7 @@ They are written whole into a file of their own (config.DYNAMIC), so that what a
 and telling it again changes nothing.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -54,6 +55,7 @@ def files(settings: Mapping[str, str], password: str = "", more: Mapping[str, st
 
 
 def _word(value: str) -> str:
-    if "'" in value or "\\" in value:
-        raise ValueError(f"{value!r} can't be part of a connection string")
-    return f"'{value}'" if not value or " " in value else value
+    """As libpq reads it."""
+    if re.fullmatch(r"[A-Za-z0-9/_.,:@+-]+", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -4,9 +4,10 @@ through, and taken away. It has no listener, archives nothing, and its only sock
 from collections.abc import Mapping
 
 from fleet.archives.base import Wiring
-from fleet.postgres.commands import Script, sections
+from fleet.postgres.commands import Script, restoring, sections
 from fleet.postgres.config import lines
 from fleet.postgres.scripts import COMMON
+from fleet.progress import SAYING
 from fleet.subject import Subject
 
 # Recovery without a hot standby asks for none of the leader's settings; what is thrown away needs no flushing.
@@ -21,9 +22,11 @@ SETTINGS = {
     "recovery_target_action": "promote",
 }
 
-# SOCKET PORT DATABASE. On stdin: files, of which restore.sh puts the base backup in its place and rows.sql counts.
+# SOCKET PORT DATABASE. On stdin: files, of which restore.sh (it reads restore.in) puts the base backup in its place and
+# rows.sql counts.
 _DRILL = (
     COMMON
+    + SAYING
     + """
 socket=$3 port=$4 database=$5
 root=${data%/*}
@@ -39,11 +42,12 @@ mkdir -p "$data.files"
 trap away EXIT
 files_into "$data.files"
 began=$(date +%s)
-sh "$data.files/restore.sh" < /dev/null
+sh "$data.files/restore.sh" < "$data.files/restore.in"
 cp "$data.files"/* "$data/"
 printf 'herdsite "%s" postgres\\n' "$(id -un)" > "$data/pg_ident.conf"
 touch "$data/recovery.signal"
 mkdir -p "$data/log"
+far replaying "" "$data"
 "$bin/pg_ctl" start -D "$data" -W -s -l "$data/log/startup.log" < /dev/null
 until [ "$(echo 'SELECT pg_is_in_recovery()' | ask postgres 2> /dev/null)" = f ]; do
     running || { sleep 0.5; running || { why >&2; exit 1; }; }
@@ -51,6 +55,7 @@ until [ "$(echo 'SELECT pg_is_in_recovery()' | ask postgres 2> /dev/null)" = f ]
 done
 echo "restored_s=$(($(date +%s) - began))"
 echo "newest=$(echo 'SELECT extract(epoch FROM pg_last_xact_replay_timestamp())' | ask postgres)"
+far checking
 [ ! -x "$bin/pg_amcheck" ] ||
     "$bin/pg_amcheck" -h "$socket" -p "$port" -U postgres --all --install-missing > "$data.amcheck" 2>&1 ||
     { tail -n 3 "$data.amcheck" >&2; exit 1; }
@@ -81,8 +86,7 @@ def drill(subject: Subject, backup: Script, fetching: Wiring, timeline_id: int, 
     `database`, and bytes; ends badly, with the reason, when anything is damaged."""
     place = {"port": str(subject.port), "unix_socket_directories": subject.socket}
     conf = {**SETTINGS, **place, **fetching.settings, "recovery_target_timeline": str(timeline_id)}
-    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in backup.args)
-    files = {"postgresql.conf": lines(conf), "restore.sh": f"set -- {words}\n{backup.text}", "rows.sql": rows}
+    files = restoring(backup) | {"postgresql.conf": lines(conf), "rows.sql": rows}
     args = (subject.bin, subject.data, subject.socket, str(subject.port), database)
     return Script(_DRILL, args, sections(files | dict(fetching.files)).encode())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from fleet import copies, logical
+from fleet import copies, progress, under_way
 from fleet.models import Backup, Resource
 from fleet.states import EXPIRED, KEPT, STATES, State
 from herdsite.portal.shown import Moment, moment, size
@@ -16,7 +16,7 @@ MOST = 20
 
 @dataclass(frozen=True)
 class Copy:
-    """One backup: of which moment, how large; `progress` while it is being taken."""
+    """One backup: of which moment, how large; `progress` while it is being taken. It can be `fetched` by a link."""
 
     name: str
     method: str
@@ -26,6 +26,7 @@ class Copy:
     progress: str
     until: Moment | None
     problem: str
+    fetched: bool
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,11 @@ def _copy(backup: Backup) -> Copy:
         progress=_progress(backup),
         until=moment(backup.keep_until),
         problem=backup.problem,
+        fetched=backup.method == Backup.LOGICAL and backup.state == KEPT,
     )
 
 
 def _progress(backup: Backup) -> str:
-    """How far it is: "12 MB of 40 MB, 3 MB/s, 9 s left"; nothing for what is kept, or is not known to have begun."""
-    if backup.state == KEPT or backup.method != Backup.LOGICAL:
-        return ""
-    far = logical.progress(backup)
-    parts = (
-        f"{size(far.bytes)} of {size(far.of_bytes)}" if far.of_bytes else size(far.bytes) if far.bytes else "",
-        f"{size(int(far.rate))}/s" if far.rate else "",
-        f"{far.left_s:.0f} s left" if far.left_s is not None else "",
-    )
-    return ", ".join(filter(None, parts))
+    """How far it is: "dumping 12 MB of 40 MB, 3 MB/s, 9 s left"; nothing where nothing is under way."""
+    far = under_way.backup(backup)
+    return progress.words(far) if far else ""

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from fleet import progress, under_way
 from fleet.models import Instance, Resource, Timeline
 from fleet.states import ENDS, STATES, State
 from herdsite.portal import family_copies
@@ -28,7 +29,7 @@ MOST, DEPTH = 300, 100
 
 @dataclass(frozen=True)
 class Person:
-    """An instance on a timeline; `what` it does there, for which resource."""
+    """An instance on a timeline; `what` it does there, for which resource, and how far its building is."""
 
     instance: str
     what: str
@@ -36,12 +37,14 @@ class Person:
     server: str
     look: State
     lag: str
+    far: str
     leads: bool
 
 
 @dataclass(frozen=True)
 class Line:
-    """One timeline: `at` is where it parted from the one before, `branches` are the forks that parted from it."""
+    """One timeline: `at` is where it parted from the one before, `closed` since when it is written no more, `branches`
+    are the forks that parted from it."""
 
     name: str
     look: State
@@ -49,6 +52,7 @@ class Line:
     lsn: str
     at: Moment | None
     began: Moment | None
+    closed: Moment | None
     archived: str
     people: tuple[Person, ...]
     branches: tuple["Branch", ...]
@@ -140,6 +144,7 @@ def _person(one: Instance) -> Person:
         what = f"follows {follows.name} as"
     else:
         what = "stands by for"
+    far = under_way.building(one)
     return Person(
         instance=one.name,
         what=what,
@@ -147,6 +152,7 @@ def _person(one: Instance) -> Person:
         server=one.server.name,
         look=STATES[one.state],
         lag="" if one.role == Instance.LEADER else lag(one.facts),
+        far=progress.words(far) if far else "",
         leads=one.role == Instance.LEADER,
     )
 
@@ -172,6 +178,7 @@ def _line(one: Timeline, branches: tuple[Branch, ...], people: dict[UUID, list[P
         lsn=one.forked_lsn,
         at=moment(one.forked_at),
         began=moment(one.created_at),
+        closed=moment(one.closed_at),
         archived=size(one.facts.get("archive_bytes")),
         people=tuple(people.get(one.pk, ())),
         branches=branches,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fleet import under_way
 from fleet.models import Backup, Changeover, Event, Intent, Member, Resource, Timeline
 from fleet.states import MOVES, STATES, State
 from herdsite.portal import moves
@@ -67,7 +68,8 @@ class Asked:
 @dataclass(frozen=True)
 class Thing:
     """The page's data. `doubted` is since when it is in doubt; `beneath` is what it stands on or belongs to, `above`
-    what stands on it or came of it, each with its heading. A resource has a `family`, a changeover is a `move`."""
+    what stands on it or came of it, each with its heading. A resource has a `family`, a changeover is a `move`.
+    `works` is what is under way on hosts for it, with how far it is."""
 
     id: str
     kind: str
@@ -81,6 +83,7 @@ class Thing:
     row: int | None
     why: str
     problem: str
+    works: tuple[str, ...]
     about: tuple[tuple[str, str], ...]
     attrs: tuple[tuple[str, str], ...]
     facts: tuple[Known, ...]
@@ -114,6 +117,7 @@ def describe(member: Any, now: datetime) -> Thing:
         row=member.row,
         why=member.why,
         problem=member.problem,
+        works=tuple(str(work) for work in under_way.of(member)),
         about=tuple((label, str(value)) for label, value in ABOUT[member.KIND](member) if value not in ("", None)),
         attrs=_sorted(member.attrs),
         facts=tuple(known(name, text) for name, text in sorted(member.facts.items())),

@@ -1,9 +1,8 @@
 """A timeline's place in the archive, over SSH from a host that sees it, and how a backup's job is."""
 
-from fleet import archiving
+from fleet import archiving, progress
 from fleet.archives import holes
 from fleet.jobs import LOOK
-from fleet.logical.scripts import TAKEN
 from fleet.subject import Subject
 from observations.probes.base import Answer
 
@@ -11,10 +10,10 @@ FILLS = (
     *("ssh", "archive_last", "archive_last_age_s", "archive_segments", "archive_bytes", "archive_missing"),
     "archive_backups",
     "archive_holes",
-    *("job", "job_why"),
+    *("job", "job_why", *progress.FILLS),
 )
-JOB_FILLS = ("ssh", "job", "job_why", "taken_bytes", "taken_s")
-JOB = "echo ssh=true\n" + LOOK + TAKEN
+JOB_FILLS = ("ssh", "job", "job_why", *progress.FILLS)
+JOB = "echo ssh=true\n" + LOOK + progress.LOOK
 
 
 def ask(subject: Subject) -> str:
@@ -29,5 +28,5 @@ def read(answer: Answer) -> dict[str, str | None]:
     found = holes.holes(facts)
     missing = ",".join(hole.name for hole in holes.unhealed(found, kept))
     told = {name: value for name, value in facts.items() if name in FILLS}
-    drill = {name: answer.said.get(name) for name in ("job", "job_why")}
+    drill = {name: answer.said.get(name) for name in ("job", "job_why", *progress.FILLS)}
     return told | drill | {"ssh": "true", "archive_missing": missing, "archive_holes": holes.told(found)}

@@ -1,9 +1,10 @@
 """An instance from its host's side, over SSH: what PostgreSQL can't tell while it does not answer. Whether a postmaster
-runs, whether there is a cluster at all, which run of the host this is, and how the detached job is."""
+runs, whether there is a cluster at all, which run of the host this is, and how, and how far, the detached job is."""
 
+from fleet import progress
 from fleet.jobs import LOOK
 
-FILLS = ("ssh", "boot_id", "postmaster", "data_dir", "job", "job_why")
+FILLS = ("ssh", "boot_id", "postmaster", "data_dir", "job", "job_why", *progress.FILLS)
 
 # A postmaster is a living process that postmaster.pid names and that works in the data directory; its pid alone might
 # by now be another process's.
@@ -17,4 +18,5 @@ pid=
 [ -n "$pid" ] && [ "/proc/$pid/cwd" -ef "$data" ] && echo postmaster=true || echo postmaster=false
 """
     + LOOK
+    + progress.LOOK
 )

@@ -31,12 +31,18 @@ def world(cluster: Cluster, settings, tmp_path: Path) -> World:
 
 
 def test_what_was_dumped_comes_back(world: World) -> None:
-    shop, other = world.resource("shop"), world.resource("other")
+    shop, other = world.resource("shop", facts={"db_size_bytes": "9000000"}), world.resource("other")
     world.fill("shop")
     backup = world.taken(shop)
     assert world.stored() == [backup.label]
     look = world.loaded(other, {"backup": backup.name, "across_customers": True})
     assert look.job == jobs.DONE, look.why
+    (log,) = Path(world.cluster.subject.home, "jobs").glob("load-*/log")
+    said = [line.split() for line in log.read_text().splitlines() if line.startswith("far=")]
+    assert [(what, of) for what, _since, of, *_path in said] == [
+        ("far=verifying", "0"),
+        ("far=loading", "9000000"),
+    ]
     assert world.sees("other") == world.sees("shop")
     with world.cluster.connect("other", "other-secret", "other") as session:
         owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname IN ('goods', 'named', 'numbers')"

@@ -118,7 +118,26 @@ def test_what_fails_three_times_has_failed_and_is_never_there(world: World, shop
     change(backup, attrs=backup.attrs | {"database": "nowhere"})
     beats("backup", lambda: state(backup) == "failed")
     assert "nowhere" in Event.objects.filter(subject=backup.pk, verb="begin_anew").last().why
+    assert "nowhere" in Event.objects.get(subject=backup.pk, verb="fail").why
     assert world.stored() == []
+    assert left(world, backup) == []
+
+
+def test_what_is_of_an_instance_that_is_destroyed_ends_and_leaves_nothing(world: World, shop: Resource, beats) -> None:
+    with world.cluster.connect("shop", "shop-secret", "shop") as session:
+        session.execute(HOLD)
+        backup = logical.begin(shop, shop.created_at)
+        beats("backup", lambda: waits(world))
+        assert left(world, backup) != []
+        change(world.instance, state="destroying")
+        beats("backup", lambda: state(backup) == "failed")
+        assert (left(world, backup), world.stored()) == ([], [])
+
+
+def left(world: World, backup: Backup) -> list[str]:
+    """What there is of its job on the host."""
+    home = Path(world.cluster.subject.home)
+    return [str(path) for path in (home / "jobs" / f"{backup.name}-take", home / f".{backup.label}") if path.exists()]
 
 
 def test_an_old_content_is_put_back(world: World, shop: Resource, beats) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from logical_world import HOLD, World, built, leader, waits
 
 from fleet import jobs, logical
 from fleet.logical import storage
+from fleet.postgres.tls import certificate
 from fleet.providers.local import spawn
 from herdsite import storages
 from tests.clusters import Cluster
@@ -35,14 +37,20 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory) -> Iterator[str]:
-    root = tmp_path_factory.mktemp("s3")
+    with served(tmp_path_factory.mktemp("s3")) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def served(root: Path, *more: str) -> Iterator[int]:
+    """A store with a bucket below `root`, on that port of 127.0.0.1."""
     (root / BUCKET).mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    argv = [str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}"]
+    argv = [str(RCLONE), "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}", *more]
     server = spawn.start([*argv, "--config", "/dev/null", f":local:{root}"], env={"HOME": str(root)})
     until(lambda: answers(port), "the endpoint answers")
-    yield f"http://127.0.0.1:{port}"
+    yield port
     server.terminate()
     server.wait()
 
@@ -63,6 +71,32 @@ def world(cluster: Cluster, endpoint: str, settings, monkeypatch) -> Iterator[Wo
     world = World(cluster)
     world.forget()
     yield world
+
+
+@pytest.fixture
+def secure(world: World, tmp_path: Path, monkeypatch) -> Iterator[World]:
+    """The same over TLS, with a certificate that we trust. Hosts don't yet."""
+    shown = certificate("s3", "127.0.0.1")
+    files = {"--cert": tmp_path / "cert.pem", "--key": tmp_path / "key.pem"}
+    for path, text in zip(files.values(), (shown.cert, shown.key), strict=True):
+        path.write_text(text)
+    root = tmp_path / "s3"
+    root.mkdir()
+    with served(root, *(str(word) for pair in files.items() for word in pair)) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"https://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(files["--cert"]))
+        yield world
+
+
+@contextmanager
+def trusted(world: World) -> Iterator[None]:
+    """The host takes the endpoint's certificate for good."""
+    home = Path(world.cluster.subject.home)
+    authority, config = home / "s3.pem", home / ".curlrc"
+    authority.write_text(Path(os.environ["AWS_CA_BUNDLE"]).read_text())
+    config.write_text(f'cacert = "{authority}"\n')
+    yield
+    config.unlink()
 
 
 def objects() -> list[str]:
@@ -86,6 +120,30 @@ def test_a_dump_of_many_parts_comes_back(world: World) -> None:
     logical.remove(backup)
     assert objects() == []
     logical.remove(backup)
+
+
+def test_over_tls_a_dump_of_many_parts_comes_back(secure: World) -> None:
+    shop, other = secure.resource("shop"), secure.resource("other")
+    secure.fill("shop")
+    secure.fill("shop", BULK)
+    with trusted(secure):
+        backup = secure.taken(shop)
+        assert backup.bytes > 2 * storage.Bucket.PART
+        assert objects() == [f"some/where/{backup.label}"]
+        look = secure.loaded(other, {"backup": backup.name, "across_customers": True})
+        assert look.job == jobs.DONE, look.why
+    assert secure.sees("other") == secure.sees("shop")
+
+
+def test_a_host_that_does_not_trust_the_endpoint_sends_nothing(secure: World) -> None:
+    shop = secure.resource("shop")
+    secure.fill("shop")
+    backup = secure.begin(shop)
+    look = ended(secure.cluster.shell, f"{backup.name}-take")
+    assert look.job == jobs.FAILED
+    assert "certificate" in look.why
+    assert logical.kept(backup, secure.cluster.shell) is None
+    assert objects() == []
 
 
 def test_confirmed_twice_is_kept_once(world: World) -> None:

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fleet import context, logical, ring
+from fleet import context, logical, ring, under_way
 from fleet.facts import Facts
 from fleet.logical.schedule import PROMISES, due, over
 from fleet.models import Backup, Intent
+from fleet.progress import Progress
 from fleet.rules import think
 from fleet.states import AVAILABLE, CREATING, DESTROYED, KEPT
 from fleet.subject import Subject
@@ -132,18 +133,20 @@ def test_what_is_left_of_a_database_that_is_gone_goes_a_month_later() -> None:
 
 
 @pytest.mark.django_db
-def test_progress_tells_size_rate_and_time_left() -> None:
+def test_how_far_it_is_by_the_size_that_is_foreseen() -> None:
     shop = factories.resource(facts={"db_size_bytes": "4000"})
     first = logical.begin(shop, NOW)
-    assert logical.progress(first) == logical.Progress(0, 4000, None, None)
-    change(first, state="uploading", facts={"taken_bytes": "1000", "taken_s": "4"})
-    assert logical.progress(again(first)) == logical.Progress(1000, 4000, 250.0, 12.0)
-    change(first, facts={"taken_bytes": "5000", "taken_s": "4"})
-    assert logical.progress(again(first)).share == 1.0
+    assert under_way.backup(first) is None
+    felt = {"taken_what": "dumping", "taken_bytes": "1000", "taken_s": "4"}
+    change(first, state="uploading", facts=felt)
+    assert under_way.backup(again(first)) == Progress("dumping", 1000, 4000, 250.0, 12.0, 4.0)
+    change(first, facts=felt | {"taken_bytes": "5000"})
+    assert under_way.backup(again(first)) == Progress("dumping", 5000, None, 1250.0, None, 4.0)
     change(first, state=KEPT, bytes=500, ended_at=NOW)
-    assert logical.progress(again(first)) == logical.Progress(500, 500, None, 0.0)
-    assert logical.progress(logical.begin(shop, NOW)).of_bytes == 500
-    assert logical.progress(logical.begin(factories.resource(), NOW)) == logical.Progress(0, None, None, None)
+    assert under_way.backup(again(first)) is None
+    second = logical.begin(shop, NOW)
+    change(second, facts=felt | {"taken_bytes": "100"})
+    assert under_way.backup(again(second)).of_bytes == 500
 
 
 # What the tables say.

@@ -56,11 +56,11 @@ def test_backups_lists(backup: Backup) -> None:
         running,
         state="uploading",
         attrs=running.attrs | {"of_bytes": "4000000"},
-        facts={"taken_bytes": "1000000", "taken_s": "2"},
+        facts={"taken_what": "dumping", "taken_bytes": "1000000", "taken_s": "2"},
     )
     change(backup, keep_until=datetime(2026, 12, 21, tzinfo=UTC))
     assert said("backups", "shop").splitlines() == [
-        "shop-dump-2  Uploading  976.6 KB of 3.8 MB, 488.3 KB/s, 6 s left",
+        "shop-dump-2  Uploading  dumping 976.6 KB of 3.8 MB, 488.3 KB/s, 6 s left",
         "shop-dump-1  Kept  11.8 MB  of 2026-11-21 03:04 UTC, kept until 2026-12-21",
     ]
 
@@ -134,8 +134,9 @@ class Passing:
 
 def test_waiting_shows_how_far_it_is(backup: Backup, monkeypatch) -> None:
     change(backup, state="started", attrs=backup.attrs | {"of_bytes": "2048"})
+    felt = {"taken_what": "dumping", "taken_bytes": "1024", "taken_s": "1"}
     steps = (
-        lambda: change(backup, state="uploading", facts={"taken_bytes": "1024", "taken_s": "1"}),
+        lambda: change(backup, state="uploading", facts=felt),
         lambda: None,
         lambda: change(backup, state="kept", bytes=1536),
     )
@@ -143,8 +144,8 @@ def test_waiting_shows_how_far_it_is(backup: Backup, monkeypatch) -> None:
     out = StringIO()
     waiting.for_backup(again(backup), 60, waiting_out(out))
     assert out.getvalue().splitlines() == [
-        "shop-dump-1  Started  0 bytes of 2.0 KB",
-        "shop-dump-1  Uploading  1.0 KB of 2.0 KB, 1.0 KB/s, 1 s left",
+        "shop-dump-1  Started",
+        "shop-dump-1  Uploading  dumping 1.0 KB of 2.0 KB, 1.0 KB/s, 1 s left",
         "shop-dump-1  Kept  1.5 KB",
     ]
 
@@ -158,7 +159,7 @@ def test_a_terminal_has_one_line_that_is_written_over(backup: Backup, monkeypatc
     monkeypatch.setattr(waiting, "time", Passing(lambda: change(backup, state="kept", bytes=1536)))
     out = Terminal()
     waiting.for_backup(again(backup), 60, waiting_out(out))
-    assert out.getvalue() == "\r\x1b[Kshop-dump-1  Started  0 bytes\r\x1b[Kshop-dump-1  Kept  1.5 KB\n"
+    assert out.getvalue() == "\r\x1b[Kshop-dump-1  Started\r\x1b[Kshop-dump-1  Kept  1.5 KB\n"
 
 
 def test_waiting_ends_with_a_failure_or_with_patience(backup: Backup, monkeypatch) -> None:

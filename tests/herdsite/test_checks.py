@@ -33,7 +33,7 @@ def test_as_it_is_all_is_well() -> None:
 
 def test_every_check_of_ours_is_registered() -> None:
     ours = {fleet.checks.tables, fleet.checks.leases, observations.checks.probes}
-    ours |= {herdsite.checks.turns, herdsite.checks.vantage, herdsite.checks.keys}
+    ours |= {herdsite.checks.turns, herdsite.checks.vantage, herdsite.checks.keys, herdsite.checks.archive}
     assert ours <= set(registry.registry.get_checks())
     assert herdsite.checks.production not in registry.registry.get_checks()
     assert herdsite.checks.production in registry.registry.get_checks(include_deployment_checks=True)
@@ -149,3 +149,27 @@ def test_what_must_not_go_into_production(changes: dict[str, Any], ids: set[str]
     deployed.configure(**({"FERNET_KEYS": ["a key"], "SECRET_KEY": "another", "DEBUG": False} | changes))
     monkeypatch.setattr(herdsite.checks, "settings", deployed)
     assert told(herdsite.checks.production()) == ids
+
+
+@pytest.mark.parametrize(
+    ("name", "root", "wrong"),
+    [
+        ("tape", "/srv/archive", "There is no archive 'tape'"),
+        ("directory", "archive", "no absolute path"),
+        ("directory", '/srv/"archive"', "would trip over"),
+        ("pgbackrest", "/srv/archive", "says nothing about pgBackRest"),
+    ],
+)
+def test_an_archive_that_can_not_be(name: str, root: str, wrong: str, settings) -> None:
+    settings.ARCHIVE, settings.ARCHIVE_ROOT, settings.PGBACKREST = name, root, "/nowhere/pgbackrest.conf"
+    found = herdsite.checks.archive()
+    assert told(found) == {"herdsite.E016"}
+    assert wrong in words(found)
+
+
+@pytest.mark.parametrize("name", ["", "directory", "pgbackrest"])
+def test_an_archive_that_can_be(name: str, settings, tmp_path) -> None:
+    file = tmp_path / "pgbackrest.conf"
+    file.write_text("[global]\nrepo1-path=/repo\n")
+    settings.ARCHIVE, settings.ARCHIVE_ROOT, settings.PGBACKREST = name, "/srv/an archive", str(file)
+    assert herdsite.checks.archive() == []

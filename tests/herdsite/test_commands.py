@@ -79,7 +79,7 @@ def answered(monkeypatch):
         def sleep(_seconds: float) -> None:
             Intent.objects.update(state=state, answer="restarted, and it answers")
 
-        monkeypatch.setattr("herdsite.management.commands.ask.time.sleep", sleep)
+        monkeypatch.setattr("herdsite.waiting.time.sleep", sleep)
 
     return answers
 

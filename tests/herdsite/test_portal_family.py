@@ -10,8 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from fleet import lifecycle
+from fleet.lifecycle import Because
 from fleet.models import Address, Backup, Changeover, Instance, Intent, Resource, Timeline
-from fleet.states import ATTACHED, CANCELLED, DETACHED, DONE, EXPIRED, FENCING, KEPT
+from fleet.states import ATTACHED, CANCELLED, DETACHED, DONE, EXPIRED, FENCING, KEPT, UPLOADING
 from herdsite.portal import moves
 from tests import factories
 
@@ -137,6 +139,32 @@ def test_a_resource_shows_its_family(client, operator, walrus):
     assert "4.0 MB" in part(page, "copy-walrus-base", "</tr>")
 
 
+def test_a_resources_logical_backups_can_be_fetched_from_its_page(client, operator, walrus):
+    for n, state in enumerate((KEPT, UPLOADING), 1):
+        Backup.objects.create(name=f"walrus-dump-{n}", method=Backup.LOGICAL, state=state, resource=walrus)
+    page = text(client.get("/things/proud-walrus"))
+    assert 'form="download" name="backup" value="walrus-dump-1"' in part(page, "copy-walrus-dump-1", "</tr>")
+    assert "Download" not in part(page, "copy-walrus-dump-2", "</tr>") + part(page, "copy-walrus-base", "</tr>")
+    assert 'action="/downloads"' in page
+    assert client.post("/downloads", {"backup": "walrus-dump-1"})["Location"].startswith("/downloads?token=")
+
+
+def test_what_is_under_way_is_told_with_how_far_it_is(client, operator, walrus):
+    felt = {"job": "running", "taken_what": "copying", "taken_s": "4"}
+    size = {"taken_bytes": str(2**21), "taken_of": str(2**23)}
+    Instance.objects.filter(name="walrus-2").update(state="creating", facts=felt | size)
+    Backup.objects.create(
+        name="walrus-base-2", state=UPLOADING, timeline=walrus.instance.timeline, facts=felt | {"taken_bytes": "1024"}
+    )
+    far = "copying 2.0 MB of 8.0 MB, 512.0 KB/s, 12 s left"
+    for name in ("proud-walrus", "walrus-2"):
+        assert f"walrus-2: {far}" in text(client.get(f"/things/{name}"))
+    unknown = "copying 1.0 KB of an unknown total, 256 bytes/s"
+    assert unknown in part(text(client.get("/things/proud-walrus")), "copy-walrus-base-2", "</tr>")
+    assert f"walrus-base-2: {unknown}" in text(client.get("/things/walrus-line"))
+    assert far in part(text(client.get("/family/proud-walrus")), "line-walrus-line", "</li></ul>")
+
+
 def test_a_failover_may_lose_what_no_commit_waits_for(client, operator, walrus):
     page = text(client.get("/things/proud-walrus"))
     assert "May lose what no standby has received yet" in part(page, "safety", "</p>")
@@ -192,6 +220,15 @@ def test_the_tree_has_a_branch_for_a_fork_and_a_line_for_a_promotion(client, ope
         assert "leads" in page and "stands by for" in page
     assert page.index('id="line-walrus-line"') < page.index(f'id="branch-{fork.instance.timeline.name}"')
     assert client.get("/family/nobody").status_code == 404
+
+
+def test_the_tree_says_since_when_a_timeline_is_written_no_more(client, operator, walrus):
+    line = Timeline.objects.get(name="walrus-line")
+    assert "closed at" not in text(client.get("/family/proud-walrus"))
+    lifecycle.move(line, "close", Because(101, "another leads", "a test"))
+    line.refresh_from_db()
+    shown = part(text(client.get("/family/proud-walrus")), "line-walrus-line", "</li>")
+    assert f"closed at {line.closed_at:%Y-%m-%d %H:%M:%S} UTC" in shown
 
 
 def test_a_fork_is_asked_for_with_its_moment_and_its_name(client, operator, walrus):

@@ -3,7 +3,6 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from fleet import intents
-from fleet.models import Backup
 from herdsite import waiting
 from herdsite.databases import DatabaseCommand, actor
 
@@ -23,5 +22,4 @@ class Command(DatabaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(f"asked: dump {intent.name} ({intent.pk}); see: manage.py backups {intent.name}")
         if options["wait"]:
-            name = waiting.for_answer(intent, options["wait"], self.stdout)
-            waiting.for_backup(Backup.objects.get(name=name), options["wait"], self.stdout)
+            waiting.for_end(intent, options["wait"], self.stdout)

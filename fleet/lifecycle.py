@@ -18,6 +18,8 @@ from fleet.models import Event, Instance, Intent, Member, Resource
 from fleet.states import DESTROYING, ENDS
 
 _OF_A_RESOURCE = ("address", "changeover", "backup")
+# Moves whose moment has a column of its own: what comes of the thing later writes over `state_since`.
+_STAMPED = {"close": "closed_at"}
 
 log = structlog.get_logger("move")
 
@@ -49,7 +51,11 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
         target = member.state
         member.state_since, member.queue = Now(), policy.queue(target)
         member.tries, member.problem = 0, ""
-        member.save(update_fields=["state", "state_since", "queue", "tries", "problem", "attrs"])
+        fields = ["state", "state_since", "queue", "tries", "problem", "attrs"]
+        if stamped := _STAMPED.get(name):
+            setattr(member, stamped, Now())
+            fields.append(stamped)
+        member.save(update_fields=fields)
         event = story(member, name, because, source, target)
         if name == "come_up":
             answer(_open(member).filter(verb="create"), Intent.DONE, because.why)

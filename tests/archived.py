@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 
 from fleet import jobs
 from fleet.archives.base import Archive, Kept, Line, Wiring
-from fleet.postgres import commands
+from fleet.postgres import commands, scratch
 from fleet.postgres.commands import Script
-from fleet.postgres.config import Sizing, hba, settings
+from fleet.postgres.config import Sizing, hba, lines, settings
 from fleet.subject import INSTANCE, Subject
 from fleet.transports.base import Result
 from tests.clusters import PROGRAMS
@@ -122,7 +122,7 @@ class Leader:
         for part in parts:
             values |= part.settings if isinstance(part, Wiring) else part
             files |= part.files if isinstance(part, Wiring) else {}
-        files["postgresql.conf"] = "".join(f"{name} = '{value}'\n" for name, value in values.items())
+        files["postgresql.conf"] = lines(values)
         self.install(Wiring({}, files))
 
     def install(self, wiring: Wiring) -> Wiring:
@@ -174,8 +174,8 @@ class Leader:
         """What its restore_command says when it is asked for that file."""
         return self.command(wiring.settings["restore_command"], {"%p": into, "%f": name})
 
-    def command(self, text: str, words: Mapping[str, str], before: str = "") -> Result:
-        text = re.sub("%[pf]", lambda found: words[found[0]], text)
+    def command(self, text: str, words: dict[str, str], before: str = "") -> Result:
+        text = re.sub("%[pf%]", lambda found: (words | {"%%": "%"})[found[0]], text)
         return self.rig.run(Script(f'cd "$1"\n{before}\n{text}', (self.subject.data,)))
 
     def alike(self, **fields: str) -> "Leader":
@@ -187,6 +187,40 @@ def wait(done: Callable[[], bool], why: Callable[[], str] = str) -> None:
     while not done():
         assert time.monotonic() < deadline, why()
         time.sleep(0.02)
+
+
+def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | None = None) -> Script:
+    """What herdsite runs on a host to make `subject` of what the leader's archive holds."""
+    archive = leader.rig.archive
+    fetching = archive.fetching([leader.line], subject)
+    recovery = {**fetching.settings, "recovery_target_timeline": "1", "recovery_target_action": "promote"}
+    if moment:
+        recovery["recovery_target_time"] = moment.isoformat(sep=" ")
+    values = settings(SIZING, subject.major, subject.bind, subject.port, subject.socket, tls=False) | {
+        "archive_mode": "off",
+        "fsync": "off",
+    }
+    conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
+    beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files}
+    backup = archive.restore(leader.line, subject, label, f"{subject.data}.new")
+    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n")
+
+
+def restored(leader: Leader, name: str, label: str = "first", moment: datetime | None = None) -> Leader:
+    """A copy that leads, made as herdsite does."""
+    subject = leader.rig.subject(name)
+    job(leader.rig, f"{name}-build", restoring(leader, subject, label, moment))
+    assert job_ended(leader.rig, f"{name}-build") == jobs.Look(jobs.DONE)
+    return Leader(leader.rig, subject, leader.line)
+
+
+def drilled(leader: Leader, name: str, label: str, rows: str) -> jobs.Look:
+    """What a drill came to."""
+    rig, subject = leader.rig, leader.rig.subject(name, data=f"{leader.rig.shell.home}/drills/{name}/data")
+    fetching = rig.archive.fetching([leader.line], subject)
+    backup = rig.archive.restore(leader.line, subject, label, subject.data)
+    job(rig, name, scratch.drill(subject, backup, fetching, 1, "postgres", rows))
+    return job_ended(rig, name)
 
 
 def job(rig: Rig, name: str, script: Script) -> None:

@@ -22,9 +22,9 @@ _RUN = 'sh -c "$1"; printf "\\n%s" $?'
 class LocalShell:
     """`home` is a fresh folder that belongs to the unprivileged user; `close` ends what still runs in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str = "herdsite-") -> None:
         spawn.ensure_owner()
-        self.home = spawn.give(Path(tempfile.mkdtemp(prefix="herdsite-")))
+        self.home = spawn.give(Path(tempfile.mkdtemp(prefix=prefix)))
 
     def run(
         self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 10.0, secrets: Sequence[str] = ()

@@ -1,5 +1,6 @@
 """What can be done about one backup: begun as a detached job, confirmed by what lies where it was put, removed."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from fleet import archiving, jobs, logical
@@ -9,6 +10,7 @@ from fleet.actions.timeline import run
 from fleet.lifecycle import Because, move
 from fleet.models import Backup
 from fleet.postgres.commands import Script
+from fleet.transports.base import Shell, TransportError
 
 
 def begin(backup: Backup, acting: Acting) -> None:
@@ -27,10 +29,7 @@ def confirm(backup: Backup, acting: Acting) -> str:
     """Only what is listed as complete where it lies is good; what is not failed, whatever its job says."""
     kept = logical.kept(backup, hosts.shell(acting)) if backup.method == Backup.LOGICAL else _base(backup, acting)
     if kept is None:
-        move(
-            backup, "fail", Because(acting.because.row, "its job ended well, and it is not there", acting.because.actor)
-        )
-        return "it is not there"
+        return _fail(backup, acting, "its job ended well, and it is not there")
     began, ended, size, first, last = kept
     Backup.objects.filter(pk=backup.pk).update(
         began_at=datetime.fromtimestamp(began, UTC),
@@ -45,6 +44,32 @@ def confirm(backup: Backup, acting: Acting) -> str:
     move(backup, "keep", Because(acting.because.row, "it is there, whole and checked", acting.because.actor))
     jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     return f"{size} bytes"
+
+
+def abandon(backup: Backup, acting: Acting) -> str:
+    """It has failed for good, and why is kept with its story."""
+    why = acting.facts["job_why"]
+    return _fail(backup, acting, f"{acting.because.why}: {why}" if why else acting.because.why)
+
+
+def _fail(backup: Backup, acting: Acting, why: str) -> str:
+    """Nothing of it stays behind, on its host or where it was to lie. A host that is gone took its part along; what
+    lies where nobody gets to now is cleared by the next attempt, or when the archive expires."""
+    if acting.facts["ssh"]:
+        shell = hosts.shell(acting)
+        jobs.clean(shell, acting.subject.home, acting.subject.job)
+        with suppress(TransportError):
+            _forget(backup, shell)
+    move(backup, "fail", Because(acting.because.row, why, acting.because.actor))
+    return why
+
+
+def _forget(backup: Backup, shell: Shell) -> None:
+    if backup.method == Backup.LOGICAL:
+        logical.forget(backup, shell)
+    elif backup.timeline and backup.timeline.archive:
+        archive = archiving.archive(backup.timeline.archive)
+        run(shell, archive.forget(archiving.line(backup.timeline), backup.label))
 
 
 def remove(backup: Backup, acting: Acting) -> str:
@@ -83,6 +108,7 @@ ACTIONS: dict[str, Action] = {
     "begin": begin,
     "begin_anew": begin_anew,
     "confirm": confirm,
+    "abandon": abandon,
     "remove": remove,
     "fulfil": fulfil,
     "refuse": refuse,

@@ -10,10 +10,10 @@ ended_badly = is_("job", "failed", "lost")
 
 LIFE = (
     # row  in state   when the facts say                       then           because
-    Rule(101, RUNNING, is_("instance_state", "destroying", "destroyed"), go("fail"), "what it is of is being destroyed"),
+    Rule(101, RUNNING, is_("instance_state", "destroying", "destroyed"), do("abandon"), "what it is of is being destroyed"),
     Rule(201, STARTED, is_("job", "none"), do("begin"), "nothing of it is on the host yet"),
     Rule(203, STARTED, is_("job", "running", "done"), go("upload"), "it is being taken"),
-    Rule(205, (STARTED, UPLOADING), ended_badly & over("tries", 2), go("fail"), "it failed three times"),
+    Rule(205, (STARTED, UPLOADING), ended_badly & over("tries", 2), do("abandon"), "it failed three times"),
     Rule(207, (STARTED, UPLOADING), ended_badly, do("begin_anew"), "that failed: clear it away and try again"),
     Rule(211, UPLOADING, is_("job", "running"), WAIT, "it is being taken"),
     Rule(213, UPLOADING, is_("job", "done"), go("verify"), "its job has ended well"),

@@ -193,9 +193,11 @@ def test_a_base_backup_that_is_killed_is_not_listed_and_made_anew(leader: Leader
         wait(lambda: leader.sql(running) != "0")
         jobs.clean(rig.shell, str(rig.shell.home), "killed")
         assert "killed" not in [kept.label for kept in rig.look(leader.line)[1]]
+    rig.do(rig.archive.forget(leader.line, "killed"))
     job(rig, "killed", script)
     assert job_ended(rig, "killed") == jobs.Look(jobs.DONE)
     assert "killed" in [kept.label for kept in rig.look(leader.line)[1]]
+    rig.do(rig.archive.forget(leader.line, "killed"))
     rig.do(rig.archive.verify(leader.line, leader.subject, "killed"))
 
 

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from fleet.archives.base import Kept
-from fleet.archives.pgbackrest import CONF, FETCH, PUSH, Pgbackrest
+from fleet.archives.pgbackrest import CONF, FETCH, PUSH, Pgbackrest, configured
 from tests.archived import LINE, PARENT, SEGMENT, SUBJECT, WRITER
 
 SECRET = "secret-91ce"
@@ -92,3 +93,20 @@ def test_a_look_is_read(archive: Pgbackrest) -> None:
         Kept("b1", 100, 111.0, SEGMENT, SEGMENT, 5000, "0/A000100"),
         Kept("b2", 300, 311.0, SEGMENT, SEGMENT, 5000, "0/A000100"),
     ]
+
+
+def test_its_settings_come_from_a_file_of_its_own_form(tmp_path: Path) -> None:
+    file = tmp_path / "pgbackrest.conf"
+    file.write_text("# ours\n[global]\nrepo1-path=/repo\nrepo1-s3-key-secret=a=b%c;d\narchive-push-queue-max=64GB\n")
+    archive = configured(str(file))
+    assert archive.queue_max == "64GB"
+    said = archive.look(LINE, "/srv/h").stdin.decode().splitlines()
+    assert {"PGBACKREST_REPO1_PATH=/repo", "PGBACKREST_REPO1_S3_KEY_SECRET=a=b%c;d"} <= set(said)
+
+
+@pytest.mark.parametrize("text", ["", "repo1-path=/repo", "[stanza]\nx=y", "[global\n"])
+def test_a_file_that_says_nothing_is_told(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "pgbackrest.conf"
+    file.write_text(text)
+    with pytest.raises(ValueError, match="says nothing about pgBackRest"):
+        configured(str(file))

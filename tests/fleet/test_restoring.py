@@ -15,12 +15,11 @@ from fleet import jobs
 from fleet.archives import holes
 from fleet.archives.directory import Directory
 from fleet.jobs import DONE, FAILED, Look
-from fleet.postgres import commands, scratch
+from fleet.postgres import scratch
 from fleet.postgres.commands import Script
-from fleet.postgres.config import hba, lines, settings
 from fleet.providers.local import spawn
 from fleet.subject import Subject
-from tests.archived import FULL, SIZING, Leader, Rig, job, job_ended
+from tests.archived import FULL, Leader, Rig, drilled, job, job_ended, restored, restoring
 from tests.localshell import LocalShell
 
 pytestmark = pytest.mark.timeout(900)
@@ -47,30 +46,6 @@ def leader(rig: Rig) -> Leader:
             leader.archived()
     leader.archived()
     return leader
-
-
-def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | None = None) -> Script:
-    """What herdsite runs on a host to make `subject` of what the leader's archive holds."""
-    archive = leader.rig.archive
-    fetching = archive.fetching([leader.line], subject)
-    recovery = {**fetching.settings, "recovery_target_timeline": "1", "recovery_target_action": "promote"}
-    if moment:
-        recovery["recovery_target_time"] = moment.isoformat(sep=" ")
-    values = settings(SIZING, 17, subject.bind, subject.port, subject.socket, tls=False) | {
-        "archive_mode": "off",
-        "fsync": "off",
-    }
-    conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
-    beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files}
-    backup = archive.restore(leader.line, subject, label, f"{subject.data}.new")
-    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n")
-
-
-def restored(leader: Leader, name: str, label: str = "first", moment: datetime | None = None) -> Leader:
-    subject = leader.rig.subject(name)
-    job(leader.rig, f"{name}-build", restoring(leader, subject, label, moment))
-    assert job_ended(leader.rig, f"{name}-build") == Look(DONE)
-    return Leader(leader.rig, subject, leader.line)
 
 
 def test_twenty_random_instants_give_exactly_the_rows_committed_before_each(leader: Leader) -> None:
@@ -168,14 +143,6 @@ def test_a_lost_segment_and_a_damaged_one_are_found_by_the_next_look_and_healed_
     instance = restored(leader, "healed", "after")
     assert instance.sql("SELECT count(*) FROM t") == "4"
     job_ended(rig, "holed-restore")
-
-
-def drilled(leader: Leader, name: str, label: str, rows: str) -> Look:
-    rig, subject = leader.rig, leader.rig.subject(name, data=f"{leader.rig.shell.home}/drills/{name}/data")
-    fetching = rig.archive.fetching([leader.line], subject)
-    backup = rig.archive.restore(leader.line, subject, label, subject.data)
-    job(rig, name, scratch.drill(subject, backup, fetching, 1, "postgres", rows))
-    return job_ended(rig, name)
 
 
 def test_a_drill_restores_checks_counts_and_leaves_nothing_behind(leader: Leader) -> None:

@@ -1,0 +1,73 @@
+"""A checkout may lie in a folder with any name: archiving, copies, restores and drills where every path holds a space,
+a quote and what PostgreSQL would take for a placeholder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.archives.directory import Directory
+from fleet.jobs import DONE, Look
+from fleet.postgres import commands, replication
+from fleet.postgres.config import REPLICA, hba, lines, settings
+from fleet.providers.local import spawn
+from tests.archived import SIZING, Leader, Rig, drilled, job, job_ended, restored, wait
+from tests.localshell import LocalShell
+
+# PostgreSQL's own programs write paths between double quotes for a shell, so there can't be one, nor a dollar.
+ODD, ODDER = "herd site's 100%p ", "the archive's 7%f%% & more;"
+
+
+@pytest.fixture(scope="module")
+def leader() -> Iterator[Leader]:
+    shell = LocalShell(ODD)
+    root = spawn.give(shell.home / ODDER)
+    leader = Rig(Directory(f"{root}/"), 17, shell, lambda line, name: root / line.name / f"wal/{name}.gz").leader("odd")
+    leader.sql("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+    leader.backup("first")
+    leader.sql("INSERT INTO t VALUES (1001)")
+    leader.archived()
+    yield leader
+    shell.close()
+
+
+def test_its_wal_and_base_backups_lie_there_and_come_back(leader: Leader) -> None:
+    facts, kept = leader.rig.look(leader.line)
+    assert (facts["archive_missing"], [one.label for one in kept]) == ("", ["first"])
+    leader.rig.do(leader.rig.archive.verify(leader.line, leader.subject, "first"))
+    copy = restored(leader, "copy")
+    assert copy.sql("SELECT count(*) FROM t") == "1001"
+    copy.stop()
+
+
+def test_a_drill_works(leader: Leader) -> None:
+    assert drilled(leader, "drill", "first", "SELECT count(*) FROM t;\n") == Look(DONE)
+    assert "rows=1001" in (leader.rig.shell.home / "jobs/drill/log").read_text()
+
+
+def test_a_standby_copies_streams_and_finds_its_password(leader: Leader) -> None:
+    rig, subject = leader.rig, leader.rig.subject("standby")
+    leader.sql(f"CREATE ROLE {REPLICA} LOGIN REPLICATION PASSWORD 'sesame'")
+    leader.sql("SELECT pg_create_physical_replication_slot('standby', true)")
+
+    def told(passfile: str) -> str:
+        text = replication.conninfo("127.0.0.1", leader.subject.port, "standby", passfile)
+        # This leader speaks no TLS.
+        return text.replace("sslmode=require", "sslmode=disable")
+
+    streaming = replication.standby(told(f"{subject.data}/{replication.PASSFILE}"), "standby")
+    fetching = rig.archive.fetching([leader.line], subject)
+    conf = settings(SIZING, 17, subject.bind, subject.port, subject.socket, tls=False)
+    beside = replication.files(streaming | dict(fetching.settings), "sesame", fetching.files)
+    beside |= {"postgresql.conf": f"{lines(conf)}include_if_exists = 'herdsite.conf'\n", "pg_hba.conf": hba(tls=False)}
+    stage = told(f"{subject.data}.files/{replication.PASSFILE}")
+    job(rig, "stands-by", commands.stand_by(subject, beside, stage, "standby", commands.COPY))
+    assert job_ended(rig, "stands-by") == Look(DONE)
+    standby = Leader(rig, subject, leader.line)
+    wait(lambda: leader.sql("SELECT state FROM pg_stat_replication") == "streaming")
+    leader.sql("INSERT INTO t VALUES (1002)")
+    wait(lambda: standby.sql("SELECT max(n) FROM t") == "1002")
+    # What the leader has no more comes from the archive.
+    got = standby.fetch(fetching, rig.look(leader.line)[1][0].first_wal, "fetched")
+    assert (got.code, Path(subject.data, "fetched").stat().st_size) == (0, 16 << 20)
+    standby.stop()

@@ -3,17 +3,19 @@ was destroyed. All that can be refused is refused here, before anything begins."
 
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from fleet import archiving, lifecycle, placement, retaining, ring
 from fleet.archives import holes
-from fleet.intents import AskError, asked_before, insert, write
+from fleet.intents import AskError, ask, asked_before, insert, write
 from fleet.lifecycle import Because
-from fleet.models import Backup, Changeover, Credential, Instance, Intent, Plan, Resource, Timeline
-from fleet.states import AVAILABLE, CHANGING_OVER, DESTROYED, DESTROYING, UNCERTAIN
+from fleet.models import Backup, Changeover, Credential, Instance, Intent, Member, Plan, Resource, Timeline
+from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, DESTROYED, DESTROYING, DONE, UNCERTAIN, WAITING_FOR_WINDOW
 
 FOLLOWABLE = (AVAILABLE, UNCERTAIN, CHANGING_OVER)
 _AGO = re.compile(r"(\d+(?:\.\d+)?) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)(?: ago)?")
@@ -246,3 +248,25 @@ def instance_for(changeover: Changeover) -> Instance | None:
         return None
     asked = Intent.objects.get(pk=changeover.marks["intent"])
     return placement.place_restored(changeover.resource, asked.params["origin"])
+
+
+def tidy() -> list[str]:
+    """See to the copies that were built to take somebody's place and that nobody waits for: a changeover that waits for
+    its copy is called off once the old leader answers again, and what was built for one that was called off is
+    destroyed. Returns what was asked for; all of it is asked once."""
+    back = Changeover.objects.filter(state=WAITING_FOR_WINDOW, marks__has_key="replay", source__state=AVAILABLE)
+    asked: list[tuple[Member, str, str]] = [(one, "cancel", "the old leader answers again") for one in back]
+    awaited = Changeover.objects.filter(target=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))
+    left = (
+        Instance.objects.filter(taken__state=CANCELLED, role=Instance.LEADER, resources=None)
+        .exclude(state__in=(DESTROYING, DESTROYED))
+        .exclude(Exists(awaited))
+    )
+    asked += [(one, "destroy", "what it was built for was called off") for one in left.distinct()]
+    told = []
+    for member, verb, why in asked:
+        # What has moved on meanwhile needs it no more.
+        with suppress(AskError):
+            ask(member, verb, actor="herdsite", reason=why, confirm=member.name, key=f"{member.pk}/{verb}/left")
+            told.append(f"{verb} {member.name}")
+    return told

@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from fleet import policy, ring
+from fleet.archives import pgbackrest
+from fleet.archives.directory import Directory
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
 
@@ -36,6 +38,22 @@ def turns(**_kwargs: Any) -> list[CheckMessage]:
             for wrong in _wrong(cluster, longest)
         ]
     return found
+
+
+@register
+def archive(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E016: new timelines would have no archive that works."""
+    hint = "Correct HERDSITE_ARCHIVE, HERDSITE_ARCHIVE_ROOT or HERDSITE_PGBACKREST."
+    try:
+        if settings.ARCHIVE == "directory":
+            Directory(str(settings.ARCHIVE_ROOT))
+        elif settings.ARCHIVE == "pgbackrest":
+            pgbackrest.configured(settings.PGBACKREST)
+        elif settings.ARCHIVE and settings.ARCHIVE not in settings.ARCHIVES:
+            raise ValueError(f"There is no archive {settings.ARCHIVE!r}: {', '.join(settings.ARCHIVES)}")
+    except ValueError as error:
+        return [Error(f"{error}.", hint=hint, id="herdsite.E016")]
+    return []
 
 
 def _wrong(cluster: dict[str, Any], longest: float) -> Iterator[str]:

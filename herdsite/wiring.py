@@ -13,6 +13,7 @@ from fleet import policy
 from fleet.addon import client as addon_client
 from fleet.addon import logs as addon_logs
 from fleet.addon import round as addon_round
+from fleet.archives import pgbackrest
 from fleet.archives.directory import Directory
 from fleet.ports import Ports
 from fleet.providers.base import Provider
@@ -91,6 +92,11 @@ def send_lines(_ports: Ports, _vantage: str) -> tuple[int, int]:
 def directory_archive() -> Directory:
     """A directory that all hosts see."""
     return Directory(str(spawn.give(settings.ARCHIVE_ROOT)))
+
+
+def pgbackrest_archive() -> pgbackrest.Pgbackrest:
+    """What pgBackRest keeps, as the file in the settings says."""
+    return pgbackrest.configured(settings.PGBACKREST)
 
 
 def local_provider() -> LocalProvider:

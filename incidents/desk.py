@@ -18,8 +18,8 @@ from django.db.models.functions import Now
 from fleet import lifecycle, ring
 from fleet.facts import Facts
 from fleet.lifecycle import Because
-from fleet.models import MEMBERS, Instance, Member, Resource, Server
-from fleet.states import RESOLVED, RESOLVING
+from fleet.models import MEMBERS, Address, Changeover, Instance, Member, Resource, Server
+from fleet.states import FENCING, PREPARING, PROMOTING, REPOINTING, RESOLVED, RESOLVING, VERIFYING
 from incidents.models import Incident, Journal
 from incidents.telling import Telling
 from incidents.watch import BY_TYPE, INSTANCE, SERVER
@@ -37,7 +37,14 @@ EXPLAINED = {
 }
 # What keeps every playbook from helping on a server: with no room left nothing starts. One page for it is enough.
 HINDERS = ("disk_critical",)
+# A disk that fills while its archive fails is full of WAL that waits for it. It may be given room meanwhile; what is to
+# be mended is the archive.
+FULL, FILLING = ("disk_filling", "disk_critical"), "archive_failing"
+# What a changeover does to everybody around it for a while, and for how long that is no news (s): after that it is
+# stuck, and says so itself.
+HUSHED, HUSHED_S = ("follower_stuck", "follower_lagging", "standby_down", "address_detached"), 600
 NAME_LENGTH = 63
+MOVING = (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING)
 
 
 class DeskError(ValueError):
@@ -77,12 +84,14 @@ def open_incidents() -> Any:
 
 def _report(type_: str, found: Found) -> Incident | None:
     alarm, member = BY_TYPE[type_], found.member
+    if type_ in HUSHED and _changes_over(member):
+        return None
     evidence = {
         "facts": {name: found.facts[name] for name in alarm.when.names},
         "doubt": dict(found.evidence),
         "looked_at": found.facts.now.isoformat(),
     }
-    cause = _cause(member) or _same(type_, member)
+    cause = _cause(member) or _same(type_, member) or _filling(type_, member)
     return raise_incident(
         type_, member.KIND, member.pk, member.name, alarm.severity, evidence, alarm.because, found.row, cause
     )
@@ -142,6 +151,28 @@ def _same(type_: str, member: Member) -> Incident | None:
     return open_incidents().filter(subject=member.pk, type__in=EXPLAINED.get(type_, ()), cause=None).first()
 
 
+def _filling(type_: str, member: Member) -> Incident | None:
+    """The incident of the archive that a full disk comes from."""
+    if type_ not in FULL:
+        return None
+    instances = Instance.objects.filter(server=member.pk).values("pk")
+    return open_incidents().filter(subject__in=instances, type=FILLING).order_by("created_at").first()
+
+
+def _changes_over(member: Member) -> bool:
+    """Whether leadership moves right now where it belongs to; one that waits for its window moves nothing yet."""
+    if isinstance(member, Address):
+        whose = Q(resource=member.resource_id)
+    elif isinstance(member, Instance):
+        whose = Q(source=member.pk) | Q(target=member.pk) | Q(resource=member.standby_for_id)
+        if member.upstream_id:
+            whose |= Q(resource__instance=member.upstream_id)
+    else:
+        return False
+    lately = Q(state_since__gt=Now() - timedelta(seconds=HUSHED_S))
+    return Changeover.objects.filter(whose, lately, state__in=MOVING).exists()
+
+
 def _adopt(cause: Incident) -> None:
     """What stands on the thing and is in trouble already, and what said the same of it in a milder way."""
     if cause.cause is None:
@@ -162,7 +193,9 @@ def hindrance(incident: Incident, server: Server | None) -> Incident | None:
     """The open incident of its server that may be why none of its playbooks helped."""
     if server is None or incident.type in HINDERS:
         return None
-    return open_incidents().filter(subject=server.pk, type__in=HINDERS).first()
+    full = open_incidents().filter(subject=server.pk, type__in=HINDERS)
+    # What fills the disk is not hindered by its being full.
+    return full.exclude(cause=incident.pk).first()
 
 
 def put_off(incident: Incident, cause: Incident) -> None:

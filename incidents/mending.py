@@ -51,6 +51,7 @@ def step(
         subject=loaded.subject,
         facts=felt,
         evidence=incident.evidence,
+        approved=incident.approved,
     )
     taken = (*playbook.steps, _no_effect)[incident.step]
     outcome = _taken(taken, case, incident)

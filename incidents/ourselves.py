@@ -14,6 +14,7 @@ from typing import Any
 from django.db.models import Count, Q
 from django.db.models.functions import Now
 
+from fleet import copies
 from fleet.models import MEMBERS, Worker
 from fleet.policy import QUEUES, SLOW, WORK
 from fleet.states import UNCERTAIN
@@ -124,7 +125,7 @@ class Watch:
     seen: dict[str, int] = field(default_factory=dict)
 
     def look(self) -> list[Incident]:
-        """One look at ourselves; returns the incidents that it opened."""
+        """One look at ourselves, and at what was left lying about; returns the incidents that it opened."""
         opened = []
         for failing in FAILINGS.values():
             evidence = failing.found(1.0)
@@ -136,6 +137,7 @@ class Watch:
                 if incident:
                     Incident.objects.filter(pk=incident.pk).update(queue=QUEUE)
                     opened.append(incident)
+        copies.tidy()
         return opened
 
 

@@ -45,7 +45,8 @@ class CantAct(Exception):
 class Case:
     """What a step gets. `type` is the alarm's; `key` names this run of the playbook, and is the same however often a
     step is repeated; `step_s` is how long ago the step was first taken (s); `member` and `subject` are the thing that
-    the incident is about, `facts` the last that was felt of it, `evidence` what was known when the incident opened."""
+    the incident is about, `facts` the last that was felt of it, `evidence` what was known when the incident opened;
+    `approved`: a person asked for it to be tried anew."""
 
     ports: Ports
     type: str
@@ -56,6 +57,7 @@ class Case:
     subject: Subject
     facts: Mapping[str, Any]
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    approved: bool = False
 
     def shell(self, subject: Subject | None = None) -> Shell:
         """The Shell of the host of the subject, or of another one. Raises CantAct."""

@@ -11,6 +11,8 @@ from incidents.watch import BY_TYPE
 
 NONE = "none"
 BEGAN, MENDED = "began", "mended"
+# What may lose acknowledged writes asks first where the plan promises that none is lost.
+MAY_LOSE = ("replay_from_archive",)
 
 
 def resolvers_of(type_: str) -> tuple[str, ...]:
@@ -32,13 +34,15 @@ def coming(incident: Incident) -> tuple[str, str]:
 
 def _modes(incident: Incident, names: list[str]) -> dict[str, str]:
     """What policy says of each playbook for this thing; the resource's own word counts before its plan's, and that
-    before the general one."""
+    before the general one. Where nobody has said anything they act, but for what may lose what must not be lost."""
     plan, resource = incident.plan(), incident.subject if incident.subject_kind == "resource" else None
     said = PlaybookPolicy.objects.filter(
         Q(plan=None) | Q(plan=plan), Q(resource=None) | Q(resource=resource), resolver__in=names
     )
+    risky = plan is not None and plan.high_availability
+    asks = {name: ASK for name in names if risky and name in MAY_LOSE}
     by_weight = sorted(said, key=lambda policy: (policy.resource_id is not None, policy.plan_id is not None))
-    return {policy.resolver: policy.mode for policy in by_weight}
+    return asks | {policy.resolver: policy.mode for policy in by_weight}
 
 
 @dataclass(frozen=True)

@@ -84,19 +84,23 @@ not_off = Condition("its provider does not say that it is off", ("machine",), la
 
 
 # How long a thing may be on its way, by the state that it is in (s).
-DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600, RETIRING: 24 * HOUR_S}
+DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600, RETIRING: 15 * 24 * HOUR_S}
+# A job that is at it may copy for hours; a database waits as long as its instance is being built.
+COPYING_S = 12 * HOUR_S
 
 
 def _overdue(facts: Mapping[str, Any]) -> bool | None:
     state, since = facts["state"], facts["state_s"]
     if state is None or (state in DEADLINES_S and since is None):
         return None
-    return state in DEADLINES_S and since > DEADLINES_S[state]
+    copied = state == CREATING and (facts["job"] == "running" or facts["instance_state"] == CREATING)
+    return state in DEADLINES_S and since > (COPYING_S if copied else DEADLINES_S[state])
 
 
 too_long = Condition(
-    f"state_s > its deadline: {', '.join(f'{name} {limit:g}' for name, limit in DEADLINES_S.items())}",
-    ("state", "state_s"),
+    f"state_s > its deadline: {', '.join(f'{name} {limit:g}' for name, limit in DEADLINES_S.items())}; "
+    f"while a job builds it {COPYING_S:g}",
+    ("state", "state_s", "job", "instance_state"),
     _overdue,
 )
 
@@ -110,16 +114,16 @@ stands_by = named("it is a standby, and no leader that was", is_("role", "standb
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
     #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
-    Alarm("server_down",         SERVER,   state(DOWN) & off & serves,              1,   2,   PAGE, ("restart_server",), "everything on it is down"),
-    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off & serves,          2,   2,   PAGE, ("restart_server",), "nobody gets in, though it may run"),
+    Alarm("server_down",         SERVER,   state(DOWN) & off & serves,              1,   2,   PAGE, ("restart_server", "replay_from_archive"), "everything on it is down"),
+    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off & serves,          2,   2,   PAGE, ("restart_server", "replay_from_archive"), "nobody gets in, though it may run"),
     Alarm("spare_down",          SERVER,   state(DOWN) & under("leaders", 1),       2,   2,   WARN, ("restart_server", "do_without"), "nobody is served from it; there is one less to take over"),
-    Alarm("server_retiring",     SERVER,   said("scheduled_events"),                2,   2,   WARN, (), "its provider is going to take it away"),
+    Alarm("server_retiring",     SERVER,   said("scheduled_events") | state(RETIRING), 2, 2,   WARN, ("retire_server",), "it is going to be taken away"),
     Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
                                                                                     8,   4,   WARN, ("grow_disk",), "it will be full, and PostgreSQL stops there"),
     Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),               2,   4,   PAGE, ("grow_disk",), "the next burst of writes stops PostgreSQL"),
     Alarm("clock_skew",          SERVER,   over("clock_skew_s", CLOCK_S) | under("clock_skew_s", -CLOCK_S),
                                                                                     4,   2,   WARN, ("sync_clock",), "certificates, logs and recovery to a time need the right one"),
-    Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,         1,   2,   PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config"), "nobody is served"),
+    Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,         1,   2,   PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config", "replay_from_archive"), "nobody is served"),
     Alarm("standby_down",        INSTANCE, state(DOWN) & stands_by,                 2,   2,   WARN, ("restart_postgres", "rebuild_follower"), "there is one less to take over, or to read from"),
     Alarm("two_writers",         INSTANCE, is_("role", "standby") & yes("service_available") & no("in_recovery"),
                                                                                     2,   1,   PAGE, ("fence_stray_leader",), "two may write, and one of them to nobody"),

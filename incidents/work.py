@@ -34,6 +34,8 @@ AT_ONCE = 4
 # How often an open incident looks (s). It is told at once when its alarm closes.
 INTERVAL_S = {TRIGGERED: 1.0, RESOLVING: 1.0, WAITING: 5.0, NEEDS_HUMAN: 5.0}
 SOONEST_S = 0.02
+# The playbook that needs nothing of the server.
+TAKES_OVER = "failover"
 # How many moves and steps it takes at a stretch.
 STRETCH = 6
 
@@ -124,7 +126,7 @@ def see(incident: Incident, claim: ring.Claim, vantage: str) -> Seen:
         "subject_gone": incident.subject_kind in MEMBERS
         and (loaded is None or loaded.member.state in (DESTROYING, DESTROYED)),
         "under_cause": _under_cause(incident),
-        "way_out": bool(loaded and loaded.facts.get("standby_ready")) and not _held(incident),
+        "way_out": _has_way_out(incident, loaded),
         "locked": _others(incident).filter(state=RESOLVING).exists(),
         "playbook": mode,
         "raised": incident.outcome == RAISED,
@@ -139,6 +141,14 @@ def _in_the_middle(incident: Incident) -> bool:
     """Whether its playbook has begun to change things. A storm that comes then lets it finish: a server that was
     switched off and is not switched on again is worse off than by either."""
     return incident.state == RESOLVING and incident.step > 0
+
+
+def _has_way_out(incident: Incident, loaded: context.Loaded | None) -> bool:
+    """Whether it is worked on although its cause is, too: a standby can take over, a disk can be given room."""
+    ready = (
+        loaded is not None and loaded.facts.get("standby_ready") and TAKES_OVER in playbooks.resolvers_of(incident.type)
+    )
+    return bool(ready and not _held(incident)) or (incident.cause is not None and incident.cause.type == desk.FILLING)
 
 
 def _held(incident: Incident) -> bool:

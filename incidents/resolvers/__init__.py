@@ -21,8 +21,10 @@ from incidents.resolvers import (
     kill_postgres,
     reattach_address,
     rebuild_follower,
+    replay_from_archive,
     restart_postgres,
     restart_server,
+    retire_server,
     retry_archive,
     rewrite_config,
     sync_clock,
@@ -61,6 +63,7 @@ RESOLVERS = {
             enforce_row_limit,
             sync_clock,
             failover,
+            replay_from_archive,
             fence_stray_leader,
             free_wal,
             grow_disk,
@@ -69,6 +72,7 @@ RESOLVERS = {
             retry_archive,
             take_backup,
             do_without,
+            retire_server,
         ),
     )
 }

@@ -3,14 +3,16 @@
 Symptom: little room is left, or at this rate there will be none within hours; PostgreSQL stops when there is none.
 Look first: what fills it? WAL that an archive or a slot holds back, temporary files, logs, or what its customers keep?
 Steps: see that the provider can and that it has not grown too much or too lately; have it grown; wait until the host
-says that there is room.
+says that there is room. While an archive fails, what fills the disk is WAL that waits for it: then room is given once.
 Give up when: the provider can't; it grew within the last day; it would be more than twice what was ordered: then
 something is wrong with what fills it, or a bigger machine is due, and a person decides.
 """
 
 from datetime import datetime, timedelta
 
-from fleet.models import Server
+from fleet.models import Instance, Server
+from incidents import desk
+from incidents.models import Incident
 from incidents.outcomes import Case, Outcome, again, fixed, give_up
 
 FACTOR, MOST = 1.5, 2.0
@@ -26,6 +28,10 @@ def may(case: Case) -> Outcome:
         return give_up("its provider can't make its disk bigger")
     if (at := server.attrs.get(GROWN_AT)) and case.subject.now - datetime.fromisoformat(at) < PAUSE:
         return give_up(f"it grew to {server.disk_mb} MB within the last day, and that is full too")
+    if at and (failing := _archive_failing(server)) and datetime.fromisoformat(at) > failing.created_at:
+        return give_up(
+            f"it has grown since {failing.name} began: the archive is to be mended, and WAL goes away by itself"
+        )
     if _next(server) <= server.disk_mb:
         return give_up(f"its {server.disk_mb} MB are {MOST:g} times what was ordered")
     return fixed(f"from {server.disk_mb} to {_next(server)} MB")
@@ -51,6 +57,12 @@ def room(case: Case) -> Outcome:
         return fixed(f"{used:g} % of it are used")
     why = "its disk has not been looked at" if used is None else f"{used:g} % of it are used still"
     return again(LOOK_S, why) if case.step_s < ROOM_S else give_up(why)
+
+
+def _archive_failing(server: Server) -> Incident | None:
+    """The open incident of an archive that WAL on this disk waits for."""
+    instances = Instance.objects.filter(server=server).values("pk")
+    return desk.open_incidents().filter(subject__in=instances, type=desk.FILLING).order_by("created_at").first()
 
 
 def _ordered(server: Server) -> int:

@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from fleet.models import Credential, Instance, Intent, Member
+from fleet.models import Changeover, Credential, Instance, Intent, Member
 from fleet.ports import Ports
 from fleet.postgres.config import MONITOR
 from fleet.providers.base import RUNNING, STOPPED
 from fleet.transports.base import Result, Unreachable
 from herdsite.turns import Turn
-from incidents import work
+from incidents import remains, work
 from incidents.models import Incident, Journal
 from incidents.resolvers import kill_postgres, rewrite_config
 from incidents.telling import Silent
 from tests import factories
 from tests.fakeherd import FakeHerd
 from tests.herd import again, due
+from tests.incidents.remnants import archived
 from tests.incidents.scenes import due as due_incident
 from tests.incidents.scenes import pass_time, raise_alarm, set_alarm
 
@@ -212,6 +213,23 @@ def unarchived() -> Trouble:
     return replace(trouble, type="archive_failing", mended=lambda: bool(closed))
 
 
+def lost() -> Trouble:
+    """A leader that nothing starts, on a host that can be fenced; what is built of its archive is there at once."""
+    trouble = dead()
+    herd, instance = trouble.herd, trouble.instance
+    herd.machine()
+    archived(factories.resource(instance=instance, state="down"))
+    herd.world.on(("mkdir", "-p"), Result(0, "", "", 0.01))
+    herd.world.on(lambda ran: remains._LAST_COMMIT in ran.argv, lambda _ran: Result(0, "", "", 0.01))
+
+    def mended() -> bool:
+        Instance.objects.filter(pk__in=Changeover.objects.values("target")).update(state="available")
+        return Changeover.objects.filter(marks__has_key="ready").count() == 1
+
+    before = ("restart_postgres", "failover", "kill_postgres", "rewrite_config")
+    return replace(trouble, mended=mended, looked_at=False, tried=before)
+
+
 TROUBLES = {
     "restart_postgres": dead,
     "kill_postgres": hung,
@@ -221,6 +239,7 @@ TROUBLES = {
     "grow_disk": no_room,
     "free_wal": unread,
     "retry_archive": unarchived,
+    "replay_from_archive": lost,
 }
 
 

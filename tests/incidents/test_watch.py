@@ -96,6 +96,7 @@ FIRES = [
     ("server", {"state": "down", "machine": "running"}, "server_unreachable"),
     ("server", {"state": "down"}, "server_unreachable"),
     ("server", {"state": "available", "scheduled_events": "retires on the 14th"}, "server_retiring"),
+    ("server", {"state": "retiring", "scheduled_events": ""}, "server_retiring"),
     ("server", {"state": "available", "disk_used_pct": 86.0}, "disk_filling"),
     ("server", {"state": "available", "disk_used_pct": 50.0, "disk_full_in_s": 3600.0}, "disk_filling"),
     ("server", {"state": "available", "disk_used_pct": 96.0}, "disk_critical"),
@@ -168,6 +169,15 @@ def test_what_is_well_has_no_alarm_and_ends_all_that_there_were(kind: str) -> No
 def test_an_instance_that_is_down_explains_its_resources() -> None:
     facts = {"state": "down", "service_available": False, "instance_state": "down", "state_s": 60.0}
     assert open_types(beats("resource", facts, 20)) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind"), [({"job": "running"}, "instance"), ({"instance_state": "creating"}, "resource")]
+)
+def test_what_a_job_builds_may_take_hours(kind: str, facts: dict[str, Any]) -> None:
+    building = {"state": "creating"} | facts
+    assert open_types(beats(kind, building | {"state_s": 3600.0}, 8)) == []
+    assert open_types(beats(kind, building | {"state_s": watch.COPYING_S + 1}, 8)) == ["stuck"]
 
 
 def test_the_table_is_sound() -> None:

@@ -204,6 +204,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("verified", BOOL, "", "its customer can write to the new leader"),
     ("planned", BOOL, "", "the old leader takes part"),
     ("upgrades", BOOL, "", "it brings its resource to another major version of PostgreSQL"),
+    ("upstream_takes", BOOL, "", "the one that it is to stream from is still taking over"),
     ("upgrading", BOOL, "", "its data is being brought to another major version, and nobody else may touch it"),
     ("rolled_back", BOOL, "", "what was prepared is undone, and the old leader leads on"),
     # Size and wear.

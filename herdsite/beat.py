@@ -32,6 +32,8 @@ from observations.feel import carried, feel
 
 # From well to doubtful to down, say, when one look proves all of it.
 MOST_MOVES = 3
+# From planned to done, with some left.
+MOST_STEPS = 12
 
 log = structlog.get_logger("beat")
 moves = structlog.get_logger("act")
@@ -113,25 +115,40 @@ def stumble(loaded: context.Loaded, claim: ring.Claim, error: Exception) -> None
 
 
 def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
-    """One move, one action, or both, with their Events, and the row's release. False when the action failed."""
+    """One move, one action, or both, with their Events, and the row's release. The steps of a changeover follow each
+    other in one beat, since customers wait for them. False when an action failed."""
+    well = True
     try:
-        for _ in range(MOST_MOVES):
-            if thought.rule.then.kind == GO:
-                moved = thought.rule
-                _move(thought, vantage)
-                thought = _further(thought, vantage)
-        if thought.rule.then.kind != DO:
-            # What it shows is why it is where it is now.
-            thought = replace(thought, rule=moved)
-            _release(kind, [thought], [_beat(thought, in_s=0)], vantage)
-            return True
-        member = thought.loaded.member
-        if not ring.hold(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S):
-            raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
+        for _ in range(MOST_STEPS if kind == CHANGEOVER else 1):
+            thought = _moved(thought, vantage)
+            if thought.rule.then.kind != DO:
+                done = _beat(thought, in_s=0)
+                break
+            member = thought.loaded.member
+            if not ring.hold(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S):
+                raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
+            done, well = _act(kind, thought, ports, vantage)
+            if not well or kind != CHANGEOVER:
+                break
+            further = _further(thought, vantage)
+            if further.rule.then.kind not in (GO, DO) or further.rule == thought.rule:
+                break
+            thought = further
     except (lifecycle.LeaseLost, ConcurrentTransition, TransitionNotAllowed) as error:
         log.info("dropped", subject=thought.loaded.member.name, why=str(error))
         return True
-    return _act(kind, thought, ports, vantage)
+    _release(kind, [thought], [done], vantage)
+    return well
+
+
+def _moved(thought: Thought, vantage: str) -> Thought:
+    """What there is to do after the moves that come first; with nothing to do, the last move, as why it is there."""
+    for _ in range(MOST_MOVES):
+        if thought.rule.then.kind == GO:
+            moved = thought.rule
+            _move(thought, vantage)
+            thought = _further(thought, vantage)
+    return thought if thought.rule.then.kind == DO else replace(thought, rule=moved)
 
 
 def _because(thought: Thought, vantage: str) -> lifecycle.Because:
@@ -155,7 +172,8 @@ def _further(thought: Thought, vantage: str) -> Thought:
     return ponder(loaded, thought.claim, look, vantage)
 
 
-def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
+def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.Beat, bool]:
+    """Its beat, to be released, and whether it went well."""
     member, verb = thought.loaded.member, thought.rule.then.name
     because = _because(thought, vantage)
     began, problem = time.monotonic(), ""
@@ -185,8 +203,7 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
         in_s = 0.0 if kind == CHANGEOVER else policy.again(member.tries)
     # Who asked was answered: with that the step is over.
     tries = 0 if verb in ("fulfil", "refuse") else min(member.tries + 1, policy.MOST_TRIES)
-    _release(kind, [thought], [_beat(thought, in_s=in_s, problem=problem, tries=tries)], vantage)
-    return not problem
+    return _beat(thought, in_s=in_s, problem=problem, tries=tries), not problem
 
 
 def _beat(

@@ -135,8 +135,8 @@ ARCHIVE_ROOT = Path(_env("ARCHIVE_ROOT", str(spawn.land(VAR / "archive") if VAR.
 # be fetched ("*": all that are on the public internet, over https).
 BACKUPS = _env("BACKUPS", str(ARCHIVE_ROOT / "logical-backups"))
 IMPORT_HOSTS = [host for host in _env("IMPORT_HOSTS", "*").split(",") if host]
-# Hosts in private networks, and without TLS, to which webhooks, drains and imports may go all the same ("*": all). Others
-# have to be on the public internet and speak https.
+# Hosts in private networks, and without TLS, to which webhooks, drains and imports may go all the same ("*": all).
+# Others have to be on the public internet and speak https.
 PRIVATE_URLS = [host for host in _env("PRIVATE_URLS", "*" if DEBUG else "").split(",") if host]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

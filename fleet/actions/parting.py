@@ -6,7 +6,7 @@ import secrets
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import archiving, streams
+from fleet import archiving, ring
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
 from fleet.models import Credential, Instance, Resource, Timeline
@@ -23,15 +23,13 @@ def unfollow(resource: Resource, acting: Acting) -> str:
         _records(resource, instance)
         instance.refresh_from_db()
     shell, subject = hosts.of(instance, acting)
-    said = control.promote(shell, subject, streams.files(instance, subject))
+    said = control.promote(shell, subject, instance.generation)
     Timeline.objects.filter(pk=instance.timeline_id).update(
         timeline_id=int(said["timeline_id"]), forked_lsn=said.get("forked_lsn", ""), forked_at=Now()
     )
     owner = resource.credentials.get(purpose=Credential.OWNER)
     control.run_sql(shell, subject, roles.set_password(owner.role, scram(owner.secret)))
-    instance.refresh_from_db()
-    instance.attrs["told"] = streams.wanted(instance, {})
-    Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
+    ring.nudge(Instance.KIND, [instance.pk])
     resource.attrs.pop("parting", None)
     resource.attrs["copied"] = "true"
     Resource.objects.filter(pk=resource.pk).update(attrs=resource.attrs)

@@ -57,7 +57,9 @@ class AskForm(forms.Form):
     )
     plan = forms.ChoiceField(required=False, help_text="Left empty, that of the original.")
     major = forms.IntegerField(
-        required=False, label="PostgreSQL", help_text="The major version; left empty, the newer one if there is just one."
+        required=False,
+        label="PostgreSQL",
+        help_text="The major version; left empty, the newer one if there is just one.",
     )
     zone = forms.CharField(
         max_length=32,

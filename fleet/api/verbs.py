@@ -1,5 +1,6 @@
 """What can be asked of a thing over the API: the verbs of fleet/intents.py, the copies of fleet/copies.py as verbs of
-the database that is copied, loads (fleet/loads.py) and upgrades (fleet/upgrading.py). Each with the params that it takes."""
+the database that is copied, loads (fleet/loads.py) and upgrades (fleet/upgrading.py). Each with the params that it
+takes."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime

@@ -6,12 +6,14 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
 from fleet import archiving, drills, logical, policy, progress, retaining
 from fleet.jobs import LOOK
-from fleet.models import Backup, Instance, Intent, Server, Timeline
+from fleet.models import Backup, Changeover, Instance, Intent, Server, Timeline
 from fleet.postgres.commands import Script, inline
 from fleet.states import (
     AVAILABLE,
+    CANCELLED,
     CLOSED,
     DESTROYED,
+    DONE,
     EXPIRED,
     FAILED,
     KEPT,
@@ -59,6 +61,7 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
     facts = {
         "prepared": prepared if member.archive else None,
         "writer_state": writer.state if writer else DESTROYED,
+        "changeover": "open" if member.moving else "none",
         "backups": member.good,
         "backup_runs": member.running > 0,
         "backup_age_s": max(0.0, (now - newest).total_seconds()),
@@ -131,6 +134,7 @@ def timelines() -> QuerySet[Any]:
             good=Count("backups", filter=good, distinct=True),
             running=Count("backups", filter=Q(backups__state__in=RUNNING, backups__method=Backup.BASE), distinct=True),
             newest=Max("backups__ended_at", filter=good),
+            moving=Exists(Changeover.objects.filter(timeline=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))),
             has_children=Exists(
                 Timeline.objects.filter(parent=OuterRef("pk"))
                 .exclude(state=EXPIRED)

@@ -69,6 +69,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "planned": member.planned,
         "changeover": "open" if member.taking else "none",
         "upgrading": member.upgrading,
+        "upstream_takes": member.upstream_takes,
     }
     return subject, facts, beat_s
 
@@ -149,12 +150,9 @@ def instances() -> QuerySet[Any]:
     alive = ~Q(resources__state=DESTROYED)
     mine = Resource.objects.filter(instance=OuterRef("pk"), plan__high_availability=True).exclude(state=DESTROYED)
     ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
-    planned = (
-        Changeover.objects.filter(source=OuterRef("pk"))
-        .exclude(state__in=(DONE, CANCELLED))
-        .exclude(reason=Changeover.FAILOVER)
-    )
-    taking = Changeover.objects.filter(target=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))
+    open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED))
+    planned = open_.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
+    taking = open_.filter(target=OuterRef("pk"))
     return (
         Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
         .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
@@ -165,6 +163,7 @@ def instances() -> QuerySet[Any]:
             standby_ready=Exists(ready),
             planned=Exists(planned),
             taking=Exists(taking),
+            upstream_takes=Exists(open_.filter(target=OuterRef("upstream"))),
             upgrading=Exists(taking.filter(marks__has_key="upgrading").exclude(marks__has_key="promoted")),
             quorum=Subquery(mine.values("quorum")[:1]),
         )

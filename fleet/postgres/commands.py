@@ -84,10 +84,10 @@ def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
     return Script(scripts.CONFIGURE, _where(subject), sections(beside).encode())
 
 
-def promote(subject: Subject, beside: Mapping[str, str]) -> Script:
-    """Put these files beside the data, then make the standby a leader; does nothing more to one that leads already.
-    Prints its timeline's number and where its own WAL begins."""
-    return Script(scripts.PROMOTE, _where(subject), sections(beside).encode())
+def promote(subject: Subject, generation: int) -> Script:
+    """Make the standby a leader of that generation; does nothing more to one that leads already. Prints its timeline's
+    number and where its own WAL begins."""
+    return Script(scripts.PROMOTE, (*_where(subject), str(generation)))
 
 
 def upgrade(subject: Subject, old: str, sizing: Sizing, certificate: Certificate | None) -> Script:
@@ -120,7 +120,8 @@ def fence(subject: Subject, generation: int) -> Script:
 
 def halt(subject: Subject, patience_s: int, generation: int) -> Script:
     """Stop it cleanly, and mark it so that nothing starts it. Prints where its WAL ended: its standbys are sent all of
-    it, which may last a moment longer, so whoever counts on one asks it. Fails when it takes longer than `patience_s` seconds: `unfence` takes it back, whatever became of it."""
+    it, which may last a moment longer, so whoever counts on one asks it. Fails when it takes longer than `patience_s`
+    seconds: `unfence` takes it back, whatever became of it."""
     return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
 
 

@@ -80,10 +80,10 @@ def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None
     _now(shell, commands.configure(subject, beside))
 
 
-def promote(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
-    """Make the standby a leader, with these files beside its data. Returns its `timeline_id`, and `forked_lsn`, up to
-    where it has its former leader's WAL."""
-    return _now(shell, commands.promote(subject, beside), timeout)
+def promote(shell: Shell, subject: Subject, generation: int, timeout: float = 20.0) -> dict[str, str]:
+    """Make the standby a leader of that generation; what else it is to be, `configure` tells it. Returns its
+    `timeline_id`, and `forked_lsn`, up to where it has its former leader's WAL."""
+    return _now(shell, commands.promote(subject, generation), timeout)
 
 
 def upgrade(shell: Shell, subject: Subject, job: str, old: str, sizing: Sizing, tls: bool = True) -> None:

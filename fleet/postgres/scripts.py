@@ -204,17 +204,19 @@ fi
     + _PARTED
 )
 
+# Customers wait: only the generation is noted, so that no order that was held up undoes it; what else it is told to be
+# it is told afterwards.
 PROMOTE = (
     COMMON
     + _NEWER
     + """
 exec 9< "$data" && flock 9
-rm -rf "$data.files"
-mkdir -p "$data.files"
-files_into "$data.files"
-newer
-place "$data"
-"$bin/pg_ctl" reload -D "$data" -s
+had=$(told generation "$data/herdsite.conf")
+if [ "${had:-0}" -gt "$3" ]; then
+    echo "this order's generation is $3, it has taken $had" >&2
+    exit 3
+fi
+[ "${had:-0}" -eq "$3" ] || echo "herdsite.generation = '$3'" >> "$data/herdsite.conf"
 if [ -e "$data/standby.signal" ]; then
     "$bin/pg_ctl" promote -D "$data" -W -s
     until "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *in production'; do

@@ -48,7 +48,7 @@ LIFE = (
     Rule(148, SERVING, asked("rebuild") & is_("role", "standby"), WAIT, "it may be all that there is: its leader has to be well, and nobody about to take over"),
     Rule(149, (*SERVING, STOPPED, FENCED), asked("rebuild"), do("refuse"), "only a standby can be copied anew"),
     Rule(151, (*SERVING, STOPPED), yes("outdated") & yes("postmaster"), do("fence"), "it was a leader, and another leads: it may acknowledge nothing"),
-    Rule(153, (*SERVING, STOPPED, FENCED), yes("outdated") & yes("ssh") & no("postmaster") & is_("upstream_state", "available"), go("rejoin"), "a leader that was comes back as a standby"),
+    Rule(153, (*SERVING, STOPPED, FENCED), yes("outdated") & yes("ssh") & no("postmaster") & is_("upstream_state", "available") & no("upstream_takes"), go("rejoin"), "a leader that was comes back as a standby"),
     Rule(155, (DOWN, STOPPED, FENCED), yes("outdated"), WAIT, "a leader that was is never started, only made a standby"),
     Rule(201, CREATING, begun, do("build"), "there is nothing on the host yet"),
     Rule(203, CREATING, is_("job", "running"), WAIT, "initdb, configuration, first start, monitoring role"),

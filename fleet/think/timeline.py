@@ -8,6 +8,7 @@ from fleet.states import CLOSED, OPEN
 LIFE = (
     # row  in state  when the facts say                              then                because
     Rule(101, OPEN, yes("superseded") & no("backup_runs"), go("close"), "another instance leads: it is written no more"),
+    Rule(200, OPEN, no("prepared") & is_("changeover", "open"), WAIT, "customers come first: its writer is about to lead"),
     Rule(201, OPEN, no("prepared") & is_("writer_state", "available", "uncertain"), do("prepare"), "it has no place in the archive yet"),
     Rule(203, OPEN, no("prepared"), WAIT, "its writer is being built"),
     Rule(301, OPEN, yes("backup_runs"), WAIT, "a base backup is under way"),

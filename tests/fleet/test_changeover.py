@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 from fleet import changing, intents, lifecycle, policy, ring
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Intent, Timeline
-from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PROMOTING
+from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN
 from herdsite.turns import Turn
 from tests.fakeherd import FakeHerd
 from tests.herd import again, change, due, expire
@@ -222,7 +222,6 @@ def test_a_cancelled_one_leaves_everything_as_it_was(world: Premium):
 def test_a_beat_that_took_the_new_leader_for_a_standby_is_dropped(world: Premium):
     world.lose(world.leader)
     changeover = begin(world, Changeover.FAILOVER)
-    world.settle(lambda: again(changeover).proof)
     due(world.standby)
     claim = ring.claim(Instance.KIND, again(world.standby).queue, 1, "there/2")
     assert list(claim.ids) == [world.standby.pk]

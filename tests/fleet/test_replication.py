@@ -105,11 +105,13 @@ def test_only_the_replication_role_replicates_and_it_enters_no_customers_databas
 
 def test_a_promoted_standby_writes_a_timeline_of_its_own(leader: Cluster, standby: Cluster) -> None:
     caught_up(leader, standby)
-    said = control.promote(leader.shell, standby.subject, KEEP)
+    said = control.promote(leader.shell, standby.subject, 2)
     assert said["timeline_id"] == "2"
     standby.sql("INSERT INTO t VALUES (3)")
-    again = control.promote(leader.shell, standby.subject, KEEP)
+    again = control.promote(leader.shell, standby.subject, 2)
     assert again["timeline_id"] == "2"
+    with pytest.raises(CommandFailed, match="it has taken 2"):
+        control.promote(leader.shell, standby.subject, 1)
 
 
 def test_a_fenced_leader_is_started_by_nothing_but_its_rejoining(leader: Cluster, standby: Cluster) -> None:
@@ -123,7 +125,7 @@ def test_a_fenced_leader_is_started_by_nothing_but_its_rejoining(leader: Cluster
 @pytest.mark.parametrize("stray", [False, True])
 def test_a_leader_that_was_rejoins_behind_the_new_one(leader: Cluster, standby: Cluster, stray: bool) -> None:
     caught_up(leader, standby)
-    control.promote(leader.shell, standby.subject, KEEP)
+    control.promote(leader.shell, standby.subject, 2)
     leader.create("anna", "anna-pass-77ce")
     leader.sql("CREATE TABLE stray AS SELECT 1", "anna")
     standby.sql("INSERT INTO t VALUES (4)")
@@ -137,7 +139,7 @@ def test_a_leader_that_was_rejoins_behind_the_new_one(leader: Cluster, standby: 
 
 
 def test_a_rewind_that_was_cut_off_ends_in_a_copy(leader: Cluster, standby: Cluster) -> None:
-    control.promote(leader.shell, standby.subject, KEEP)
+    control.promote(leader.shell, standby.subject, 2)
     control.fence(leader.shell, leader.subject, 2)
     leader.shell.run(["touch", f"{leader.subject.data}/herdsite.rewinding"])
     leader.shell.run(["rm", f"{leader.subject.data}/global/pg_control"])

@@ -49,7 +49,7 @@ def then(**facts: Any) -> Callable[[dict[str, Any]], None]:
 
 MOVING = {
     **dict.fromkeys(("ready", "refused", "proven", "promoted", "repointed", "verified", "rolled_back"), False),
-    **{"placed": True, "window_open": True, "planned": False, "tries": 0, "asked": None},
+    **{"placed": True, "window_open": True, "planned": False, "upgrades": False, "tries": 0, "asked": None},
 }
 WELL: Effects = {
     "prepare": then(ready=True),

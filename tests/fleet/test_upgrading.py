@@ -3,13 +3,14 @@ or all is as it was."""
 
 import pytest
 
-from fleet import intents, upgrading
+from fleet import intents, policy, upgrading
 from fleet.intents import AskError
 from fleet.models import Changeover, Instance, Intent, Timeline
 from fleet.states import CANCELLED, DESTROYED, DONE
+from herdsite.turns import Turn
 from tests import factories
 from tests.fakeherd import FakeHerd
-from tests.herd import again, change
+from tests.herd import again, change, due
 from tests.premiumworld import Premium, premium
 
 pytestmark = pytest.mark.django_db
@@ -55,12 +56,11 @@ def test_nobody_starts_or_fences_what_is_being_upgraded(world: Premium) -> None:
     (changeover,) = Changeover.objects.filter(resource=world.resource)
     target = changeover.target
     world.herd.clusters[target.data].runs = False
-    begun = dict(world.herd.begun)
     for _ in range(3):
-        world.round()
-    assert again(target).state == "available" and dict(world.herd.begun).keys() - begun.keys() <= {
-        f"{target.name}-analyze-{changeover.generation}"
-    }
+        due(target)
+        Turn(policy.WORK, world.herd.ports, "there/1").once(Instance.KIND, 8)
+        assert (again(target).state, again(target).row) == ("available", 105)
+    assert (changeover.state, world.herd.clusters[target.data].fenced) == ("promoting", 0)
 
 
 def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:

@@ -18,7 +18,7 @@ from fleet.postgres import control
 from fleet.postgres.config import MONITOR, conf
 from fleet.providers.base import PAUSED, Machine
 from fleet.states import AVAILABLE, CREATING, DOWN, UNCERTAIN, states_of
-from fleet.subject import CHANGEOVER, INSTANCE, KINDS, RESOURCE, SERVER, Subject
+from fleet.subject import INSTANCE, KINDS, RESOURCE, SERVER, Subject
 from fleet.transports.base import Database, checked
 from fleet.transports.sql import PsycopgSql
 from observations.probes.base import (
@@ -321,8 +321,7 @@ def test_the_table_agrees_with_the_catalogue_and_the_states() -> None:
         assert set(probe.states or ()) <= set(states_of(probe.kind)), probe.name
         assert probe.timeout <= limits[probe.over], probe.name
     assert len({probe.name for probe in PROBES}) == len(PROBES)
-    # A changeover is looked at by its own steps.
-    assert {probe.kind for probe in PROBES} == set(KINDS) - {CHANGEOVER}
+    assert {probe.kind for probe in PROBES} == set(KINDS)
 
 
 def test_the_first_sql_probe_of_a_kind_is_its_sign_of_life() -> None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, quorums, ring, streams, subjects, upgrading
+from fleet import archiving, quorums, ring, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import upgrade
@@ -30,9 +30,9 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.of(target, acting)
     if changeover.reason == Changeover.UPGRADE:
-        said = upgrade.lead(changeover, target, acting)
+        said = upgrade.lead(target, acting)
     else:
-        said = control.promote(shell, subject, streams.files(target, subject), timeout=9.0)
+        said = control.promote(shell, subject, changeover.generation, timeout=9.0)
     with suppress(ActionError):
         # Customers wait for this and for nothing else; what fails here is the next step's to do.
         _lead(changeover, target, acting)
@@ -42,8 +42,7 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     line = Timeline.objects.filter(pk=target.timeline_id).filter(Q(forked_at=None) | Q(pk=began))
     line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
     target.refresh_from_db()
-    target.attrs["told"] = streams.wanted(target, streams.quorum(target))
-    Instance.objects.filter(pk=target.pk).update(attrs=target.attrs)
+    ring.nudge(Instance.KIND, [target.pk])
     _receipt(changeover, target, fork)
     mark(changeover, "promoted")
     return f"{target.name} leads, from {fork or 'where the archive ended'}"

@@ -24,7 +24,7 @@ def upgrade(changeover: Changeover, acting: Acting) -> str:
     return f"{target.name} to PostgreSQL {major}"
 
 
-def lead(changeover: Changeover, target: Instance, acting: Acting) -> dict[str, str]:
+def lead(target: Instance, acting: Acting) -> dict[str, str]:
     """Start what was upgraded, as it is on record by now."""
     shell, subject = hosts.of(target, acting)
     return control.lead(shell, subject, streams.files(target, subject), timeout=9.0)

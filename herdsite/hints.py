@@ -125,6 +125,15 @@ def leaders() -> dict[UUID, Line]:
     return found
 
 
+def serving(lines: list[Line]) -> list[Line]:
+    """Without those that are changing over just now: that they are stopped is no news."""
+    if not lines:
+        return []
+    ids = [line.resource for line in lines]
+    well = set(Resource.objects.filter(pk__in=ids, state=AVAILABLE).values_list("pk", flat=True))
+    return [line for line in lines if line.resource in well]
+
+
 def listen(stop: threading.Event) -> None:
     """Hold and hint until told to stop; for a thread of the clock's."""
     hints, refresh_at = Hints(), 0.0
@@ -134,7 +143,7 @@ def listen(stop: threading.Event) -> None:
                 if time.monotonic() >= refresh_at:
                     refresh_at = time.monotonic() + REFRESH_S
                     hints.refresh()
-                for line in hints.round(PING_S):
+                for line in serving(hints.round(PING_S)):
                     log.info("look now", at=line.database.address, port=line.database.port)
                     ring.nudge(Instance.KIND, [line.instance])
                     ring.nudge(Resource.KIND, [line.resource])

@@ -171,8 +171,16 @@ class Leader:
         return self.command(wiring.settings["archive_command"], words, before)
 
     def fetch(self, wiring: Wiring, name: str, into: str) -> Result:
-        """What its restore_command says when it is asked for that file."""
-        return self.command(wiring.settings["restore_command"], {"%p": into, "%f": name})
+        """What its restore_command says when it is asked for that file, by a recovery if it is no standby's."""
+        there = Path(self.subject.data, "recovery.signal")
+        recovers = not Path(self.subject.data, "standby.signal").exists() and not there.exists()
+        if recovers:
+            there.touch()
+        try:
+            return self.command(wiring.settings["restore_command"], {"%p": into, "%f": name})
+        finally:
+            if recovers:
+                there.unlink()
 
     def command(self, text: str, words: dict[str, str], before: str = "") -> Result:
         text = re.sub("%[pf%]", lambda found: (words | {"%%": "%"})[found[0]], text)

@@ -189,7 +189,7 @@ class FakeHerd:
         if verb in self.refuses:
             return Result(1, "", f"it does not {verb}", 0.01)
         if verb == "promote":
-            told = cluster.told | {"herdsite.generation": ran.argv[-1]}
+            told = cluster.told | {"herdsite.generation": ran.argv[6]}
         if verb in ("configure", "promote"):
             if not cluster.newer(told):
                 return Result(3, "", "this order is older than one that was taken", 0.01)

@@ -83,7 +83,7 @@ shift 3
 
 give_up() {
     echo "archive: $name: $*" >&2
-    [ ! -e standby.signal ] || exit 1
+    [ -e recovery.signal ] || exit 1
     exit 200
 }
 

@@ -84,7 +84,7 @@ for line; do
         exit 0
     elif [ "$code" -ne 1 ]; then
         echo "archive: $name can't be restored from $line" >&2
-        [ ! -e standby.signal ] || exit 1
+        [ -e recovery.signal ] || exit 1
         exit 200
     fi
 done

@@ -10,7 +10,18 @@ from django.db.models.functions import Now
 
 from fleet import logical, policy, quorums, streams
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
-from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, CREATING, DESTROYED, DESTROYING, DONE, UNCERTAIN
+from fleet.states import (
+    AVAILABLE,
+    CANCELLED,
+    CHANGING_OVER,
+    CREATING,
+    DESTROYED,
+    DESTROYING,
+    DONE,
+    PLANNED,
+    UNCERTAIN,
+    WAITING_FOR_WINDOW,
+)
 from fleet.subject import RESOURCE, SERVER, Subject
 from fleet.subjects import customers, instance_subject, job
 
@@ -151,7 +162,8 @@ def instances() -> QuerySet[Any]:
     mine = Resource.objects.filter(instance=OuterRef("pk"), plan__high_availability=True).exclude(state=DESTROYED)
     ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
     open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED))
-    planned = open_.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
+    begun = open_.exclude(state__in=(PLANNED, WAITING_FOR_WINDOW))
+    planned = begun.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
     taking = open_.filter(target=OuterRef("pk"))
     return (
         Instance.objects.select_related("server", "plan", "timeline", "upstream__server")

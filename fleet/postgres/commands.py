@@ -87,7 +87,7 @@ def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
 def promote(subject: Subject, generation: int) -> Script:
     """Make the standby a leader of that generation; does nothing more to one that leads already. Prints its timeline's
     number and where its own WAL begins."""
-    return Script(scripts.PROMOTE, (*_where(subject), str(generation)))
+    return Script(scripts.PROMOTE, (*_where(subject), str(generation), subject.socket, str(subject.port)))
 
 
 def upgrade(subject: Subject, old: str, sizing: Sizing, certificate: Certificate | None) -> Script:

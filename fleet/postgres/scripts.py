@@ -204,7 +204,7 @@ fi
     + _PARTED
 )
 
-# Customers wait: only the generation is noted, so that no order that was held up undoes it; what else it is told to be
+# Customers wait, so it is told by signals, as pg_ctl would: only the generation is noted, so that no order that was held up undoes it; what else it is told to be
 # it is told afterwards.
 PROMOTE = (
     COMMON
@@ -217,13 +217,38 @@ if [ "${had:-0}" -gt "$3" ]; then
     exit 3
 fi
 [ "${had:-0}" -eq "$3" ] || echo "herdsite.generation = '$3'" >> "$data/herdsite.conf"
+
+# The timeline that it writes to, or would, as a number.
+writes() {
+    if running; then
+        name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres -c 'SELECT pg_walfile_name(pg_current_wal_lsn())')
+        echo "$((0x$(echo "$name" | cut -c 1-8)))"
+    else
+        "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"
+    fi
+}
+mark=$data/herdsite.promoting
 if [ -e "$data/standby.signal" ]; then
-    "$bin/pg_ctl" promote -D "$data" -W -s
+    "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p" > "$mark"
+elif [ -e "$mark" ] && [ "$(writes "$@")" = "$(cat "$mark")" ]; then
+    # A promotion died on its way, and left what would go on writing its former leader's timeline.
+    stop 10
+    touch "$data/standby.signal"
+    start
+fi
+if [ -e "$data/standby.signal" ]; then
+    # It has all that there is: what the archive has is not asked for any more.
+    echo "restore_command = ''" >> "$data/herdsite.conf"
+    running || { why >&2; exit 1; }
+    kill -HUP "$pid"
+    touch "$data/promote"
+    kill -USR1 "$pid"
     until "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *in production'; do
         running || { why >&2; exit 1; }
         sleep 0.01
     done
 fi
+rm -f "$mark"
 ended
 """
     + _PARTED

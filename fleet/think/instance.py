@@ -57,6 +57,7 @@ LIFE = (
     Rule(209, CREATING, ended_badly, WAIT, "failed three times: mend the cause, then ask for retry or destroy"),
     Rule(210, CREATING, yes("outdated") & is_("job", "done") & yes("in_recovery"), do("rejoined"), "it streams from the one that leads"),
     Rule(211, CREATING, is_("job", "done") & yes("service_available"), go("come_up"), "built, and it answers"),
+    Rule(300, AVAILABLE, no("service_available") & yes("planned"), WAIT, "it hands over, and is stopped for that"),
     Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
     Rule(303, AVAILABLE, is_("role", "standby") & no("outdated") & no("in_recovery"), do("fence"), "a standby that leads: two may not write"),
     Rule(305, AVAILABLE, no("outdated") & is_("quorum_step", "record"), do("record_quorum"), "what commits wait for is put on record in the order that keeps it true"),

@@ -114,6 +114,25 @@ def test_a_promoted_standby_writes_a_timeline_of_its_own(leader: Cluster, standb
         control.promote(leader.shell, standby.subject, 1)
 
 
+def test_a_promotion_that_died_is_begun_again_and_never_writes_the_old_timeline(
+    leader: Cluster, standby: Cluster
+) -> None:
+    """Its signal was gone when it died, so whoever started it found a leader of its former leader's timeline."""
+    caught_up(leader, standby)
+    data = Path(standby.subject.data)
+    standby.shell.run(["sh", "-c", f"echo 1 > {data}/herdsite.promoting"])
+    control.halt(leader.shell, leader.subject, 10, 2)
+    control.stop(standby.shell, standby.subject, "stop")
+    assert ended(standby.shell, "stop") == Look(DONE)
+    (data / "standby.signal").unlink()
+    control.start(standby.shell, standby.subject, "start")
+    assert ended(standby.shell, "start") == Look(DONE)
+    assert standby.sql("SELECT pg_is_in_recovery()") == "f"
+    said = control.promote(standby.shell, standby.subject, 2)
+    assert said["timeline_id"] == "2" and not (data / "herdsite.promoting").exists()
+    assert standby.sql("SELECT count(*) FROM t") == "1"
+
+
 def test_a_fenced_leader_is_started_by_nothing_but_its_rejoining(leader: Cluster, standby: Cluster) -> None:
     said = control.fence(leader.shell, leader.subject, 2)
     assert said["lsn"] and "shut down" not in said["cluster"]

@@ -134,7 +134,11 @@ def timelines() -> QuerySet[Any]:
             good=Count("backups", filter=good, distinct=True),
             running=Count("backups", filter=Q(backups__state__in=RUNNING, backups__method=Backup.BASE), distinct=True),
             newest=Max("backups__ended_at", filter=good),
-            moving=Exists(Changeover.objects.filter(timeline=OuterRef("pk")).exclude(state__in=(DONE, CANCELLED))),
+            moving=Exists(
+                Changeover.objects.filter(timeline=OuterRef("pk"))
+                .exclude(state__in=(DONE, CANCELLED))
+                .exclude(marks__has_key="promoted")
+            ),
             has_children=Exists(
                 Timeline.objects.filter(parent=OuterRef("pk"))
                 .exclude(state=EXPIRED)

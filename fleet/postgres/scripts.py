@@ -204,8 +204,8 @@ fi
     + _PARTED
 )
 
-# Customers wait, so it is told by signals, as pg_ctl would: only the generation is noted, so that no order that was held up undoes it; what else it is told to be
-# it is told afterwards.
+# Customers wait, so it is told by signals, as pg_ctl would. Only the generation is noted, so that no order that was
+# held up undoes it; what else it is told to be it is told afterwards.
 PROMOTE = (
     COMMON
     + _NEWER
@@ -221,7 +221,8 @@ fi
 # The timeline that it writes to, or would, as a number.
 writes() {
     if running; then
-        name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres -c 'SELECT pg_walfile_name(pg_current_wal_lsn())')
+        name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres \\
+            -c 'SELECT pg_walfile_name(pg_current_wal_lsn())')
         echo "$((0x$(echo "$name" | cut -c 1-8)))"
     else
         "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"

@@ -122,11 +122,13 @@ def test_whom_to_hold_is_asked_anew(wire: Wire) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_listening_nudges_what_it_hints_at(monkeypatch) -> None:
     nudged, stop = [], threading.Event()
-    line = Line(uuid4(), uuid4(), AT)
+    resource = factories.resource()
+    line = Line(uuid4(), resource.pk, AT)
+    moving = Line(uuid4(), factories.resource(state="changing_over").pk, AT)
 
     def rounds(_self, _wait_s):
         stop.set()
-        return [line]
+        return [line, moving]
 
     monkeypatch.setattr(Hints, "round", rounds)
     monkeypatch.setattr(hints, "leaders", lambda: {line.instance: line})

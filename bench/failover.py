@@ -16,7 +16,7 @@ from typing import Any
 from bench.faults import Herdsite
 from bench.premium import Premium, changed, grow, story, until
 from bench.setup import say
-from bench.writer import Writer
+from bench.writer import Writer, rows
 from fleet.models import Instance
 from fleet.providers.local import chaos
 from fleet.states import DONE
@@ -93,10 +93,12 @@ def _over(premium: Premium, writer: Writer, began: float, generation: int, kind:
 
 
 def _late(straight: Writer, premium: Premium, began: float) -> list[int]:
-    """What the old leader acknowledged to a client of its own after another was promoted."""
+    """What the old leader acknowledged to a client of its own after another was promoted, and that one never had: the
+    word for a write that both have may still be on its way when a frozen host wakes up."""
     done = [one for one in changed(premium, began) if one.state == DONE]
     promoted = min((one.marks["promoted"] for one in done), default=float("inf"))
-    return [n for n, at in straight.acked if at > promoted]
+    late = {n for n, at in straight.acked if at > promoted}
+    return sorted(late - rows(premium.straight(premium.leader))) if late else []
 
 
 def measure(quick: bool, runs: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 
 from bench.premium import NotYet, Premium, changed, pages, until
-from bench.writer import Writer, connect
+from bench.writer import Writer, connect, rows
 from fleet import changing
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Server
@@ -128,10 +128,12 @@ def _outlast(fault: Fault, premium: Premium, writer: Writer, began: float, gener
 
 
 def stray(straight: Writer, premium: Premium, began: float) -> int:
-    """How many writes the old leader acknowledged to a client of its own after another was promoted."""
+    """How many writes the old leader acknowledged to a client of its own after another was promoted, which that one
+    never had."""
     done = [one for one in changed(premium, began) if one.state == DONE]
     promoted = min((one.marks["promoted"] for one in done), default=float("inf"))
-    return straight.since(promoted)
+    late = {n for n, at in straight.acked if at > promoted}
+    return len(late - rows(premium.straight(premium.leader))) if late else 0
 
 
 def kill_postgres(scene: Scene) -> None:

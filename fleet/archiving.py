@@ -30,6 +30,11 @@ def line(timeline: Timeline) -> Line:
     return Line(timeline.place, timeline.timeline_id, timeline.writer, timeline.system_identifier)
 
 
+def is_ready(timeline: Timeline) -> bool:
+    """It has an archive, and its place there is made."""
+    return bool(timeline.archive) and timeline.attrs.get("prepared") == "true"
+
+
 def ancestry(timeline: Timeline) -> list[Timeline]:
     """The timeline and all that came before it, its own first: where a recovery looks for WAL, in this order. Those
     without an archive, and those whose archive has gone, are not among them, nor those of another major version: an

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 
 from fleet import policy, ring
 from fleet.models import Event, Instance, Intent, Member, Resource
-from fleet.states import DESTROYING, ENDS
+from fleet.states import AVAILABLE, DESTROYING, ENDS
 
 _OF_A_RESOURCE = ("address", "changeover", "backup")
 # Moves whose moment has a column of its own: what comes of the thing later writes over `state_since`.
@@ -117,6 +117,7 @@ def nudge_neighbours(member: Member) -> None:
         ring.nudge("instance", Instance.objects.filter(server=member.pk).values_list("pk", flat=True))
     if member.KIND == "instance":
         ring.nudge("resource", Resource.objects.filter(instance=member.pk).values_list("pk", flat=True))
-        ring.nudge("server", [member.server_id])  # type: ignore[attr-defined]
+        # Whether the server is to blame is asked of the server, and not of what was known of it a moment ago.
+        ring.nudge("server", [member.server_id], afresh=member.state != AVAILABLE)  # type: ignore[attr-defined]
     if member.KIND == "resource" and getattr(member, "instance_id", None):
         ring.nudge("instance", [member.instance_id])  # type: ignore[attr-defined]

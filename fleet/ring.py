@@ -181,16 +181,18 @@ def hand_back(kind: str, claim: Claim, ids: Sequence[uuid.UUID]) -> None:
             )
 
 
-def nudge(kind: str, ids: Iterable[uuid.UUID]) -> None:
-    """Make the next beat of these due now, and if one is under way, leave that to finish first."""
+def nudge(kind: str, ids: Iterable[uuid.UUID], afresh: bool = False) -> None:
+    """Make the next beat of these due now, and if one is under way, leave that to finish first. `afresh`: it makes
+    every probe, however lately that was made."""
     ids = list(ids)
     if ids:
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""WITH locked AS ({_LOCKED.format(table_of(kind))})
-                    UPDATE {table_of(kind)} AS member SET due_at = clock_timestamp()
+                    UPDATE {table_of(kind)} AS member SET due_at = clock_timestamp(),
+                        probed = CASE WHEN %(afresh)s THEN '{{}}'::jsonb ELSE member.probed END
                     FROM locked WHERE member.id = locked.id AND member.due_at IS NOT NULL""",
-                {"ids": ids},
+                {"ids": ids, "afresh": afresh},
             )
 
 

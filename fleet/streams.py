@@ -26,7 +26,7 @@ def wanted(instance: Instance, quorum: Mapping[str, Any]) -> str:
             return ""
         words += [str(upstream.pk), upstream.server.address, str(upstream.port)]
     else:
-        words += [str(quorum.get("serial", 0)), *quorum.get("required", ())]
+        words += [str(quorum.get("serial", 0)), str(archiving.is_ready(timeline)), *quorum.get("required", ())]
     return sha256("\0".join(words).encode()).hexdigest()[:16]
 
 
@@ -62,10 +62,11 @@ def files(instance: Instance, subject: Subject) -> dict[str, str]:
 def leading(
     instance: Instance, subject: Subject, required: Any, serial: int
 ) -> tuple[dict[str, str], Mapping[str, str]]:
-    """Settings and files of one that leads: whose word it waits for, and where its WAL goes."""
+    """Settings and files of one that leads: whose word it waits for, and where its WAL goes, once there is a place for
+    it: PostgreSQL keeps it until then, and would rest for a minute after the first failures."""
     timeline = instance.timeline
     settings = replication.leader(setting(required)) | {"herdsite.serial": str(serial)}
-    if not timeline.archive:
+    if not archiving.is_ready(timeline):
         return settings, {}
     writing = archiving.archive(timeline.archive).writing(archiving.line(timeline), subject)
     return settings | dict(writing.settings), writing.files

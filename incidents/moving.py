@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from fleet import lifecycle, ring
 from fleet.lifecycle import Because
-from fleet.states import TRIGGERED
+from fleet.states import RESOLVING, TRIGGERED
 from incidents import desk, ourselves, playbooks
 from incidents.models import Incident
 from incidents.resolvers import RESOLVERS
@@ -30,6 +30,10 @@ def move(incident: Incident, name: str, because: Because, claim: ring.Claim, tel
             _escalated(incident, because, problem, telling)
         else:
             desk.write(incident, name, because.why, because.actor)
+        if source == RESOLVING:
+            # Its playbook keeps no other from the same thing any more.
+            others = desk.open_incidents().filter(subject=incident.subject).exclude(pk=incident.pk)
+            ring.nudge(Incident.KIND, others.values_list("pk", flat=True))
         if source == TRIGGERED and name in ("begin", "escalate"):
             telling.tell_customer(incident, OPENED)
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fleet import archiving, names, retaining
+from fleet import archiving, names, retaining, ring
 from fleet.actions import drilling, hosts
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.lifecycle import answer
@@ -20,11 +20,13 @@ def prepare(timeline: Timeline, acting: Acting) -> str:
         # Until then the host knows nothing of it, and would tell where the one before began.
         raise ActionError(f"{writer} is yet to be promoted.")
     shell, subject = hosts.of(writer, acting)
-    if timeline.parent_id and not timeline.forked_lsn:
+    if timeline.parent and timeline.parent.major == timeline.major and not timeline.forked_lsn:
         _part(timeline, writer, control.parted(shell, subject))
     run(shell, archiving.archive(timeline.archive).prepare(archiving.line(timeline), subject))
     timeline.attrs["prepared"] = "true"
     Timeline.objects.filter(pk=timeline.pk).update(attrs=timeline.attrs)
+    # It is told now where its WAL goes.
+    ring.nudge(Instance.KIND, [writer.pk])
     return f"{timeline.archive}: {timeline.place}"
 
 

@@ -3,6 +3,8 @@
 Nothing ever waits longer than LONGEST_S, whatever a plan says. Times in seconds.
 """
 
+import math
+
 from fleet.states import (
     ATTACHING,
     AVAILABLE,
@@ -58,6 +60,7 @@ LEASE_MARGIN_S = 2.0
 HASTY_S = 2.0
 HASTY_SQL_S = 0.7
 HASTY_SSH_S = 0.7
+HASTIEST_S = 0.35
 # In doubt such a thing's looks follow each other: the verdict waits for the look that ends the doubt window (s).
 HASTY_SUSPECT_S = 0.1
 # How long one action may take; what takes longer is started detached.
@@ -128,14 +131,19 @@ def interval(
     return SERVER_S if kind != "resource" else LONGEST_S
 
 
-def sql_timeout(interval_s: float) -> float:
-    """How long one look over SQL may take: for connecting, and once more for answering."""
-    return HASTY_SQL_S if interval_s < HASTY_S else SQL_TIMEOUT_S
+def sql_timeout(interval_s: float, verdict_s: float = math.inf) -> float:
+    """How long one look over SQL may take: for connecting, and once more for answering. `verdict_s`: in how many
+    seconds the doubt window ends; a hasty look that began in doubt ends then, if it was not just begun."""
+    return _hasty(HASTY_SQL_S, verdict_s) if interval_s < HASTY_S else SQL_TIMEOUT_S
 
 
-def ssh_timeout(interval_s: float) -> float:
+def ssh_timeout(interval_s: float, verdict_s: float = math.inf) -> float:
     """How long one look over SSH may take: for connecting, and once more for the command."""
-    return HASTY_SSH_S if interval_s < HASTY_S else SSH_TIMEOUT_S
+    return _hasty(HASTY_SSH_S, verdict_s) if interval_s < HASTY_S else SSH_TIMEOUT_S
+
+
+def _hasty(longest_s: float, verdict_s: float) -> float:
+    return min(longest_s, max(HASTIEST_S, verdict_s))
 
 
 def early(interval_s: float, draw: float) -> float:

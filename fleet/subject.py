@@ -3,6 +3,7 @@
 Threads feel subjects while the turn's own thread keeps the connection; so a subject holds values, never a model.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ class Subject:
     differ. `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there;
     `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on (""
     for none); `script` what its host is asked about the place in `archive`, and `stdin` what that reads (which may be
-    secret). Fields that a kind does not have are empty.
+    secret); `verdict_s` in how many seconds its doubt window ends. Fields that a kind does not have are empty.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Subject:
     script: str = ""
     stdin: bytes = field(default=b"", repr=False)
     interval_s: float = 15.0
+    verdict_s: float = math.inf
     known: Mapping[str, str | None] = field(default_factory=dict)
     probed: Mapping[str, float] = field(default_factory=dict)
     read_at: float = field(default_factory=time.monotonic, compare=False)

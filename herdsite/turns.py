@@ -28,7 +28,7 @@ log = structlog.get_logger("turn")
 # How many beats may be claimed ahead of each feeling thread. A beat that waits too long for its thread is handed back.
 AHEAD = 4
 # How long a turn without anything to do looks away. Who mends and moves is waited for.
-LONGEST_NAP_S = {policy.SUSPECT: 0.04, policy.WORK: 0.04}
+LONGEST_NAP_S = {policy.FEEL: 0.06, policy.SUSPECT: 0.04, policy.WORK: 0.04}
 USUAL_NAP_S = 0.2
 AWAY_S = 0.5
 # How many actions one worker process does side by side.

@@ -23,6 +23,9 @@ from observations.record import Look
 # The server said no to us alone: it lives, and whether its customers are served is not known from this.
 _ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53300", "57014", "55P03")
 
+# What says no does so within this; what takes longer is silent, and asking its host too would only take as long again.
+REFUSED_S = 0.3
+
 Attrs = dict[str, str | None]
 
 
@@ -51,7 +54,10 @@ def _all(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> list[t
     """Every wire's look. Where something is wrong the wires are asked side by side: each may take its time-out."""
     wires = (_sql, _shell, _provider)
     if subject.state == AVAILABLE or len({probe.over for probe in probes}) < 2:
+        began = time.monotonic()
         looks = [wire(subject, probes, ports) for wire in wires]
+        if time.monotonic() - began > REFUSED_S:
+            return looks
         return [*looks, _shell(subject, _of_the_host(subject), ports)] if _is_out(subject, looks) else looks
     with ThreadPoolExecutor(len(wires)) as pool:
         return list(pool.map(lambda wire: wire(subject, probes, ports), wires))
@@ -91,14 +97,14 @@ def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[
         return {}, []
     began = time.monotonic()
     try:
-        return _ask_sql(subject, mine, ports, policy.sql_timeout(subject.interval_s)), mine
+        return _ask_sql(subject, mine, ports, policy.sql_timeout(subject.interval_s, subject.verdict_s)), mine
     except TransportError as error:
         if len(mine) == 1 or not (isinstance(error, Refused) and error.code):
             return _no_service(subject, mine, error), mine
         failed = error
     # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone, in
     # what is left of the time for connecting and for answering.
-    left = 2 * policy.sql_timeout(subject.interval_s) - (time.monotonic() - began)
+    left = 2 * policy.sql_timeout(subject.interval_s, subject.verdict_s) - (time.monotonic() - began)
     try:
         attrs = _ask_sql(subject, mine[:1], ports, max(left, 0.0) / 2)
         return dict.fromkeys(_fills(mine[1:])) | attrs | {"look_failed": str(failed)}, mine
@@ -135,7 +141,10 @@ def _shell(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tupl
     argv = base.shell_question(mine, subject)
     try:
         out = checked(
-            argv, ports.shell(subject.host).run(argv, subject.stdin, policy.ssh_timeout(subject.interval_s))
+            argv,
+            ports.shell(subject.host).run(
+                argv, subject.stdin, policy.ssh_timeout(subject.interval_s, subject.verdict_s)
+            ),
         ).out
     except TransportError as error:
         # A command that ran and failed proves that the host let us in.

@@ -1,6 +1,7 @@
 """What a beat knows of servers, instances and resources before it looks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -66,11 +67,14 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
     beat_s = member.soonest or member.plan.beat_s
     monitor = next(iter(member.credentials.all()), None)
     subject = instance_subject(member, now, monitor, job(member, intent), beat_s)
+    window_s = member.hastiest or member.plan.doubt_s
+    if since := member.evidence.get("since"):
+        subject = replace(subject, verdict_s=max(0.0, since + window_s - now.timestamp()))
     wanted = streams.wanted(member, member.quorum or {})
     facts = {
         "server_state": member.server.state,
         "members": member.members,
-        "doubt_window_s": member.hastiest or member.plan.doubt_s,
+        "doubt_window_s": window_s,
         "role": member.role,
         "outdated": member.outdated,
         "configured": member.attrs.get("told") == wanted if wanted else None,

@@ -24,8 +24,8 @@ from fleet.transports.sql import Held
 
 log = structlog.get_logger("hint")
 
-PING_S = 0.25
-SILENT_S = 0.5
+PING_S = 0.15
+SILENT_S = 0.3
 # How often it is asked whom to hold, and how soon a broken one is tried again.
 REFRESH_S = 2.0
 AGAIN_S = 1.0

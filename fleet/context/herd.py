@@ -217,6 +217,7 @@ def resources() -> QuerySet[Any]:
         .annotate(
             changing=Subquery(open_.values("state")[:1]),
             standing_by=Count("standbys", filter=standing, distinct=True),
-            standbys_there=Count("standbys", filter=~gone, distinct=True),
+            # A leader that was has to come back first: it may hold writes that nobody else has.
+            standbys_there=Count("standbys", filter=~gone & Q(standbys__outdated=False), distinct=True),
         )
     )

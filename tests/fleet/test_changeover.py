@@ -1,12 +1,15 @@
 """Changeovers beat by beat over a fake herd: who leads in the end, what was done and when, what is refused."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from fleet import changing, intents, lifecycle, policy, ring
 from fleet.lifecycle import Because
-from fleet.models import Changeover, Instance, Intent, Timeline
+from fleet.models import Changeover, Event, Instance, Intent, Timeline
 from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN
 from herdsite.turns import Turn
 from tests.fakeherd import FakeHerd
@@ -233,6 +236,28 @@ def test_a_beat_that_took_the_new_leader_for_a_standby_is_dropped(world: Premium
         lifecycle.move(late, "rejoin", WHY, claim.lease)
     world.settle(lambda: ended(changeover))
     assert again(changeover).state == DONE
+
+
+def test_one_that_waits_for_its_window_leaves_its_resource_alone_until_then(world: Premium):
+    now = timezone.now()
+    changeover = begin(world, not_before=now + timedelta(hours=1))
+    for _ in range(3):
+        world.round()
+    assert (again(changeover).state, again(world.resource).state) == ("waiting_for_window", AVAILABLE)
+    change(changeover, not_before=now - timedelta(seconds=1))
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == DONE
+    verbs = Event.objects.filter(subject=world.resource.pk).values_list("verb", flat=True)
+    assert "change_over" in verbs, "while it moves, its own beats leave it to its changeover"
+
+
+def test_one_whose_resource_is_in_maintenance_by_then_is_called_off(world: Premium):
+    changeover = begin(world, not_before=timezone.now() + timedelta(hours=1))
+    world.round()
+    change(world.resource, state="maintenance")
+    change(changeover, not_before=timezone.now() - timedelta(seconds=1))
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == CANCELLED and again(world.leader).role == Instance.LEADER
 
 
 def test_a_standby_that_is_about_to_take_over_is_not_copied_anew(world: Premium):

@@ -9,7 +9,7 @@ from fleet import changing, copies, placement, policy, quorums, subjects, upgrad
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
-from fleet.models import Changeover, Instance
+from fleet.models import Changeover, Instance, Resource
 from fleet.ports import Ports
 from fleet.postgres import control
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
@@ -34,6 +34,11 @@ LOOK_TIMEOUT_S = 1.0
 
 def prepare(changeover: Changeover, acting: Acting) -> str:
     """Choose the new leader, and see to it that it is near. A refusal says of each member why not."""
+    resource = Resource.objects.get(pk=changeover.resource_id)
+    if resource.state not in changing.MOVABLE:
+        return refuse(changeover, f"{resource.name} is {resource.look.label.lower()}: it can't change over now")
+    # One that waited for its window left its resource to its own beats until now.
+    changing.enter(resource, acting.because)
     if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE, Changeover.UPGRADE):
         return _made_for_it(changeover, acting)
     members = list(_members(changeover))

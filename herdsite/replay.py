@@ -8,7 +8,7 @@ difference only if it is one either way.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -134,8 +134,31 @@ class Life:
     def look(
         self, at: datetime, until: datetime, vantage: str, attrs: dict[str, str | None], tally: Tally
     ) -> Iterator[Difference]:
-        """Think about one look; `until` is when the next one was made."""
-        events, state = self.events.until(until), self.row.state
+        """Think about one look; `until` is when the next one was made. A move takes no time, as in a beat: the table is
+        asked again, of what happened since."""
+        events = self.events.until(until)
+        for left in range(beat.MOST_MOVES, -1, -1):
+            thought, untold = yield from self._think(at, vantage, attrs, events, tally)
+            goes_on = left > 0 and thought.rule.then.kind == GO and not untold
+            if not goes_on:
+                break
+            job = self._job(at)
+            done, events = _split(events, thought.rule.row)
+            self._follow(at, done, thought, untold)
+            if self._job(at) != job and "job" in attrs:
+                attrs = attrs | {"job": "none", "job_why": None}
+            self.row.facts = thought.known
+        yield from self._alarms(at, until, thought)
+        self.row.evidence, self.row.watch, self.row.facts = thought.evidence, thought.judged.streaks, thought.known
+        self.probed |= thought.look.probed
+        self._forget(at, until)
+        self._follow(at, events, thought, untold)
+
+    def _think(
+        self, at: datetime, vantage: str, attrs: dict[str, str | None], events: list[Event], tally: Tally
+    ) -> Generator[Difference, None, tuple[beat.Thought, bool]]:
+        """One thought about it, and whether it can't be told."""
+        state = self.row.state
         thought = beat.ponder(*self._loaded(at, at, attrs, events), vantage)
         then = self._then(events, thought.rule)
         if then != _does(thought.rule):
@@ -147,11 +170,12 @@ class Life:
         tally.untold += untold
         if then != now and not untold:
             yield self._difference(at, state, _words(then), _words(now))
-        yield from self._alarms(at, until, thought)
-        self.row.evidence, self.row.watch, self.row.facts = thought.evidence, thought.judged.streaks, thought.known
-        self.probed |= thought.look.probed
-        self._forget(at, until)
-        self._follow(at, events, thought, untold)
+        return thought, untold
+
+    def _job(self, at: datetime) -> str:
+        """The job that its next step hangs on."""
+        intent = self.asked.at(at, self.row.state)
+        return context.job(self.row, intent) if self.member.KIND == "instance" else ""  # type: ignore[arg-type]
 
     def _then(self, events: list[Event], rule: Rule) -> tuple[int, str] | None:
         """What happened at the look: the row and the verb."""
@@ -238,6 +262,13 @@ class Life:
 
     def _difference(self, at: datetime, state: str, then: str, now: str) -> Difference:
         return Difference(at, self.member.KIND, self.member.name, state, then, now)
+
+
+def _split(events: list[Event], row: int) -> tuple[list[Event], list[Event]]:
+    """What happened up to that row's doing, and what after it."""
+    rows = [event.row for event in events]
+    first = rows.index(row) + 1 if row in rows else 0
+    return events[:first], events[first:]
 
 
 @dataclass

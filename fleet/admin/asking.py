@@ -9,7 +9,12 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanWidget,
+)
 
 from fleet.admin import verbs
 from fleet.intents import AskError
@@ -22,6 +27,7 @@ MOST = 50
 _WIDGETS: tuple[tuple[type[forms.Field], type[forms.Widget]], ...] = (
     (forms.BooleanField, UnfoldBooleanWidget),
     (forms.ChoiceField, UnfoldAdminSelectWidget),
+    (forms.IntegerField, UnfoldAdminIntegerFieldWidget),
     (forms.CharField, UnfoldAdminTextInputWidget),
 )
 

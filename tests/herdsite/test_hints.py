@@ -13,6 +13,7 @@ from fleet.transports.base import Database, Unreachable
 from herdsite import hints
 from herdsite.hints import Hints, Line
 from tests import factories
+from tests.herd import offer
 
 AT = Database("127.0.0.1", 5432, "postgres", "watch", "secret")
 
@@ -122,6 +123,7 @@ def test_whom_to_hold_is_asked_anew(wire: Wire) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_listening_nudges_what_it_hints_at(monkeypatch) -> None:
     nudged, stop = [], threading.Event()
+    offer()
     resource = factories.resource()
     line = Line(uuid4(), resource.pk, AT)
     moving = Line(uuid4(), factories.resource(state="changing_over").pk, AT)

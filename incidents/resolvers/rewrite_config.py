@@ -12,8 +12,11 @@ from fleet.actions.instance import sizing
 from fleet.models import Instance
 from fleet.postgres.config import conf
 from fleet.transports.base import checked
-from incidents.outcomes import Case, Outcome, fixed, give_up
+from incidents.outcomes import Case, Outcome, again, fixed, give_up
 from incidents.resolvers.asking import answered, asked
+
+# How long the next look at it is waited for (s).
+LOOK_PATIENCE_S = 30.0
 
 # The first copy is the one that tells what was wrong; a step that is repeated keeps it.
 _WRITE = """
@@ -27,6 +30,8 @@ mv postgresql.conf.new postgresql.conf
 
 
 def read(case: Case) -> Outcome:
+    if case.facts["postmaster"] is None and case.step_s < LOOK_PATIENCE_S:
+        return again(1, "it is not known yet whether a postmaster runs")
     if case.facts["postmaster"] is not False:
         return give_up("a postmaster runs: its configuration was read")
     complaint = _complaint(case)

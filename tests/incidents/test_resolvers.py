@@ -108,6 +108,8 @@ def test_a_configuration_that_can_be_read_is_left_alone(scene):
     scene.world.on(["/pg/postgres"], OK)
     assert rewrite_config.read(case(scene, instance, postmaster=False)).kind == GIVE_UP
     assert rewrite_config.read(case(scene, instance, postmaster=True)).kind == GIVE_UP
+    assert rewrite_config.read(case(scene, instance, postmaster=None)).kind == AGAIN
+    assert rewrite_config.read(case(scene, instance, postmaster=None, step_s=31)).kind == GIVE_UP
     scene.world.on(["/pg/postgres"], NO)
     assert rewrite_config.read(case(scene, instance, postmaster=False)).kind == FIXED
 

@@ -166,7 +166,7 @@ def test_an_upload_that_is_cut_off_is_never_there_and_the_next_is(world: World) 
         backup = world.begin(shop)
         job = f"{backup.name}-take"
         until(lambda: waits(world), "pg_dump waits")
-        os.kill(leader(world, job), signal.SIGKILL)
+        os.killpg(leader(world, job), signal.SIGKILL)
         assert ended(world.cluster.shell, job).job == jobs.LOST
     assert logical.kept(backup, world.cluster.shell) is None
     cut_off = backup.attrs["upload"]

@@ -167,7 +167,7 @@ def test_a_restore_that_is_killed_leaves_the_old_content_and_can_be_begun_again(
         session.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"shop_new_{loading.mark(intent)}"])
         job = world.start_load(shop, intent)
         until(lambda: waits(world), "the restore waits")
-        os.kill(leader(world, job), signal.SIGKILL)
+        os.killpg(leader(world, job), signal.SIGKILL)
         assert ended(world.cluster.shell, job).job == jobs.LOST
         assert world.sees("shop")[:2] == before
         world.clean(job)

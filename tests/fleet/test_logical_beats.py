@@ -106,7 +106,7 @@ def test_killed_in_the_middle_the_next_beats_finish_it(world: World, shop: Resou
         session.execute(HOLD)
         backup = logical.begin(shop, shop.created_at)
         beats("backup", lambda: waits(world))
-        os.kill(leader(world, f"{backup.name}-take"), signal.SIGKILL)
+        os.killpg(leader(world, f"{backup.name}-take"), signal.SIGKILL)
         beats("backup", lambda: Event.objects.filter(subject=backup.pk, verb="begin_anew").exists())
         assert state(backup) != "kept"
     beats("backup", lambda: state(backup) == "kept")
@@ -157,7 +157,7 @@ def test_a_load_that_is_killed_is_begun_again(world: World, shop: Resource, beat
     with world.cluster.monitor() as session:
         session.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"shop_new_{loading.mark(intent)}"])
         beats("resource", lambda: waits(world))
-        os.kill(leader(world, f"shop-load-{intent.pk.hex[:8]}"), signal.SIGKILL)
+        os.killpg(leader(world, f"shop-load-{intent.pk.hex[:8]}"), signal.SIGKILL)
     beats("resource", lambda: again(intent).state != Intent.OPEN)
     assert again(intent).state == Intent.DONE, again(intent).answer
     assert Event.objects.filter(subject=shop.pk, verb="load_again", row=157).exists()

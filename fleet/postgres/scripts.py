@@ -255,12 +255,26 @@ ended
     + _PARTED
 )
 
-# The mark first: from then on nothing of ours starts it, whatever happens to this script.
+# It was shut down cleanly, though its archiver may still be at work.
+_HALTED = """
+halted() {
+    "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *shut down'
+}
+"""
+
+# The mark first: from then on nothing of ours starts it, whatever happens to this script. One that halts already can
+# acknowledge nothing any more, and gets a moment to archive its last segment.
 FENCE = (
     COMMON
+    + _HALTED
     + """
 echo "$3" > "$data/herdsite.fenced"
 sync "$data/herdsite.fenced" "$data"
+tries=100
+while running && halted && [ "$tries" -gt 0 ]; do
+    sleep 0.05
+    tries=$((tries - 1))
+done
 if running; then
     "$bin/pg_ctl" stop -D "$data" -m immediate -t 2 -s || kill -9 "$pid" 2> /dev/null || true
     while running; do sleep 0.05; done
@@ -277,11 +291,8 @@ ended
 # every client is out and the last checkpoint is written. Its archiver may still be at work then.
 HALT = (
     COMMON
+    + _HALTED
     + """
-halted() {
-    "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *shut down'
-}
-
 echo "$4" > "$data/herdsite.fenced"
 sync "$data/herdsite.fenced" "$data" &
 durable=$!

@@ -175,6 +175,20 @@ def test_a_clean_halt_leaves_its_standby_with_everything(leader: Cluster, standb
     assert leader.sql("SELECT count(*) FROM t") == "1001"
 
 
+def test_what_halts_archives_its_last_segment_although_it_is_fenced(leader: Cluster) -> None:
+    kept = leader.shell.home / "kept"
+    kept.mkdir(mode=0o777)
+    kept.chmod(0o777)
+    slow = replication.leader(writing={"archive_command": f"sleep 0.7 && touch {kept}/%f"})
+    control.configure(leader.shell, leader.subject, replication.files(slow, PASSWORD))
+    leader.sql("INSERT INTO t VALUES (2)")
+    last = leader.sql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+    control.halt(leader.shell, leader.subject, 10, 2)
+    said = control.fence(leader.shell, leader.subject, 2)
+    assert said["cluster"] == "shut down"
+    assert (kept / last).exists()
+
+
 def test_a_slot_whose_wal_is_lost_is_made_anew(leader: Cluster) -> None:
     leader.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'; ALTER SYSTEM SET wal_keep_size = 0")
     leader.sql(

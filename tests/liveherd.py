@@ -37,7 +37,8 @@ class Herd:
 
     def __init__(self, var: Path):
         self.var = var
-        self.log = (var / "up.log").open("ab")
+        # Anew, also for an `up` that comes after another: it is up when it says so itself.
+        self.log = (var / "up.log").open("wb")
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         argv = [sys.executable, "manage.py", "up", "--empty", "--port", "18080"]
         self.up = spawn.start(argv, cwd=django_settings.BASE_DIR, env=env | {"HERDSITE_VAR": str(var)}, log=self.log)

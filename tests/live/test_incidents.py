@@ -9,7 +9,7 @@ import pytest
 from fleet.models import Instance, Resource
 from fleet.providers.local import chaos
 from incidents import desk, story
-from incidents.models import Incident, Journal, Page
+from incidents.models import Incident, Journal, Page, PlaybookPolicy
 from tests.liveherd import Herd, available, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(420)]
@@ -98,6 +98,8 @@ def test_a_host_that_died_is_switched_on_and_what_lived_on_it_comes_back_with_on
 def test_what_no_playbook_can_mend_calls_one_person_once_who_has_it_tried_again(herd: Herd):
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     instance = resource.instance
+    # Its archive could bring it back elsewhere, where there is room.
+    PlaybookPolicy.objects.create(resolver="replay_from_archive", mode="never", resource=resource)
     control = Path(instance.data) / "global" / "pg_control"
     incident = broken(herd, instance, lambda _data: control.rename(control.with_suffix(".gone")))
     until(lambda: of(instance).state == "needs_human", "a person is called", 120)

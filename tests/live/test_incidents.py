@@ -87,11 +87,11 @@ def test_a_host_that_died_is_switched_on_and_what_lived_on_it_comes_back_with_on
     chaos.kill_host(herd.provider, server.name)
     down = Incident.objects.filter(subject=server.pk, type__in=("server_down", "server_unreachable"))
     until(down.exists, "an incident opens", 90)
-    until(lambda: not any(one.is_open for one in down), "the server is mended", 200)
+    until(lambda: not any(one.is_open for one in down.all()), "the server is mended", 200)
     until(lambda: available(Resource, [resource]), "back", 90)
     until(lambda: not Incident.objects.exclude(state="resolved").exists(), "nothing is left open", 60)
     # Where the provider was slow to tell, it was unreachable before it was known to be down.
-    assert [tried(one) for one in down if tried(one)] == [[("restart_server", "mended")]]
+    assert [tried(one) for one in down.all() if tried(one)] == [[("restart_server", "mended")]]
     assert not Page.objects.filter(created_at__gte=down.earliest("created_at").created_at).exists()
 
 

@@ -104,7 +104,7 @@ def test_what_no_playbook_can_mend_calls_one_person_once_who_has_it_tried_again(
     incident = broken(herd, instance, lambda _data: control.rename(control.with_suffix(".gone")))
     until(lambda: of(instance).state == "needs_human", "a person is called", 120)
     names = [name for name, _outcome in tried(incident)]
-    assert names == ["restart_postgres", "failover", "kill_postgres", "rewrite_config"]
+    assert names == ["restart_postgres", "failover", "kill_postgres", "rewrite_config", "replay_from_archive"]
     page = Page.objects.get(incident=incident.pk)
     assert page.evidence["facts"]["state"] == "down" and "Give up when" in page.runbook
     control.with_suffix(".gone").rename(control)

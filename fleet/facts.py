@@ -45,6 +45,7 @@ FACTS: dict[str, Fact] = _catalogue(
     # Neighbours.
     ("server_state", TEXT, "", "state of the server beneath"),
     ("instance_state", TEXT, "", "state of the instance beneath"),
+    ("retires", BOOL, "", "it goes out of service on a date"),
     ("members", INT, "", "things on it that shall stay: instances of a server, resources of an instance"),
     ("leaders", INT, "", "instances on a server that lead, or serve as followers"),
     ("placed", BOOL, "", "it has an instance to live on"),
@@ -159,8 +160,10 @@ FACTS: dict[str, Fact] = _catalogue(
     ("archiver_failing", BOOL, "", "the last failure is younger than the last success"),
     ("sync_setting", TEXT, "", "the standbys whose word a commit waits for, as the leader has it"),
     ("sync_serial", INT, "", "the serial of that setting"),
+    ("last_seen", TEXT, "", "where its WAL was when that was seen last: position, epoch, the segment archived last"),
     ("sync_settled", BOOL, "", "its checkpointer rests, and so has heard of the last reload"),
     ("sync_lsn", TEXT, "", "where the leader's WAL is at that look"),
+    ("weak_commits", INT, "", "databases and roles whose commits are set to wait for no standby"),
     ("streams_seen", TEXT, "", "when each standby was last seen streaming: name=epoch …"),
     ("streams", TEXT, "", "who streams from it: name:streaming:sync_state:priority:flushed, …"),
     # A timeline's place in the archive (SSH).

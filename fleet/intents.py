@@ -4,20 +4,25 @@ A refusal is an AskError whose message says what to do instead. Nothing here tou
 """
 
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from fleet import names, ring
+from fleet import names, retiring, ring
 from fleet.lifecycle import Because, story
 from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
 from fleet.states import DESTROYED, DESTROYING, ENDS
 
 # What may be asked of each kind, and what it means to the one who asks.
 VERBS: dict[str, dict[str, str]] = {
-    "server": {"destroy": "take the machine away; nothing may live on it any more"},
+    "server": {
+        "retire": "take it out of service by a date: all that lives on it moves elsewhere, then the machine goes",
+        "keep": "leave a retiring server in service after all",
+        "destroy": "take the machine away; nothing may live on it any more",
+    },
     "instance": {
         "restart": "restart PostgreSQL",
         "stop": "stop PostgreSQL and leave it so",
@@ -70,6 +75,8 @@ def ask(
             raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
     _may(member, verb, reason, confirm)
+    if by := (params or {}).get("by"):
+        _in_time(by)
     return write(member, verb, actor, reason, params or {}, key)
 
 
@@ -157,6 +164,15 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         living = member.resources.exclude(state=DESTROYED).count()  # type: ignore[attr-defined]
         if living:
             raise AskError(f"{living} resource(s) live on {member.name}: destroy those first.")
+
+
+def _in_time(by: str) -> None:
+    try:
+        at = retiring.moment(by)
+    except ValueError as error:
+        raise AskError(f"{error}.") from error
+    if at < datetime.now(UTC):
+        raise AskError(f"{at:%Y-%m-%d %H:%M} UTC is over: say a moment to come.")
 
 
 def _archived(resource: Resource) -> bool:

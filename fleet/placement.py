@@ -12,7 +12,7 @@ from fleet import archiving, names
 from fleet.models import Credential, Instance, Resource, Server, Timeline
 from fleet.models.instance import FIRST_PORT
 from fleet.postgres.config import MONITOR, REPLICA
-from fleet.states import AVAILABLE, CREATING, DESTROYED
+from fleet.states import AVAILABLE, CREATING, DESTROYED, RETIRING
 
 _LOCK = 4_711_002
 # How much of a resource's name its instances carry, so that their numbers find room in a name too.
@@ -60,6 +60,7 @@ def place(resource: Resource) -> Instance:
 def _shared(resource: Resource) -> Instance | None:
     return (
         Instance.objects.filter(plan__tier=resource.plan.tier, major=resource.major, state__in=(CREATING, AVAILABLE))
+        .exclude(server__state=RETIRING)
         .annotate(living=Count("resources", filter=~Q(resources__state=DESTROYED)))
         .filter(living__lt=F("plan__shared_by"))
         # One that is available before one that is still being built.

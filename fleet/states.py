@@ -92,8 +92,11 @@ _END = Move("bury", (DESTROYING,), DESTROYED, "is gone")
 
 MOVES: dict[str, tuple[Move, ...]] = {
     "server": (
-        *_DOUBT,
-        Move("retire", (AVAILABLE, UNCERTAIN, DOWN), RETIRING, "retires"),
+        _DOUBT[0],
+        Move("doubt", (AVAILABLE, RETIRING), UNCERTAIN, "is in doubt"),
+        *_DOUBT[2:],
+        Move("retire", (AVAILABLE,), RETIRING, "retires"),
+        Move("keep", (RETIRING,), AVAILABLE, "stays in service"),
         Move("destroy", (*_ALIVE, RETIRING), DESTROYING, "is being destroyed"),
         _END,
     ),

@@ -230,7 +230,7 @@ METRICS_TOKEN = _env("METRICS_TOKEN")
 METRICS_LINES = _env("METRICS_LINES", "1") == "1"
 LOG_INPUTS = "fleet.addon.logs.known"
 # What customers hear, and whether at once (send), when somebody approves (hold), or not at all (never).
-NOTICES = {"opened": "never", "tried": "send", "fixed": "send", "planned": "send"} | dict(
+NOTICES = {"opened": "never", "asked": "send", "tried": "send", "fixed": "send", "planned": "send"} | dict(
     part.partition("=")[::2] for part in _env("NOTICES").split(",") if part
 )
 

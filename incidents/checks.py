@@ -13,7 +13,7 @@ from incidents.notices import channels, desk, quiet
 from incidents.resolvers import RESOLVERS
 
 ACTIONS = ("step",)
-MOMENTS = (desk.OPENED, desk.TRIED, desk.FIXED, desk.PLANNED)
+MOMENTS = (desk.OPENED, desk.ASKED, desk.TRIED, desk.FIXED, desk.PLANNED)
 POLICIES = (desk.NEVER, desk.HOLD, desk.SEND)
 
 

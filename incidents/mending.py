@@ -17,6 +17,7 @@ from incidents.models import Incident, Journal
 from incidents.outcomes import AGAIN, FIXED, GIVE_UP, RAISED, CantAct, Case, Outcome, again, give_up
 from incidents.resolvers import RESOLVERS, Playbook, Step
 from incidents.telling import TRIED, Telling
+from incidents.watch import THEIRS
 
 log = structlog.get_logger("incident")
 
@@ -115,7 +116,8 @@ def _write_down(
         if not _said_already(incident, step, outcome):
             desk.write(incident, outcome.kind, outcome.note, vantage, step=step)
         _update(incident, claim, **after)
-        if outcome.kind in (GIVE_UP, RAISED) and not incident.rounds and len(incident.tried) <= 1:
+        first = not incident.rounds and len(incident.tried) <= 1
+        if outcome.kind in (GIVE_UP, RAISED) and first and incident.type not in THEIRS:
             telling.tell_customer(incident, TRIED)
 
 

@@ -12,8 +12,8 @@ from fleet.states import RESOLVING, TRIGGERED
 from incidents import desk, ourselves, playbooks
 from incidents.models import Incident
 from incidents.resolvers import RESOLVERS
-from incidents.telling import FIXED, OPENED, Telling
-from incidents.watch import BY_TYPE
+from incidents.telling import ASKED, FIXED, OPENED, Telling
+from incidents.watch import BY_TYPE, THEIRS
 
 # What hung under an incident that is resolved gets this long to come back by itself (s).
 AFTERWARDS_S = 30
@@ -35,7 +35,7 @@ def move(incident: Incident, name: str, because: Because, claim: ring.Claim, tel
             others = desk.open_incidents().filter(subject=incident.subject).exclude(pk=incident.pk)
             ring.nudge(Incident.KIND, others.values_list("pk", flat=True))
         if source == TRIGGERED and name in ("begin", "escalate"):
-            telling.tell_customer(incident, OPENED)
+            telling.tell_customer(incident, ASKED if incident.type in THEIRS else OPENED)
 
 
 def runbook(incident: Incident) -> str:

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 from incidents.models import Incident
 
-OPENED, TRIED, FIXED = "opened", "tried", "fixed"
+OPENED, ASKED, TRIED, FIXED = "opened", "asked", "tried", "fixed"
 
 
 class Telling(Protocol):
@@ -23,7 +23,7 @@ class Telling(Protocol):
         ...
 
     def tell_customer(self, incident: Incident, moment: str) -> Any:
-        """Its customer hears of it, as policy says. `moment` is "opened", "tried" or "fixed"."""
+        """Its customer hears of it, as policy says. `moment` is "opened", "asked", "tried" or "fixed"."""
         ...
 
 

@@ -83,8 +83,8 @@ off = named("its provider says that it does not run", is_("machine", "stopped", 
 not_off = Condition("its provider does not say that it is off", ("machine",), lambda facts: off(facts) is not True)
 
 
-# How long a thing may be on its way, by the state that it is in (s).
-DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600, RETIRING: 15 * 24 * HOUR_S}
+# How long a thing may be on its way, by the state that it is in (s). What retires has a date, and a playbook that minds it.
+DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600}
 # A job that is at it may copy for hours; a database waits as long as its instance is being built.
 COPYING_S = 12 * HOUR_S
 
@@ -139,6 +139,8 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("connections_exhausted", INSTANCE, share("connections", "max_connections", 95),
                                                                                     3,   3,   WARN, ("free_connections",), "the next client will be turned away"),
     Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S), 2, 2,   WARN, (), "nothing is cleaned up behind it"),
+    Alarm("durability_weakened", INSTANCE, said("sync_setting") & over("weak_commits", 0),
+                                                                                    2,   1,   WARN, ("ask_customer",), "its customer has switched off what keeps each acknowledged write"),
     Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & is_("instance_state", "available"),
                                                                                     2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
     Alarm("archive_gap",         TIMELINE, said("archive_missing"),                 2,   1,   PAGE, ("take_backup",), "a part of the past can't be gone back to"),
@@ -153,6 +155,9 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("stuck",               KINDS,    too_long,                                2,   1,   PAGE, (), "it should long have got on"),
 )
 # fmt: on
+
+# What its customer alone can mend, and hears of when it opens.
+THEIRS = ("durability_weakened", "row_limit")
 
 BY_KIND = {kind: tuple(alarm for alarm in ALARMS if kind in alarm.kinds) for kind in KINDS}
 BY_TYPE = {alarm.type: alarm for alarm in ALARMS}

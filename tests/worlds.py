@@ -69,6 +69,8 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "start_machine": _set(machine="pending"),
         "destroy_machine": _set(machine="absent", ssh=False),
         "introduce": _set(host_key=True),
+        "retire": _set(asked=None, retires=True),
+        "keep": _set(asked=None, retires=False),
         "fulfil": _ANSWERED,
         "refuse": _ANSWERED,
     },

@@ -35,6 +35,11 @@ def fulfil(_member: Any, acting: Acting) -> str | None:
     return _answer(acting, Intent.DONE, acting.because.why)
 
 
+def answered(acting: Acting, text: str) -> str | None:
+    """Answer the intent: done, in the action's own words."""
+    return _answer(acting, Intent.DONE, text)
+
+
 def refuse(_member: Any, acting: Acting) -> str | None:
     """Answer the intent: it can't be, and why."""
     job_why = acting.facts["job_why"]

@@ -1,6 +1,7 @@
 """What can be done about a machine, through its provider."""
 
-from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
+from fleet import retiring
+from fleet.actions.base import Acting, Action, ActionError, answered, fulfil, refuse
 from fleet.models import Server
 from fleet.transports.pinning import fingerprint
 
@@ -40,11 +41,27 @@ def introduce(server: Server, acting: Acting) -> str:
     return f"{machine.user}@{machine.address}:{machine.port}, {fingerprint(key)} is pinned"
 
 
+def retire(server: Server, acting: Acting) -> str | None:
+    """Note the date, which its next beats and its incident's playbook go by."""
+    given = (acting.intent.params if acting.intent else {}).get("by")
+    by = retiring.moment(given) if given else acting.subject.now + retiring.NOTICE
+    retiring.note(server, by)
+    return answered(acting, f"by {by:%Y-%m-%d %H:%M} UTC all that lives on it has to be elsewhere")
+
+
+def keep(server: Server, acting: Acting) -> str | None:
+    """Forget the date."""
+    retiring.note(server, None)
+    return answered(acting, "it stays in service; what is planned stays planned until it is cancelled")
+
+
 ACTIONS: dict[str, Action] = {
     "create_machine": create_machine,
     "start_machine": start_machine,
     "destroy_machine": destroy_machine,
     "introduce": introduce,
+    "retire": retire,
+    "keep": keep,
     "fulfil": fulfil,
     "refuse": refuse,
 }

@@ -14,7 +14,7 @@ from fleet.intents import DESTRUCTIVE, VERBS, AskError
 from fleet.models import Instance, Member, Plan, Resource
 from fleet.models.member import valid_name
 from fleet.plans import PRODUCTION
-from fleet.states import CREATING, DESTROYED, DESTROYING, ENDS, EXPIRED, NEEDS_HUMAN, STOPPED
+from fleet.states import CREATING, DESTROYED, DESTROYING, ENDS, EXPIRED, NEEDS_HUMAN, RETIRING, STOPPED
 
 COPIES = {
     "follow": "make a database that shows what this one holds, read-only",
@@ -32,6 +32,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "switchover": ("to", "in_window"),
     "resize": ("plan", "in_window"),
     "upgrade": ("major", "in_window"),
+    "retire": ("by",),
     **dict.fromkeys(DESTRUCTIVE, ("confirm",)),
 }
 # These leave data behind, or may.
@@ -51,6 +52,12 @@ class AskForm(forms.Form):
 
     at = forms.CharField(
         max_length=40, required=False, label="As of", help_text="2026-11-20 14:03 in UTC, or 2 hours ago."
+    )
+    by = forms.CharField(
+        max_length=40,
+        required=False,
+        label="By",
+        help_text="2026-12-04 or 2026-12-04 18:00, in UTC; left empty, in a week.",
     )
     name = forms.CharField(
         max_length=63, required=False, validators=[valid_name], label="Its name", help_text="Left empty, one is drawn."
@@ -119,6 +126,8 @@ def offered(member: Any) -> list[str]:
 def _fits(member: Any, verb: str) -> bool:
     if verb == "rebuild":
         return member.role == Instance.STANDBY
+    if verb == "keep":
+        return member.state == RETIRING
     if verb == "start":
         return member.state == STOPPED
     return verb != "retry" or member.state in (NEEDS_HUMAN, CREATING, DESTROYING)
@@ -183,6 +192,8 @@ def _params(member: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
             who = f"Choose one of: {', '.join(known)}." if known else "It has no standby."
             raise AskError(f"{to} can't lead {member.name}. {who}")
         params["to"] = to
+    if by := given.get("by", ""):
+        params["by"] = by
     if verb == "resize":
         if not given.get("plan"):
             raise AskError(f"Say the plan that {member.name} shall move to.")

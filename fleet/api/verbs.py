@@ -78,6 +78,10 @@ class Load(fields.Body):
     across_customers = fields.Flag(required=False)
 
 
+class Retire(fields.Body):
+    by = When(required=False)
+
+
 PARAMS: dict[str, type[fields.Body]] = {
     "follow": Follow,
     "fork": Fork,
@@ -87,6 +91,7 @@ PARAMS: dict[str, type[fields.Body]] = {
     "resize": Resize,
     "upgrade": Upgrade,
     "load": Load,
+    "retire": Retire,
 }
 COPIES = {
     "follow": "make a database that follows it, read-only",

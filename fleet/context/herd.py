@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import logical, policy, quorums, streams
+from fleet import logical, policy, quorums, retiring, streams
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
 from fleet.states import (
     AVAILABLE,
@@ -54,6 +54,7 @@ def server(member: Any, now: Any, _intent: Intent | None) -> Known:
     facts = {
         "host_key": bool(member.host_key),
         "adopted": member.attrs.get("adopted") == "true",
+        "retires": retiring.RETIRES in member.attrs,
         "members": member.members,
         "members_answer": member.answering > 0,
         "leaders": member.leading,

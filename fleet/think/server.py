@@ -5,6 +5,7 @@ from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, RETIRING, UNCERTAIN
 
 ALIVE = (CREATING, AVAILABLE, UNCERTAIN, DOWN, RETIRING)
+IN_SERVICE = (AVAILABLE, UNCERTAIN, DOWN, RETIRING)
 
 confirmed_down = named(
     "several workers hear nothing over SSH, nothing on it answers, for as long as the doubt window",
@@ -15,13 +16,17 @@ LIFE = (
     # row  in state           when the facts say                       then                     because
     Rule(101, ALIVE, asked("destroy") & under("members", 1), go("destroy"), "asked for, and nothing lives on it"),
     Rule(103, ALIVE, asked("destroy") & over("members", 0), do("refuse"), "things live on it: destroy or move them first"),
+    Rule(105, IN_SERVICE, asked("retire"), do("retire"), "asked for"),
+    Rule(107, IN_SERVICE, asked("keep"), do("keep"), "asked for"),
     Rule(201, CREATING, is_("machine", "absent"), do("create_machine"), "the provider has no such machine yet"),
     Rule(203, CREATING, is_("machine", "stopped"), do("start_machine"), "there is a machine, and it is off"),
     Rule(205, CREATING, is_("machine", "pending"), WAIT, "the provider is making it"),
     Rule(207, CREATING, is_("machine", "running") & no("host_key"), do("introduce"), "it runs: pin its key, note where all is"),
     Rule(209, CREATING, yes("ssh"), go("come_up"), "it lets us in"),
-    Rule(301, AVAILABLE, no("ssh"), go("doubt"), "one failed look is only a doubt"),
-    Rule(303, AVAILABLE, is_("machine", "stopped", "paused", "absent"), go("doubt"), "its provider says that it does not run"),
+    Rule(221, AVAILABLE, yes("retires"), go("retire"), "it goes out of service on a date"),
+    Rule(223, RETIRING, no("retires"), go("keep"), "it stays in service after all"),
+    Rule(301, (AVAILABLE, RETIRING), no("ssh"), go("doubt"), "one failed look is only a doubt"),
+    Rule(303, (AVAILABLE, RETIRING), is_("machine", "stopped", "paused", "absent"), go("doubt"), "its provider says that it does not run"),
     Rule(311, (UNCERTAIN, DOWN), yes("ssh"), go("come_back"), "it lets us in again"),
     Rule(313, UNCERTAIN, is_("machine", "stopped", "absent"), go("go_down"), "its provider says so, which proves it"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),

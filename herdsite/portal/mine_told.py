@@ -11,7 +11,8 @@ from fleet.states import RESOLVED
 from herdsite.portal.shown import Moment, moment
 from incidents.desk import CAUSES
 from incidents.models import Incident
-from incidents.notices import texts
+from incidents.notices import desk, texts
+from incidents.watch import THEIRS
 
 LOOK_BACK, MOST = timedelta(days=30), 20
 
@@ -37,16 +38,24 @@ def _about(resource: Resource) -> Q:
     """Those about itself, and those beneath it that keep its customer out."""
     about = Q(subject=resource.pk)
     if instance := resource.instance:
-        about |= Q(subject=instance.pk, type__in=CAUSES[Instance.KIND])
+        about |= Q(subject=instance.pk, type__in=(*CAUSES[Instance.KIND], *THEIRS))
         about |= Q(subject=instance.server_id, type__in=CAUSES[Server.KIND])
     return about
+
+
+def _moment(incident: Incident) -> str:
+    if incident.state == RESOLVED:
+        return desk.FIXED
+    if incident.type in THEIRS:
+        return desk.ASKED
+    return desk.TRIED if incident.tried else desk.OPENED
 
 
 def _told(incident: Incident, resource: Resource, name: str) -> Told:
     over = incident.state == RESOLVED
     subject, body = texts.customer(
         incident.type,
-        "fixed" if over else "tried" if incident.tried else "opened",
+        _moment(incident),
         customer=resource.customer,
         name=name,
         problem=incident.type.replace("_", " "),

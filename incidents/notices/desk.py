@@ -19,7 +19,7 @@ from incidents.notices import channels, pages, texts
 from incidents.notices.base import CRITICAL, ERROR, INFO, SUMMARY_LENGTH, WARNING
 from incidents.notices.outbox import clock
 
-OPENED, TRIED, FIXED, PLANNED = "opened", "tried", "fixed", "planned"
+OPENED, ASKED, TRIED, FIXED, PLANNED = "opened", "asked", "tried", "fixed", "planned"
 NEVER, HOLD, SEND = "never", "hold", "send"
 SEVERITIES = {"page": CRITICAL, "warn": WARNING, "info": INFO}
 
@@ -93,9 +93,9 @@ def standing(incident_id: uuid.UUID) -> Standing:
 
 
 def tell_customer(incident: About, moment: str, at: datetime | None = None) -> list[Notice]:
-    """Draft what the customer hears at that moment (opened, tried, fixed, planned; `at` is when planned work begins),
-    once for each way to the customer; it waits for approval or goes out as settings.NOTICES says. Only who has heard
-    of a problem hears that it is over, and drafts that are overtaken by that are withdrawn."""
+    """Draft what the customer hears at that moment (opened, asked, tried, fixed, planned; `at` is when planned work
+    begins), once for each way to the customer; it waits for approval or goes out as settings.NOTICES says. Only who has
+    heard of a problem hears that it is over, and drafts that are overtaken by that are withdrawn."""
     customer, policy = incident.customer, _policy(moment)
     if customer is None:
         return []

@@ -11,6 +11,7 @@ from types import ModuleType
 
 from incidents.outcomes import Case, Outcome
 from incidents.resolvers import (
+    ask_customer,
     do_without,
     enforce_row_limit,
     failover,
@@ -61,6 +62,7 @@ RESOLVERS = {
             restart_server,
             free_connections,
             enforce_row_limit,
+            ask_customer,
             sync_clock,
             failover,
             replay_from_archive,

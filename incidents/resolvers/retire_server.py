@@ -6,8 +6,8 @@ Steps: take nothing new onto it; plan a changeover for each database that leads 
 tell the customer when; its copy elsewhere is built at once, so that the window takes a moment only. Standbys are
 replaced in the same windows, one at a time. When nothing lives there any more, the machine is given back.
 Give up when: a day before the date something still lives there. Shared instances and followers are never moved by
-itself: load dumps of the ones elsewhere, make others instead of the others. When the announcement is taken back, what
-is planned stays planned (`manage.py changeover NAME --cancel`), and its capacity is to be raised again.
+itself: load dumps of the ones elsewhere, make others instead of the others. When it is to stay after all, `ask NAME
+keep`; what is planned stays planned (`manage.py changeover NAME --cancel`).
 """
 
 import re
@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
-from fleet import changing, placement, windows
+from fleet import changing, placement, retiring, windows
 from fleet.intents import AskError, ask
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Customer, Instance, Resource, Server
@@ -28,8 +28,8 @@ from incidents.outcomes import Case, Outcome, again, fixed, give_up
 # What ends a machine; a reboot or maintenance does not.
 ENDS = re.compile(r"retir|stop|terminat|decommission", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?)?")
-# By when all is to be gone where nobody says; how long before the date the last window is, and a person is called.
-WEEK, SPARE, LAST = timedelta(days=7), timedelta(hours=36), timedelta(hours=24)
+# How long before the date the last window is, and a person is called.
+SPARE, LAST = timedelta(hours=36), timedelta(hours=24)
 # At this hour (UTC) for those without a window of their own.
 HOUR = 3
 LOOK_S, REBOOT_S = 1800.0, 4 * 3600.0
@@ -51,10 +51,16 @@ class Planned:
 
 def close(case: Case) -> Outcome:
     """Nothing new comes onto it."""
-    assert isinstance(case.member, Server)
-    if case.member.state != RETIRING and not ENDS.search(_events(case)):
-        return again(REBOOT_S, f"it stays in service: {_events(case)}")
-    Server.objects.filter(pk=case.member.pk).update(capacity=0)
+    if _server(case).state != RETIRING:
+        if not ENDS.search(_events(case)):
+            return again(REBOOT_S, f"it stays in service: {_events(case)}")
+        by = _by(case).isoformat()
+        why = f"its provider says: {_events(case)}"
+        try:
+            ask(case.member, "retire", actor=case.actor, reason=why, params={"by": by}, key=f"{case.key}/retire")
+        except AskError as error:
+            return give_up(str(error))
+        return again(1, "it is to retire")
     return fixed(f"by {_by(case):%Y-%m-%d %H:%M} UTC all that lives on it has to be elsewhere")
 
 
@@ -86,6 +92,11 @@ def give_back(case: Case) -> Outcome:
 
 
 STEPS = (close, move_away, give_back)
+
+
+def _server(case: Case) -> Server:
+    assert isinstance(case.member, Server)
+    return case.member
 
 
 def _living(case: Case) -> list[Instance]:
@@ -155,9 +166,11 @@ def _window(resource: Resource, case: Case) -> datetime:
 
 
 def _by(case: Case) -> datetime:
-    """The date: the first that is announced, or a week from when this began."""
+    """The date: the one that is noted, the first that is announced, or a week from when this began."""
+    if noted := retiring.date(_server(case)):
+        return noted
     told = [moment for text in DATE.findall(_events(case)) if (moment := _moment(text))]
-    return min(told, default=case.subject.now - timedelta(seconds=case.step_s) + WEEK)
+    return min(told, default=case.subject.now - timedelta(seconds=case.step_s) + retiring.NOTICE)
 
 
 def _moment(text: str) -> datetime | None:

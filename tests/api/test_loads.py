@@ -102,7 +102,7 @@ def test_the_document_says_which_params_each_verb_takes(viewer) -> None:
     params = shapes["ResourceAsk"]["properties"]["params"]
     assert "load: backup, url, across_customers" in params["description"]
     named = [one["$ref"].rpartition("/")[2] for one in params["anyOf"] if "$ref" in one]
-    assert set(named) == {body.__name__ for body in verbs.PARAMS.values()}
+    assert set(named) == {body.__name__ for body in verbs.params_of("resource").values()}
     assert set(shapes["Fork"]["properties"]) == {"name", "plan", "zone", "at"}
     assert not shapes["Load"]["additionalProperties"] and shapes["Resize"]["required"] == ["plan"]
 

@@ -42,7 +42,7 @@ def test_who_is_asked_beats_at_once(django_capture_on_commit_callbacks) -> None:
 @pytest.mark.parametrize(
     ("kind", "verb", "knows"),
     [
-        ("server", "restart", "destroy"),
+        ("server", "restart", "retire, keep, destroy"),
         ("instance", "explode", "restart, stop, start"),
         ("resource", "retry", "restart"),
     ],

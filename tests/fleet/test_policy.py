@@ -60,6 +60,7 @@ def test_jitter_is_always_to_the_early_side(interval: float, draw: float) -> Non
         ("resource", CHANGING_OVER, 0.5, 0.5),
         ("instance", DOWN, 1, policy.DOWN_S),
         ("server", AVAILABLE, None, policy.SERVER_S),
+        ("server", RETIRING, None, policy.SERVER_S),
         ("server", CREATING, None, policy.BUILDING_S),
     ],
 )
@@ -82,7 +83,7 @@ def test_what_does_not_get_on_for_a_minute_is_left_some_peace() -> None:
     [
         (CREATING, policy.WORK),
         (DESTROYING, policy.WORK),
-        (RETIRING, policy.WORK),
+        (RETIRING, policy.FEEL),
         (UNCERTAIN, policy.SUSPECT),
         (DOWN, policy.SUSPECT),
         (AVAILABLE, policy.FEEL),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def board(settings, monkeypatch):
-    settings.NOTICES = {"opened": "send", "tried": "send", "fixed": "send", "planned": "send"}
+    settings.NOTICES = {"opened": "send", "asked": "send", "tried": "send", "fixed": "send", "planned": "send"}
     return Board(settings, monkeypatch)
 
 
@@ -57,8 +57,10 @@ class TestMoments:
         (notice,) = desk.tell_customer(incident, "tried")
         assert notice.subject == "acme-orders can't be reached"
 
-    @pytest.mark.parametrize("moment", ["opened", "tried", "planned", "fixed"])
-    @pytest.mark.parametrize("type", ["resource_down", "row_limit", "server_retiring", "never_heard_of"])
+    @pytest.mark.parametrize("moment", ["opened", "asked", "tried", "planned", "fixed"])
+    @pytest.mark.parametrize(
+        "type", ["resource_down", "row_limit", "durability_weakened", "server_retiring", "never_heard_of"]
+    )
     def test_every_text_has_a_subject_a_name_and_a_body(self, board, incident, type, moment):
         incident.type = type
         desk.tell_customer(incident, "opened")

@@ -1,14 +1,16 @@
 """A server that goes out of service: who is moved, when, who is told, and when a person has to come."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from fleet import changing
+from fleet import changing, intents, placement, retiring
+from fleet.intents import AskError
 from fleet.models import Changeover, Instance, Intent, Resource, Server
 from fleet.postgres.config import MONITOR
+from fleet.transports.base import Unreachable
 from herdsite.turns import Turn
 from incidents.models import Notice
 from incidents.outcomes import AGAIN, FIXED, GIVE_UP, Case
@@ -27,7 +29,7 @@ EVENT = "instance-retirement: not before 2026-12-04T18:00:00Z"
 
 @pytest.fixture(autouse=True)
 def told(settings) -> None:
-    settings.NOTICES = dict.fromkeys(("opened", "tried", "fixed", "planned"), "send")
+    settings.NOTICES = dict.fromkeys(("opened", "asked", "tried", "fixed", "planned"), "send")
 
 
 @pytest.fixture
@@ -53,11 +55,70 @@ def on(server: Server, name: str, plan: str = "standard-0", **fields: object) ->
 
 
 def test_only_what_ends_a_machine_empties_it(old):
-    reboot = retire_server.close(about(old, event="system-reboot on 2026-12-04"))
-    assert reboot.kind == AGAIN and again(old).capacity == 9
-    closed = retire_server.close(about(old))
+    reboot = retire_server.close(about(old, event="system-reboot on 2126-12-04"))
+    assert reboot.kind == AGAIN and not Intent.objects.exists()
+    for _again in range(2):
+        assert retire_server.close(about(old, event="retirement 2126-12-04 18:00")).kind == AGAIN
+    asked = Intent.objects.get(subject=old.pk)
+    assert (asked.verb, asked.params) == ("retire", {"by": "2126-12-04T18:00:00+00:00"})
+    change(old, state="retiring")
+    closed = retire_server.close(about(again(old)))
     assert closed.kind == FIXED and "by 2026-12-04 18:00 UTC" in closed.note
-    assert again(old).capacity == 0
+
+
+def test_the_date_that_a_person_said_counts_before_what_is_announced(old):
+    change(old, state="retiring", attrs={"retires": "2026-11-30T06:00:00+00:00"})
+    assert "by 2026-11-30 06:00 UTC" in retire_server.close(about(again(old))).note
+
+
+def test_nothing_new_is_placed_on_a_server_that_retires(old):
+    plan = factories.plan("starter-0")
+    shared = factories.instance(name="shared-1", server=old, plan=plan)
+    assert placement.place(factories.resource(instance=None, plan=plan)) == shared
+    change(old, state="retiring")
+    with pytest.raises(placement.NoRoom):
+        placement.place(factories.resource(instance=None, plan=plan))
+
+
+class TestAsked:
+    """A person takes a server out of service, or leaves it in service after all."""
+
+    @pytest.fixture
+    def herd(self) -> FakeHerd:
+        return FakeHerd()
+
+    def beats(self, herd: FakeHerd, server: Server) -> Server:
+        for n in range(3):
+            expire(server)
+            change(server, queue="feel")
+            Turn("feel", herd.ports, f"here/{n}").once("server", 8)
+        return again(server)
+
+    def test_it_retires_by_its_date_and_is_doubted_like_any_other(self, herd):
+        server = herd.machine()
+        asked = intents.ask(server, "retire", actor="ada", params={"by": "2126-12-04"})
+        server = self.beats(herd, server)
+        assert (server.state, retiring.date(server)) == ("retiring", datetime(2126, 12, 4, tzinfo=UTC))
+        assert "by 2126-12-04 00:00 UTC" in again(asked).answer
+        herd.world.fail(server.name, Unreachable("no route"))
+        assert self.beats(herd, server).state == "uncertain"
+        herd.world.heal(server.name)
+        assert self.beats(herd, server).state == "retiring"
+
+    def test_without_a_date_it_has_a_week_and_may_be_kept(self, herd):
+        server = herd.machine()
+        intents.ask(server, "retire", actor="ada")
+        server = self.beats(herd, server)
+        left = retiring.date(server) - timezone.now()
+        assert server.state == "retiring" and timedelta(days=6, hours=23) < left < timedelta(days=7, hours=1)
+        intents.ask(server, "keep", actor="ada")
+        server = self.beats(herd, server)
+        assert (server.state, retiring.date(server)) == ("available", None)
+
+    @pytest.mark.parametrize(("by", "why"), [("next week", "is no date"), ("2020-01-01", "is over")])
+    def test_a_date_has_to_be_one_and_to_come(self, old, by, why):
+        with pytest.raises(AskError, match=why):
+            intents.ask(old, "retire", actor="ada", params={"by": by})
 
 
 @pytest.mark.parametrize(
@@ -177,9 +238,9 @@ def test_the_whole_story_a_leader_and_its_standby_leave_a_server_one_after_the_o
         incident = scene.beat(incident)
         pass_time(incident, retire_server.LOOK_S if incident.state == "waiting" else 3)
         shop.round()
-        change(server, queue="work")
+        change(server, queue="feel" if again(server).state == "retiring" else "work")
         expire(server)
-        Turn("work", herd.ports, f"here/{n}").once("server", 8)
+        Turn(again(server).queue, herd.ports, f"here/{n}").once("server", 8)
         if not incident.is_open:
             break
     assert again(server).state in ("destroying", "destroyed"), shop.told()

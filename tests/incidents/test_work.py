@@ -14,6 +14,7 @@ from incidents.checks import ACTIONS
 from incidents.life import LIFE, PATIENCE_S
 from incidents.models import Incident, PlaybookPolicy
 from incidents.outcomes import again, fixed, give_up
+from incidents.resolvers import ask_customer
 from incidents.watch import BY_TYPE
 from tests import factories
 from tests.incidents.scenes import VANTAGE, Scene, due, pass_time, playbook, raise_alarm, set_alarm, settle
@@ -261,6 +262,15 @@ def test_what_waits_for_a_date_waits_and_lets_others_work(scene, monkeypatch):
     pass_time(incident, 6_401)
     incident = scene.beat(incident, 3)
     assert (incident.state, scene.pages) == ("needs_human", [incident.name])
+    assert scene.heard(incident) == ["asked"]
+
+
+def test_what_is_the_customers_choice_stays_open_and_calls_nobody(scene):
+    incident = raise_alarm(factories.resource().instance, "durability_weakened")
+    for _ in range(3):
+        incident = scene.beat(incident, 3)
+        assert (incident.state, scene.pages, scene.heard(incident)) == ("waiting", [], ["asked"])
+        pass_time(incident, ask_customer.LOOK_S + 1)
 
 
 def test_the_round_takes_what_is_due(scene, monkeypatch):

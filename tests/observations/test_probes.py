@@ -170,6 +170,16 @@ def test_what_clients_do_is_seen(pair: Pair) -> None:
             pass
 
 
+def test_what_a_customer_sets_against_waiting_for_a_standby_is_seen(pair: Pair) -> None:
+    assert monitored(pair.leader)["weak_commits"] == 0
+    with pair.leader.connect("anna", ANNA, "anna") as connection:
+        connection.execute("ALTER ROLE anna SET synchronous_commit = 'Local'; COMMIT")
+        assert monitored(pair.leader)["weak_commits"] == 1
+        connection.execute("ALTER ROLE anna SET synchronous_commit = on; COMMIT")
+        assert monitored(pair.leader)["weak_commits"] == 0
+        connection.execute("ALTER ROLE anna RESET synchronous_commit; COMMIT")
+
+
 def test_a_failing_archiver_is_seen(pair: Pair) -> None:
     pair.leader.sql("ALTER SYSTEM SET archive_mode = on")
     pair.leader.sql("ALTER SYSTEM SET archive_command = 'false'")

@@ -158,6 +158,10 @@ ASKS: tuple[Ask, ...] = (
         params=(Param("backup", "the name of a logical backup", "BACKUP"),
                 Param("url", "an https address, signed if it has to be", "URL"),
                 Param("across_customers", "although it is another customer's", flag=True)), confirmed=True),
+    Ask("retire", "take a server out of service: what lives on it moves elsewhere, then it goes", (
+        "herd retire host-3 --by 2026-12-04T18:00Z",), ("servers",), params=(
+        Param("by", "when it has to be empty; in a week if it is not given", "TIME"),)),
+    Ask("keep", "leave a retiring server in service after all", ("herd keep host-3",), ("servers",)),
     Ask("rotate", "give it another password; whoever is connected stays", ("herd rotate acme-orders",)),
 )  # fmt: skip
 

@@ -43,6 +43,7 @@ class Command(NamedCommand):
         parser.add_argument("--plan", default="", help="the plan of a copy, or the one to move to (resize)")
         parser.add_argument("--zone", default="", help="where a copy would like to live")
         parser.add_argument("--major", type=int, default=None, help="the version of PostgreSQL to have (upgrade)")
+        parser.add_argument("--by", default="", metavar="TIME", help="when it has to be empty (retire): 2026-12-04")
         parser.add_argument("--to", default="", metavar="INSTANCE", help="who shall lead (switchover, failover)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -58,7 +59,7 @@ class Command(NamedCommand):
             self.stdout.write(f"done: {waiting.for_end(intent, options['wait'], self.stdout)}")
 
     def _ask(self, member: Any, options: dict[str, Any]) -> Intent:
-        params = {name: options[name] for name in ("to", "plan") if options[name]}
+        params = {name: options[name] for name in ("to", "plan", "by") if options[name]}
         return intents.ask(
             member,
             options["verb"],

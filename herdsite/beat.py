@@ -23,7 +23,8 @@ from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
-from fleet.subject import ADDRESS, CHANGEOVER, SERVER, Subject
+from fleet.subject import ADDRESS, CHANGEOVER, INSTANCE, SERVER, Subject
+from fleet.succession.loss import remembered
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from incidents import desk, forecast, watch
@@ -67,6 +68,10 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
     started_on = loaded.member.attrs.get("boot_id")
     if seen["boot_id"] and started_on:
         more["rebooted"] = seen["boot_id"] != started_on
+    if subject.kind == INSTANCE:
+        # The look that finds it dead must not wipe what a receipt is reckoned from.
+        at, archived = look.attrs.get("lsn"), known.get("last_archived_wal")
+        known["last_seen"] = remembered(subject.known.get("last_seen"), at, archived, now)
     if loaded.quorum and "streams" in known:
         streamed = quorums.remember(subject.known.get("streams_seen"), quorums.streams(seen["streams"]), now)
         known["streams_seen"] = streamed

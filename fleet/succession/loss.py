@@ -24,6 +24,22 @@ class Look:
     age_s: float
 
 
+def remembered(before: str | None, at: str | None, archived: str | None, now: float) -> str | None:
+    """What is kept of the last look that saw the WAL's end, as text: position, epoch (s), and the segment that was
+    archived last (- for none). A look that saw nothing keeps what was known `before`."""
+    if at is None:
+        return before
+    _at, _when, known = recalled(before)
+    return f"{at} {now:.3f} {archived or known or '-'}"
+
+
+def recalled(text: str | None) -> tuple[int | None, float, str]:
+    """The reverse: the position, when it was seen, the segment ("" for none)."""
+    at, _, rest = (text or "").partition(" ")
+    when, _, archived = rest.partition(" ")
+    return lsn.known(at), float(when or 0), "" if archived == "-" else archived
+
+
 @dataclass(frozen=True)
 class Loss:
     """`bytes` were seen on the leader and are missing; no write older than `seconds` is. None: can't be bounded."""

@@ -95,6 +95,18 @@ def test_a_lost_leader_is_taken_over_from_by_the_one_its_commits_waited_for(worl
     assert again(world.leader).outdated
 
 
+def test_a_receipt_knows_where_a_leader_was_last_seen_however_often_nothing_was_seen_since(world: Premium):
+    world.round()
+    at = again(world.leader).facts["lsn"]
+    world.lose(world.leader)
+    for _ in range(3):
+        world.round()
+    assert again(world.leader).facts.get("lsn") is None
+    changeover = begin(world, Changeover.FAILOVER)
+    world.settle(lambda: ended(changeover))
+    assert at and again(changeover).receipt["last_seen_lsn"] == at
+
+
 def test_a_leader_that_was_comes_back_as_a_standby_and_is_never_started_as_a_leader(world: Premium):
     world.lose(world.leader)
     begin(world, Changeover.FAILOVER)

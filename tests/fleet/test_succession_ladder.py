@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fleet.succession import lsn
 from fleet.succession.ladder import Acceptance, Evidence, Proof, Unproven, prove
-from fleet.succession.loss import Look, bound
+from fleet.succession.loss import Look, bound, recalled, remembered
 from fleet.succession.quorum import CANT_LOSE, MAY_LOSE, Record
 from fleet.succession.receipt import Discarded, build, discarded, settle
 
@@ -151,3 +151,12 @@ def test_what_was_discarded(end: int | None, fork: int | None) -> None:
         assert lost is None
     else:
         assert lost is not None and lost.bytes == max(0, end - fork)
+
+
+def test_the_last_look_that_saw_something_is_kept() -> None:
+    first = remembered(None, "0/3000148", None, 1000.0)
+    assert recalled(first) == (0x3000148, 1000.0, "")
+    second = remembered(first, "0/3000200", "000000010000000000000002", 1001.5)
+    assert recalled(remembered(second, None, None, 1002.0)) == (0x3000200, 1001.5, "000000010000000000000002")
+    assert recalled(remembered(second, "0/3000300", None, 1002.0)) == (0x3000300, 1002.0, "000000010000000000000002")
+    assert recalled(remembered(None, None, None, 1000.0)) == (None, 0.0, "")

@@ -16,7 +16,7 @@ from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 from fleet.subject import Subject
 from fleet.succession import lsn
 from fleet.succession.choosing import Candidate, Leader, Limits, choose
-from fleet.succession.loss import Look
+from fleet.succession.loss import Look, recalled
 from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import Row, TransportError
 
@@ -158,9 +158,9 @@ def _candidate(one: Instance, said: Row | None, required: bool, resource: Any) -
 def _looks(source: Instance, said: Iterable[Row], acting: Acting) -> list[Look]:
     """Where the old leader's WAL was last seen: by our own looks, and by what it told its standbys."""
     looks = []
-    ours = lsn.known(source.facts.get("lsn"))
-    if ours is not None and source.seen_at:
-        looks.append(Look(ours, max(0.0, (acting.subject.now - source.seen_at).total_seconds())))
+    ours, when, _archived = recalled(source.facts.get("last_seen"))
+    if ours is not None:
+        looks.append(Look(ours, max(0.0, acting.subject.now.timestamp() - when)))
     for row in said:
         heard = lsn.known(row["heard"])
         if heard is not None and row["heard_s"] is not None:

@@ -21,7 +21,7 @@ from fleet.states import DESTROYED, DESTROYING
 from fleet.succession import lsn, quorum, receipt
 from fleet.succession.choosing import FIT
 from fleet.succession.ladder import Proof
-from fleet.succession.loss import Look
+from fleet.succession.loss import Look, recalled
 from fleet.transports.base import TransportError
 
 
@@ -115,7 +115,7 @@ def _receipt(changeover: Changeover, target: Instance, fork: str) -> None:
     if end := lsn.known(marks.get("old_end_lsn") or None):
         looks.append(Look(end, 0.0))
     proof = Proof(changeover.proof["rung"], changeover.proof["text"], changeover.proof["facts"])
-    archived = (source.facts.get("last_archived_wal") if source else "") or ""
+    _at, _when, archived = recalled(source.facts.get("last_seen") if source else None)
     made = receipt.build(
         source.name if source else "",
         target.name,

@@ -2,6 +2,7 @@
 objects (`--json`), or as little as possible (`--quiet`)."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -66,10 +67,11 @@ class Output:
 
 
 class Progress:
-    """A line on a terminal that says what is waited for, and since when; nothing where there is no terminal."""
+    """A line on a terminal that says what is waited for, since when, and how far it is (`far`); nothing where there is
+    no terminal."""
 
     def __init__(self, stream: TextIO, words: str, live: bool):
-        self.stream, self.words, self.live = stream, words, live
+        self.stream, self.words, self.live, self.far = stream, words, live, ""
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._draw, daemon=True)
 
@@ -87,7 +89,10 @@ class Progress:
     def _draw(self) -> None:
         began, turn = time.monotonic(), 0
         while True:
-            self._write(f"{FRAMES[turn % len(FRAMES)]} {self.words}, {time.monotonic() - began:.0f} s")
+            line = f"{FRAMES[turn % len(FRAMES)]} {self.words}, {time.monotonic() - began:.0f} s"
+            line += f": {plain(self.far)}" if self.far else ""
+            # A line that wraps could not be written over.
+            self._write(line[: shutil.get_terminal_size().columns - 1])
             if self.over.wait(FRAME_S):
                 return
             turn += 1

@@ -4,7 +4,7 @@ for. Ctrl-C ends the looking on, not what was asked."""
 import time
 from typing import Any
 
-from herdsite.client.errors import DONE, FAILED, INTERRUPTED, TIMED_OUT
+from herdsite.client.errors import DONE, FAILED, INTERRUPTED, TIMED_OUT, HerdError
 from herdsite.client.herd import Herd
 from herdsite.client.wire import step
 from herdsite.client.words import label
@@ -12,6 +12,8 @@ from herdsite.client.words import label
 OPEN, GOOD = "open", "done"
 # How long the server may hold on to one question, and how often it is asked if it doesn't.
 HOLD_S, LOOK_EVERY_S = 20, 1.0
+# While somebody looks on, it is asked this often how far the work is.
+GLANCE_S = 2
 # Nothing comes after these but by somebody's wish.
 ENDS = ("destroyed", "failed", "expired", "cancelled", "resolved", "done")
 
@@ -33,10 +35,13 @@ def follow(herd: Herd, intent: dict[str, Any]) -> int:
     """Wait for the end of an Intent and say what came of it."""
     until = time.monotonic() + herd.asked.timeout
     try:
-        with herd.output.progress(_what(intent)):
+        with herd.output.progress(_what(intent)) as shown:
             while intent["state"] == OPEN and (left := until - time.monotonic()) > 0:
-                hold, began = max(1, min(HOLD_S, int(left))), time.monotonic()
+                longest = GLANCE_S if shown.live else HOLD_S
+                hold, began = max(1, min(longest, int(left))), time.monotonic()
                 intent = herd.wire.get(f"intents/{step(intent['id'])}", {"wait": hold}, longer_s=hold)
+                if intent["state"] == OPEN and shown.live:
+                    shown.far = _far(herd, intent)
                 if intent["state"] == OPEN and time.monotonic() - began < LOOK_EVERY_S:
                     herd.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
@@ -48,10 +53,11 @@ def follow(herd: Herd, intent: dict[str, Any]) -> int:
 def until_state(herd: Herd, kind: str, thing: dict[str, Any], wanted: str) -> int:
     """Wait until a thing is in that state."""
     place, until = f"{kind}/{step(thing['name'])}", time.monotonic() + herd.asked.timeout
-    with herd.output.progress(f"{thing['name']} to be {label(wanted)}"):
+    with herd.output.progress(f"{thing['name']} to be {label(wanted)}") as shown:
         while thing["state"] not in (wanted, *ENDS) and time.monotonic() < until:
             herd.sleep(min(LOOK_EVERY_S, max(0.0, until - time.monotonic())))
             thing = herd.wire.get(place)
+            shown.far = _told(thing)
     if thing["state"] == wanted:
         if herd.output.as_json:
             herd.output.object(thing)
@@ -63,6 +69,19 @@ def until_state(herd: Herd, kind: str, thing: dict[str, Any], wanted: str) -> in
         return FAILED
     herd.output.complain(f"{thing['name']} is still {label(thing['state'])}. Wait on: herd wait {thing['name']}")
     return TIMED_OUT
+
+
+def _far(herd: Herd, intent: dict[str, Any]) -> str:
+    """How far the work is; empty where the thing is not to be seen, or not there yet."""
+    kind = intent["kind"]
+    try:
+        return _told(herd.wire.get(f"{kind}{'es' if kind.endswith('s') else 's'}/{step(intent['name'])}"))
+    except HerdError:
+        return ""
+
+
+def _told(thing: dict[str, Any]) -> str:
+    return "; ".join(f"{one['name']} {one['text']}" for one in thing.get("progress", ()))
 
 
 def _ended(herd: Herd, intent: dict[str, Any]) -> int:

@@ -4,6 +4,7 @@ password."""
 import json
 import pathlib
 import subprocess
+import time
 
 import pytest
 from django.db.models.functions import Now
@@ -15,6 +16,7 @@ from herdsite.client.verbs.asking import ASKS
 from tests import factories
 from tests.api.world import SECRET, program
 from tests.client.conftest import Terminal
+from tests.herd import change
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -48,6 +50,20 @@ def test_an_ask_is_waited_for_to_its_end(run, held):
     run.beat = ends(Intent.REFUSED, "it is being moved")
     ran = run("stop", f"instance/{held.resource.instance.name}")
     assert ran.code == FAILED and "it is being moved" in ran.err and ran.out == ""
+
+
+def test_who_looks_on_sees_how_far_it_is(run, held, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    facts = {"job": "running", "taken_what": "copying", "taken_bytes": "1048576", "taken_of": "4194304", "taken_s": "2"}
+    change(held.resource.instance, state="creating", facts=facts)
+    beats = iter([lambda: time.sleep(0.3), ends(Intent.DONE, "it runs again")])
+    run.beat = lambda: next(beats)()
+    ran = run("restart", "acme-orders", err=Terminal())
+    assert f"{held.resource.instance.name} copying 1.0 MB of 4.0 MB" in ran.err and "6 s left" in ran.err
+    run.beat = lambda: (time.sleep(0.3), change(held.resource.instance, state="available"))
+    terminal = Terminal()
+    run("wait", f"instance/{held.resource.instance.name}", "--state", "available", err=terminal)
+    assert "to be available" in terminal.getvalue()
 
 
 def test_what_is_asked_goes_on_without_us(run, held):

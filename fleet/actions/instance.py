@@ -88,9 +88,10 @@ def destroy(_instance: Instance, acting: Acting) -> None:
 
 def fence(instance: Instance, acting: Acting) -> str:
     """Stop what may not lead, for good; where its WAL ended goes onto the receipt of the changeover that it lost."""
-    said = control.fence(hosts.shell(acting), acting.subject, instance.generation)
-    receipts.note_end(instance, said.get("lsn", ""))
-    return f"its WAL ended at {said.get('lsn') or 'an unknown place'}"
+    shell = hosts.shell(acting)
+    ended = control.fence(shell, acting.subject, instance.generation).get("lsn") or control.end(shell, acting.subject)
+    receipts.note_end(instance, ended)
+    return f"its WAL ended at {ended or 'an unknown place'}"
 
 
 def rejoined(instance: Instance, _acting: Acting) -> str:

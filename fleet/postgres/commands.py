@@ -114,7 +114,7 @@ def parted(subject: Subject) -> Script:
 
 def fence(subject: Subject, generation: int) -> Script:
     """Stop it at once, by force if it must be, and mark it with the generation that does so: nothing starts it then.
-    Prints where its WAL ended."""
+    Prints where its WAL ended, if that is known at once."""
     return Script(scripts.FENCE, (*_where(subject), str(generation)))
 
 
@@ -123,6 +123,11 @@ def halt(subject: Subject, patience_s: int, generation: int) -> Script:
     it, which may last a moment longer, so whoever counts on one asks it. Fails when it takes longer than `patience_s`
     seconds: `unfence` takes it back, whatever became of it."""
     return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
+
+
+def end(subject: Subject) -> Script:
+    """Say where the WAL of one that runs no more ends, however it was stopped."""
+    return Script(scripts.END, _where(subject))
 
 
 def unfence(subject: Subject, generation: int) -> Script:

@@ -107,8 +107,14 @@ def parted(shell: Shell, subject: Subject) -> dict[str, str]:
 
 
 def fence(shell: Shell, subject: Subject, generation: int, timeout: float = 10.0) -> dict[str, str]:
-    """Stop it at once, for good. Returns `lsn`, where its WAL ended, and `cluster`, its state by its control file."""
+    """Stop it at once, for good. Returns `cluster`, its state by its control file, and `lsn`, where its WAL ended, if
+    it was stopped cleanly: else `end` has to look for it."""
     return _now(shell, commands.fence(subject, generation), timeout)
+
+
+def end(shell: Shell, subject: Subject) -> str:
+    """Where the WAL of one that runs no more ends; "" when that can't be read."""
+    return _now(shell, commands.end(subject), 20.0).get("lsn", "")
 
 
 def halt(shell: Shell, subject: Subject, patience_s: int, generation: int) -> dict[str, str]:

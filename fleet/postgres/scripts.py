@@ -98,10 +98,13 @@ place() {
     rmdir "$data.files"
 }
 
-# Where its WAL ends, by its own control file: after a clean stop, or at the last checkpoint before a crash.
+# Its state by its own control file, and where its WAL ends if it was stopped cleanly: after a crash that file has only
+# the last checkpoint.
 ended() {
-    "$bin/pg_controldata" -D "$data" |
-        sed -n 's/^Latest checkpoint location: */lsn=/p; s/^Database cluster state: */cluster=/p'
+    "$bin/pg_controldata" -D "$data" | awk -F ': +' '
+        /^Database cluster state/ { state = $2 }
+        /^Latest checkpoint location/ { at = $2 }
+        END { print "cluster=" state; if (state ~ /^shut down/) print "lsn=" at }'
 }
 """
 
@@ -283,6 +286,19 @@ left=$(lodgers)
 [ -z "$left" ] || kill -9 $left 2> /dev/null || true
 vacate
 ended
+"""
+)
+
+# Where the WAL of one that did not stop cleanly ends: read from its last checkpoint to what is no record any more. That
+# may take a while, so nobody waits for it who is in a hurry.
+END = (
+    COMMON
+    + r"""
+control=$("$bin/pg_controldata" -D "$data")
+from=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint location: *//p")
+line=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")
+timeout 15 "$bin/pg_waldump" -q -p "$data/pg_wal" -t "$line" -s "$from" 2>&1 > /dev/null |
+    sed -n 's/.*\(at\|LSN\) \([0-9A-F]*\/[0-9A-F]*\).*/lsn=\2/p'
 """
 )
 

@@ -10,6 +10,7 @@ from fleet.jobs import DONE, FAILED, Look
 from fleet.postgres import commands, control, replication, roles
 from fleet.postgres.config import REPLICA
 from fleet.subject import Subject
+from fleet.succession import lsn
 from fleet.transports.base import CommandFailed
 from tests.clusters import SIZING, WATCH, Cluster, instance
 from tests.localhosts import until
@@ -134,8 +135,13 @@ def test_a_promotion_that_died_is_begun_again_and_never_writes_the_old_timeline(
 
 
 def test_a_fenced_leader_is_started_by_nothing_but_its_rejoining(leader: Cluster, standby: Cluster) -> None:
+    leader.sql("CHECKPOINT")
+    leader.sql("INSERT INTO t SELECT generate_series(1000, 2000)")
+    at = leader.sql("SELECT pg_current_wal_flush_lsn()")
     said = control.fence(leader.shell, leader.subject, 2)
-    assert said["lsn"] and "shut down" not in said["cluster"]
+    assert "lsn" not in said and "shut down" not in said["cluster"]
+    end = control.end(leader.shell, leader.subject)
+    assert lsn.parse(at) <= lsn.parse(end) < lsn.parse(at) + 2**16
     control.start(leader.shell, leader.subject, "start")
     look = ended(leader.shell, "start")
     assert look.job == FAILED and "fenced" in look.why

@@ -105,8 +105,8 @@ class Api(ViewSet):
 
 
 class Things(Api):
-    """A list, and one thing of it by its name or id. `in_list` shows it there,
-    `alone` by itself."""
+    """A list, and one thing of it by its name or id. `in_list` shows it there, `alone` by itself; the list does without
+    the columns that are `deep`."""
 
     queryset: QuerySet[Any]
     in_list: type[serializers.BaseSerializer[Any]]
@@ -114,6 +114,7 @@ class Things(Api):
     filters: ClassVar[dict[str, params.Param]] = {}
     orderings: ClassVar[tuple[str, ...]] = ("name", "created_at", "state_since")
     named: ClassVar[str] = "name"
+    deep: ClassVar[tuple[str, ...]] = ()
 
     def params(self) -> dict[str, params.Param]:
         return {**self.filters, **pages.params(self.orderings)} if self.action == "list" else {}
@@ -125,6 +126,7 @@ class Things(Api):
 
     def list(self, request: Request) -> Response:
         found = params.filtered(self.found(), self.filters, self.asked)
+        found = found.defer(*self.deep) if self.deep else found
         rows, following = pages.page(found, self.asked, self.orderings[0], request)
         # One serializer for all: to make one takes longer than what it does to a row.
         results = self.in_list(rows, many=True, context={"customer": self.asker.customer}).data

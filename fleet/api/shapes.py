@@ -127,16 +127,16 @@ class ResourceData(MemberData):
     they were last felt, null if not known; `max_connections` is the plan's. A follower `follows` another's leader and
     is read-only; `window` is when planned work may happen (UTC)."""
 
-    customer = serializers.CharField(source="customer.name", read_only=True)
+    customer = serializers.CharField(source="customer_name", read_only=True)
     customer_id = serializers.UUIDField(read_only=True)
     plan = serializers.CharField(source="plan_id", read_only=True)
-    zone = serializers.CharField(source="instance.server.zone", read_only=True, allow_null=True)
+    zone = serializers.CharField(source="actual_zone", read_only=True, allow_null=True)
     wanted_zone = serializers.CharField(source="zone", read_only=True)
-    instance = serializers.CharField(source="instance.name", read_only=True, allow_null=True)
-    server = serializers.CharField(source="instance.server.name", read_only=True, allow_null=True)
+    instance = serializers.CharField(source="instance_name", read_only=True, allow_null=True)
+    server = serializers.CharField(source="server_name", read_only=True, allow_null=True)
     size_bytes = serializers.SerializerMethodField()
     connections = serializers.SerializerMethodField()
-    max_connections = serializers.IntegerField(source="plan.connections", read_only=True)
+    max_connections = serializers.IntegerField(read_only=True)
     follows = serializers.CharField(source="follows_name", read_only=True, allow_null=True)
     forked_from = serializers.CharField(source="origin_name", read_only=True, allow_null=True)
     inner: ClassVar[dict[str, Any]] = {"instance": None, "server": None, "row": None, "why": "", "problem": ""}

@@ -94,12 +94,17 @@ class NewResource(fields.Body):
 class Resources(Asking):
     """Databases, as their customers see them."""
 
-    queryset = Resource.objects.select_related("customer", "plan", "instance__server").annotate(
-        follows_name=F("follows__name"), origin_name=F("forked_from__name")
-    ).defer(
-        *LEFT_OUT, *(f"instance__{name}" for name in (*LEFT_OUT, "facts", "evidence", "attrs")),
-        *(f"instance__server__{name}" for name in (*LEFT_OUT, "facts", "evidence", "attrs", "host_key")),
-    )  # fmt: skip
+    # What is shown of its neighbours comes with its own row: whole ones of them cost more than all the rest.
+    queryset = Resource.objects.annotate(
+        customer_name=F("customer__name"),
+        actual_zone=F("instance__server__zone"),
+        instance_name=F("instance__name"),
+        server_name=F("instance__server__name"),
+        max_connections=F("plan__connections"),
+        follows_name=F("follows__name"),
+        origin_name=F("forked_from__name"),
+    ).defer(*LEFT_OUT)
+    deep = ("attrs", "evidence")
     in_list, alone = shapes.ResourceData, shapes.ResourceDepth
     filters = _filters(
         "resource",

@@ -231,6 +231,14 @@ writes() {
         "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"
     fi
 }
+# The process that replays.
+startup() {
+    for child in $(cat "/proc/$pid/task/$pid/children"); do
+        title=
+        { IFS= read -r title; } 2> /dev/null < "/proc/$child/cmdline" || :
+        case $title in *startup*) echo "$child" ;; esac
+    done
+}
 mark=$data/herdsite.promoting
 if [ -e "$data/standby.signal" ]; then
     "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p" > "$mark"
@@ -247,9 +255,15 @@ if [ -e "$data/standby.signal" ]; then
     kill -HUP "$pid"
     touch "$data/promote"
     kill -USR1 "$pid"
+    recovers=$(startup)
+    tries=0
     until "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *in production'; do
         running || { why >&2; exit 1; }
         sleep 0.01
+        # Told while it was asking its leader for more, it lies down for wal_retrieve_retry_interval once more before it
+        # does as it was told, unless it is woken.
+        tries=$((tries + 1))
+        [ -z "$recovers" ] || [ "$tries" -gt 4 ] || kill -HUP "$recovers" 2> /dev/null || true
     done
 fi
 rm -f "$mark"

@@ -82,6 +82,8 @@ def settings(sizing: Sizing, major: int, bind: str, port: int, socket: str, tls:
         "max_replication_slots": "10",
         "wal_keep_size": f"{_within(64, sizing.disk_mb // 50, 1024)}MB",
         "max_slot_wal_keep_size": f"{_within(128, sizing.disk_mb // 5, 65536)}MB",
+        # After a crash: one call, and not one for each file.
+        "recovery_init_sync_method": "syncfs",
         # Standbys notice a dead or frozen leader, and take up with a new one, within seconds.
         "hot_standby": "on",
         "wal_retrieve_retry_interval": "200ms",

@@ -68,6 +68,15 @@ def test_importance_is_policy(kind: str, state: str, beat_s: float | None, inter
     assert policy.interval(kind, state, beat_s, 30.0) == interval
 
 
+@pytest.mark.parametrize("left", [2.5, 1.9, 1.04, 0.8, 0.6, 0.36])
+def test_the_last_of_hasty_looks_ends_with_the_doubt_window(left: float) -> None:
+    while left > 0.01:
+        look = policy.sql_timeout(1.0, left)
+        assert policy.HASTIEST_S <= look <= policy.HASTY_SQL_S
+        left -= look
+    assert left > -0.01
+
+
 def test_who_asked_is_served_at_once_however_long_all_was_well() -> None:
     assert policy.interval("instance", AVAILABLE, 15, 86_400.0, asked_s=0.5) == policy.BUILDING_S
     assert policy.interval("instance", AVAILABLE, 15, 86_400.0, asked_s=61.0) == policy.PATIENT_S

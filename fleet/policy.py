@@ -38,7 +38,7 @@ FEEL, SUSPECT, WORK, SLOW = "feel", "suspect", "work", "slow"
 QUEUES = (FEEL, SUSPECT, WORK, SLOW)
 
 LONGEST_S = 60.0
-BUILDING_S = 0.1  # what is being built: its next step waits for a detached job
+BUILDING_S = 0.15  # what is being built: its next step waits for a detached job
 PATIENT_S = 5.0  # building that has not got on for a minute: a person or the world has to do something first
 SUSPECT_S = 1.0
 DOWN_S = 2.0
@@ -142,7 +142,7 @@ def ssh_timeout(interval_s: float, verdict_s: float = math.inf) -> float:
 
 
 def _hasty(longest_s: float, verdict_s: float) -> float:
-    """The last look ends when the doubt window does, and is none of the shortest: two looks share what is left before."""
+    """The last look ends when the doubt window does, and is none of the shortest: two share what is left before."""
     if longest_s < verdict_s < longest_s + HASTIEST_S:
         return verdict_s / 2
     return min(longest_s, max(HASTIEST_S, verdict_s))

@@ -10,7 +10,7 @@ from fleet.actions.base import Acting, ActionError
 from fleet.actions.timeline import run
 from fleet.archives import holes
 from fleet.models import Backup, Credential, Instance, Resource, Timeline
-from fleet.postgres import control, replication, roles
+from fleet.postgres import commands, control, replication, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
@@ -18,7 +18,11 @@ from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
 
 def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> str:
     """Begin to make it a standby of its upstream."""
-    keep_place(instance, acting)
+    if mode == commands.BUILD:
+        # Its copying makes the slot along the way.
+        _there(instance)
+    else:
+        keep_place(instance, acting)
     stage = f"{instance.data}.files/{replication.PASSFILE}"
     stray = f"{instance.server.home}/strays/{instance.name}-{instance.generation}" if instance.outdated else ""
     control.stand_by(
@@ -37,14 +41,19 @@ def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> s
 
 def keep_place(instance: Instance, acting: Acting) -> None:
     """Have its upstream keep WAL for it from now on, up to the limit that no disk is filled by."""
+    shell, subject = hosts.of(_there(instance), acting)
+    control.run_sql(shell, subject, roles.slot(instance.slot))
+
+
+def _there(instance: Instance) -> Instance:
+    """Its upstream, if that can be streamed from. Raises ActionError."""
     upstream = instance.upstream
     if upstream is None or upstream.state != AVAILABLE:
         raise ActionError(f"{upstream or 'Nobody'} is not there to stream from.")
     if upstream.taken.exclude(state__in=(DONE, CANCELLED)).exclude(marks__has_key="promoted").exists():
         # Before that it is on the old timeline: a leader that was would keep what is going to be discarded.
         raise ActionError(f"{upstream} is yet to be promoted.")
-    shell, subject = hosts.of(upstream, acting)
-    control.run_sql(shell, subject, roles.slot(instance.slot))
+    return upstream
 
 
 def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:

@@ -78,8 +78,8 @@ def settings(sizing: Sizing, major: int, bind: str, port: int, socket: str, tls:
         "archive_mode": "on" if sizing.archived else "off",
         "max_wal_size": f"{wal}MB",
         "min_wal_size": f"{_within(64, wal // 4, 1024)}MB",
-        "max_wal_senders": "10",
-        "max_replication_slots": "10",
+        "max_wal_senders": "20",
+        "max_replication_slots": "20",
         "wal_keep_size": f"{_within(64, sizing.disk_mb // 50, 1024)}MB",
         "max_slot_wal_keep_size": f"{_within(128, sizing.disk_mb // 5, 65536)}MB",
         # After a crash: one call, and not one for each file.

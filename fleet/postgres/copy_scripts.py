@@ -45,8 +45,11 @@ rewind() {
 
 copy() {
     far copying
-    "$bin/pg_basebackup" -w -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast \\
-        --progress
+    # One call that makes all of it durable, where it is known (17 and newer), and not one for each file.
+    case $("$bin/pg_basebackup" --help) in *--sync-method*) durable=--sync-method=syncfs ;; *) durable= ;; esac
+    set -- -w -d "$conninfo connect_timeout=5" -D "$data.new" -X stream -S "$slot" --checkpoint=fast --progress $durable
+    # The first copy of all makes its slot itself, unless it was cut off once it had.
+    [ "$mode" = build ] && "$bin/pg_basebackup" "$@" -C || "$bin/pg_basebackup" "$@"
     rm -f "$data.new/herdsite.rewinding" "$data.new/herdsite.fenced"
     place "$data.new"
     touch "$data.new/standby.signal"

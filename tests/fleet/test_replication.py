@@ -49,7 +49,8 @@ def beside(leader: Subject, subject: Subject, slot: str) -> tuple[str, dict[str,
 
 def stand_by(leader: Cluster, subject: Subject, job: str, mode: str = commands.BUILD, stray: str = "") -> Look:
     slot = f"slot_{subject.id.hex[:8]}"
-    leader.sql(roles.slot(slot))
+    if mode != commands.BUILD:
+        leader.sql(roles.slot(slot))
     info, files = beside(leader.subject, subject, slot)
     control.stand_by(leader.shell, subject, job, CALM, files, info.split(" passfile")[0], slot, mode, stray)
     return ended(leader.shell, job)

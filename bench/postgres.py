@@ -61,7 +61,7 @@ class Bare:
         spawn.call(["cp", "-a", str(backup), str(self.data)], drop=True, cwd=self.folder, timeout=600)
         files = {
             "postgresql.conf": "restore_command = 'test -e %s && gzip -dc %s > %%p'\n" % ((f"{wal}/%f.gz",) * 2)
-            + "recovery_target_action = 'promote'\narchive_mode = off\nmax_connections = 400\n",
+            + "recovery_target_action = 'promote'\narchive_mode = off\nmax_connections = 400\nmax_wal_senders = 20\n",
             "postgresql.auto.conf": "",
             "pg_hba.conf": "local all all trust\n",
             "recovery.signal": "",

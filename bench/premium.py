@@ -120,7 +120,10 @@ class Premium:
         writer = Writer(target, max(self.acked, default=0) + (10**9 if straight else 0))
         writer.start()
         try:
-            until(lambda: len(writer.acked) > 20, f"a first write: {writer.why}", 30)
+            try:
+                until(lambda: len(writer.acked) > 20, "a first write", 30)
+            except NotYet as error:
+                raise NotYet(f"{error}: {writer.why or self.missing() or 'it hangs'}") from error
             yield writer
         finally:
             writer.stop()

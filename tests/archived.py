@@ -197,7 +197,7 @@ def wait(done: Callable[[], bool], why: Callable[[], str] = str) -> None:
         time.sleep(0.02)
 
 
-def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | None = None) -> Script:
+def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | None = None, last: str = "") -> Script:
     """What herdsite runs on a host to make `subject` of what the leader's archive holds."""
     archive = leader.rig.archive
     fetching = archive.fetching([leader.line], subject)
@@ -211,7 +211,7 @@ def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | N
     conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
     beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files}
     backup = archive.restore(leader.line, subject, label, f"{subject.data}.new")
-    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n")
+    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n", last)
 
 
 def restored(leader: Leader, name: str, label: str = "first", moment: datetime | None = None) -> Leader:

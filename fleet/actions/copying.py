@@ -63,7 +63,7 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     source = Timeline.objects.select_related("parent").get(pk=instance.timeline.parent_id)
     backup = Backup.objects.select_related("timeline").get(pk=instance.attrs["from_backup"])
     archive = archiving.archive(source.archive)
-    _archived(source, backup, instance, acting)
+    last = _archived(source, backup, instance, acting)
     assert backup.timeline is not None
     fetching = archive.fetching([archiving.line(one) for one in archiving.ancestry(source)], acting.subject)
     moment = instance.attrs.get("moment", "")
@@ -85,6 +85,7 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
         archive.restore(archiving.line(backup.timeline), acting.subject, backup.label, f"{instance.data}.new"),
         recovery,
         roles.set_password(owner.role, scram(owner.secret)),
+        last=last,
     )
     return f"{backup.label} and what follows{f', to {moment}' if moment else ''}"
 
@@ -98,9 +99,10 @@ def _whose(instance: Instance) -> Resource:
     return resource
 
 
-def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acting) -> None:
-    """All that the source had written when this was asked lies in its archive, without a gap: its leader closes the
-    segment that it is at, once, and that one has to come. A source that is gone has nothing more to archive."""
+def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acting) -> str:
+    """See to it that all comes to the archive that the source had written when this was asked: its leader closes the
+    segment that it is at, once. That segment's name; "" for a source that is gone, which has nothing more to archive.
+    Raises ActionError when what is there has a gap."""
     archive = archiving.archive(source.archive)
     said = run(hosts.shell(acting), archive.look(archiving.line(source), acting.subject.home))
     facts, _kept = archive.read(dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
@@ -110,12 +112,11 @@ def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acti
         raise ActionError(f"The archive of {source.name} misses {lost.name}: it does not lead on from {backup.name}.")
     writer = Instance.objects.select_related("server").filter(pk=source.writer, state=AVAILABLE).first()
     if writer is None or writer.role != Instance.LEADER:
-        return
+        return ""
     shell, subject = hosts.of(writer, acting)
     wal = instance.attrs.get("last_wal")
     if not wal:
         wal = control.run_sql(shell, subject, "SELECT pg_walfile_name(pg_switch_wal() - 1);\n").strip()
         instance.attrs["last_wal"] = wal
         Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
-    if (facts["archive_last"] or "")[8:] < wal[8:]:
-        raise ActionError(f"{wal} of {source.name} has not come to the archive yet.")
+    return str(wal)

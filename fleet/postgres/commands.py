@@ -1,6 +1,7 @@
 """What to run on a host to do something to its PostgreSQL. Pure: each function turns a Subject and plain values into a
 script with its arguments and stdin, or into argv; control.py runs them."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,12 +70,16 @@ def stand_by(
 
 
 def restore(
-    subject: Subject, beside: Mapping[str, str], backup: Script, recovery: Mapping[str, str], also: str
+    subject: Subject, beside: Mapping[str, str], backup: Script, recovery: Mapping[str, str], also: str, last: str = ""
 ) -> Script:
     """Make it of a base backup and the WAL that leads on from it, and leave it running as a leader. `backup` puts the
     backup's files into the data directory's place with ".new" behind; `recovery` are the settings while it recovers,
-    `beside` its files afterwards; `also` is SQL that it runs once it leads."""
+    `beside` its files afterwards; `also` is SQL that it runs once it leads; `last` is a segment that is on its way to
+    the archive, and waited for."""
     more = restoring(backup) | {"herdsite.recovery": lines(recovery)}
+    if last:
+        fetch = {"f": last, "p": "awaited", "%": "%"}
+        more["await.sh"] = re.sub("%(.)", lambda found: fetch[found[1]], recovery["restore_command"]) + "\n"
     stdin = f"{sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
     return Script(copy_scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
 

@@ -69,10 +69,11 @@ def restore(
     recovery: Mapping[str, str],
     also: str,
     tls: bool = True,
+    last: str = "",
 ) -> None:
     """Begin to make it of a base backup and the WAL that leads on from it (commands.restore)."""
     beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
-    _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also))
+    _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also, last))
 
 
 def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None:

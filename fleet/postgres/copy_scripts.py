@@ -80,7 +80,8 @@ start
 )
 
 # Then psql's command line. On stdin: files, of which restore.sh (it reads restore.in) puts the base backup beside its
-# place, herdsite.recovery is how it recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds
+# place, await.sh ends well once all is archived that it is to have (if there is one), herdsite.recovery is how it
+# recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds
 # no commit past its target has all that was committed before it, so it is let run to the end.
 RESTORE = (
     COMMON
@@ -115,6 +116,17 @@ if [ ! -e "$data/PG_VERSION" ]; then
     mv -T "$data.new" "$data"
 fi
 if [ -e "$data/herdsite.restoring" ]; then
+    # The last of what it is to replay may be on its way to the archive still: copying did not wait for it.
+    if [ -e "$data/await.sh" ]; then
+        far waiting
+        tries=600
+        until (cd "$data" && sh ./await.sh) 2> "$data/await.log"; do
+            [ "$tries" -gt 0 ] || { tail -n 2 "$data/await.log"; echo "what was written last is not archived"; exit 1; }
+            sleep 0.1
+            tries=$((tries - 1))
+        done
+        rm -f "$data/await.sh" "$data/await.log" "$data/awaited"
+    fi
     far replaying "" "$data"
     running || { vacate; begin; }
     while recovers "$@"; do

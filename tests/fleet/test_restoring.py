@@ -19,7 +19,7 @@ from fleet.postgres import scratch
 from fleet.postgres.commands import Script
 from fleet.providers.local import spawn
 from fleet.subject import Subject
-from tests.archived import FULL, Leader, Rig, drilled, job, job_ended, restored, restoring
+from tests.archived import FULL, Leader, Rig, drilled, job, job_ended, restored, restoring, wait
 from tests.localshell import LocalShell
 
 pytestmark = pytest.mark.timeout(900)
@@ -66,6 +66,28 @@ def test_twenty_random_instants_give_exactly_the_rows_committed_before_each(lead
             instance.sql("CREATE EXTENSION amcheck")
             instance.rig.do(checked(instance.subject))
         instance.stop()
+
+
+def test_what_is_on_its_way_to_the_archive_is_waited_for(rig: Rig) -> None:
+    leader, subject = rig.leader("late"), rig.subject("early")
+    leader.sql("CREATE TABLE t (n int)")
+    leader.backup("first")
+    leader.sql("ALTER SYSTEM SET archive_command = 'false'")
+    leader.sql("SELECT pg_reload_conf()")
+    leader.sql("INSERT INTO t VALUES (60)")
+    last = leader.sql("SELECT pg_walfile_name(pg_switch_wal() - 1)")
+    job(rig, "early-build", restoring(leader, subject, "first", last=last))
+    wait(lambda: Path(subject.data, "await.sh").exists())
+    time.sleep(0.5)
+    assert jobs.look(rig.shell, str(rig.shell.home), "early-build").job == jobs.RUNNING
+    assert not Path(subject.data, "postmaster.pid").exists()
+    leader.sql("ALTER SYSTEM RESET archive_command")
+    leader.sql("SELECT pg_reload_conf()")
+    assert job_ended(rig, "early-build") == Look(DONE)
+    instance = Leader(rig, subject, leader.line)
+    assert instance.sql("SELECT n FROM t") == "60"
+    assert not Path(subject.data, "awaited").exists()
+    instance.stop()
 
 
 def checked(subject: Subject) -> Script:

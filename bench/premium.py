@@ -51,6 +51,8 @@ class Premium:
     key: Any
     provider: LocalProvider
     acked: set[int] = field(default_factory=set)
+    # Where the numbers of the next writer begin, by whether it goes straight to an instance: no number comes twice.
+    numbers: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 10**9})
 
     @property
     def resource(self) -> Resource:
@@ -117,7 +119,7 @@ class Premium:
     def written(self, straight: bool = False) -> Iterator[Writer]:
         """A customer writes meanwhile, from a first acknowledgement on."""
         target = self.straight(self.leader) if straight else self.customers()
-        writer = Writer(target, max(self.acked, default=0) + (10**9 if straight else 0))
+        writer = Writer(target, self.numbers[straight])
         writer.start()
         try:
             try:
@@ -127,6 +129,7 @@ class Premium:
             yield writer
         finally:
             writer.stop()
+            self.numbers[straight] = writer.next
             if not straight:
                 self.acked |= {n for n, _at in writer.acked}
 

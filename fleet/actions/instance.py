@@ -5,7 +5,7 @@ import json
 
 from django.db import transaction
 
-from fleet import jobs, streams, subjects
+from fleet import jobs, ring, streams, subjects
 from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
@@ -48,6 +48,9 @@ def build(instance: Instance, acting: Acting) -> str | None:
 def rebuild(instance: Instance, acting: Acting) -> str:
     """Clear a failed build away and begin anew."""
     why = acting.facts["job_why"]
+    if instance.upstream_id:
+        # It may be why: whether it serves is seen now, and not at its own next beat.
+        ring.nudge(Instance.KIND, [instance.upstream_id])
     _begin_anew(instance, acting)
     if instance.role == Instance.STANDBY:
         copying.stand_by(instance, acting, commands.COPY, sizing(instance))

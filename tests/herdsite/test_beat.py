@@ -18,7 +18,7 @@ from herdsite.turns import Turn
 from observations import feel
 from observations.models import Observation
 from tests import factories
-from tests.fakeherd import FakeHerd
+from tests.fakeherd import FakeHerd, Job
 from tests.herd import again, change, due, expire
 
 pytestmark = pytest.mark.django_db
@@ -294,13 +294,33 @@ def test_stop_and_start_of_a_resource_go_through_its_instance(herd: FakeHerd) ->
         assert seen[verb] == states
 
 
+def test_a_copy_waits_for_whom_it_is_a_copy_of(herd: FakeHerd) -> None:
+    leader = factories.instance(server=herd.machine(), state="down")
+    one = factories.instance(
+        server=herd.machine(), state=CREATING, queue=policy.WORK, role="standby", upstream=leader, tries=1
+    )
+    Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
+    change(one, state_since=Now() - timedelta(minutes=9))
+    herd.jobs[one.server.name, f"{one.name}-build"] = Job("stand_by", one.data, "", "failed")
+    for _beat in range(3):
+        beats(herd, one)
+    assert (again(one).row, again(one).tries) == (204, 1)
+    change(leader, state="available")
+    beats(herd, one)
+    assert (again(one).row, again(one).tries) == (205, 2)
+
+
 def test_an_instance_that_was_begun_three_times_in_vain_waits_for_a_person(herd: FakeHerd) -> None:
     one = factories.instance(server=herd.machine(), state=CREATING, queue=policy.WORK)
     Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
     herd.fails = {"build"}
-    for _beat in range(10):
-        beats(herd, one)
-        herd.pass_time()
+    for passed_s, begun in ((0, 1), (6, 2), (31, 3)):
+        began = Now() - timedelta(seconds=passed_s)
+        change(one, state_since=began, created_at=began)
+        for _beat in range(4):
+            beats(herd, one)
+            herd.pass_time()
+        assert herd.begun == {f"{one.name}-build": begun}
     row = again(one)
     assert (row.row, row.problem) == (209, "no space left on device")
     assert herd.begun == {f"{one.name}-build": 3}

@@ -73,11 +73,15 @@ def workers_die(herd: Herd, _shop: Resource, _at: Instance) -> None:
             process.kill()
 
 
-KILLED = [leader_dies, tool_dies, workers_die]
-
-
-@pytest.mark.parametrize("dies", KILLED)
-@pytest.mark.parametrize("copy", [copies.follow, copies.fork])
+@pytest.mark.parametrize(
+    ("copy", "dies"),
+    [
+        (copies.follow, leader_dies),
+        (copies.follow, workers_die),
+        (copies.fork, leader_dies),
+        (copies.fork, tool_dies),
+    ],
+)
 def test_a_copy_is_finished_whoever_dies(herd: Herd, shop: Resource, copy: Callable, dies: Callable) -> None:
     made = copy(Resource.objects.get(pk=shop.pk), actor="test")
     until(lambda: again(made).instance, "it has a place", LONG_S)
@@ -93,7 +97,7 @@ def test_a_copy_is_finished_whoever_dies(herd: Herd, shop: Resource, copy: Calla
     until(lambda: again(made).state == "destroyed", "it is gone", LONG_S)
 
 
-@pytest.mark.parametrize("dies", KILLED)
+@pytest.mark.parametrize("dies", [leader_dies, tool_dies])
 def test_a_base_backup_is_good_or_is_none(herd: Herd, shop: Resource, dies: Callable) -> None:
     before = good(shop)
     until(lambda: not job(shop.instance), "nothing else is under way", LONG_S)

@@ -299,7 +299,6 @@ def test_a_copy_waits_for_whom_it_is_a_copy_of(herd: FakeHerd) -> None:
     one = factories.instance(
         server=herd.machine(), state=CREATING, queue=policy.WORK, role="standby", upstream=leader, tries=1
     )
-    Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
     change(one, state_since=Now() - timedelta(minutes=9))
     herd.jobs[one.server.name, f"{one.name}-build"] = Job("stand_by", one.data, "", "failed")
     for _beat in range(3):

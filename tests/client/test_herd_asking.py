@@ -52,18 +52,26 @@ def test_an_ask_is_waited_for_to_its_end(run, held):
     assert ran.code == FAILED and "it is being moved" in ran.err and ran.out == ""
 
 
+def drawn(terminal: Terminal, words: str) -> None:
+    """The line of progress is drawn beside us: wait until it says so."""
+    end = time.monotonic() + 10
+    while words not in terminal.getvalue():
+        assert time.monotonic() < end, terminal.getvalue()
+        time.sleep(0.01)
+
+
 def test_who_looks_on_sees_how_far_it_is(run, held, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     facts = {"job": "running", "taken_what": "copying", "taken_bytes": "1048576", "taken_of": "4194304", "taken_s": "2"}
     change(held.resource.instance, state="creating", facts=facts)
-    beats = iter([lambda: time.sleep(0.3), ends(Intent.DONE, "it runs again")])
-    run.beat = lambda: next(beats)()
-    ran = run("restart", "acme-orders", err=Terminal())
-    assert f"{held.resource.instance.name} copying 1.0 MB of 4.0 MB" in ran.err and "6 s left" in ran.err
-    run.beat = lambda: (time.sleep(0.3), change(held.resource.instance, state="available"))
     terminal = Terminal()
-    run("wait", f"instance/{held.resource.instance.name}", "--state", "available", err=terminal)
-    assert "to be available" in terminal.getvalue()
+    beats = iter([lambda: drawn(terminal, "copying 1.0 MB of 4.0 MB"), ends(Intent.DONE, "it runs again")])
+    run.beat = lambda: next(beats)()
+    ran = run("restart", "acme-orders", err=terminal)
+    assert f"{held.resource.instance.name} copying 1.0 MB of 4.0 MB" in ran.err and "6 s left" in ran.err
+    terminal = Terminal()
+    run.beat = lambda: (drawn(terminal, "to be available"), change(held.resource.instance, state="available"))
+    assert run("wait", f"instance/{held.resource.instance.name}", "--state", "available", err=terminal).code == 0
 
 
 def test_what_is_asked_goes_on_without_us(run, held):

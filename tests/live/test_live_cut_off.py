@@ -103,7 +103,7 @@ def test_a_base_backup_is_good_or_is_none(herd: Herd, shop: Resource, dies: Call
     until(lambda: not job(shop.instance), "nothing else is under way", LONG_S)
     intents.ask(Resource.objects.get(pk=shop.pk), "backup", actor="test")
     until(lambda: job(shop.instance), "its job has begun", LONG_S)
-    time.sleep(0.3)
+    time.sleep(0.3)  # somewhere in the middle of it: a second is what it takes
     dies(herd, shop, shop.instance)
     until(lambda: good(shop) > before, "the next attempt is whole", LONG_S)
     line = Timeline.objects.get(pk=shop.instance.timeline_id)

@@ -4,7 +4,7 @@ Three-valued throughout (Kleene): `a & b` is False as soon as one is False, `a |
 whatever hangs on something unknown is unknown. A table's row wins only on True, so ignorance never acts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,19 @@ def reached(name: str, other: str) -> Condition:
         return None if one is None or limit is None else one >= limit
 
     return Condition(f"{name} >= {other}", (name, other), judge)
+
+
+def paced(pauses: Sequence[float]) -> Condition:
+    """What failed may be tried again: there is a pause for that many tries, and it is over (s in this state)."""
+
+    def judge(facts: Mapping[str, Any]) -> Verdict:
+        tries, since = facts["tries"], facts["state_s"]
+        if tries is None:
+            return None
+        return tries < len(pauses) and (since is None or since >= pauses[tries])
+
+    waits = ", then ".join(f"{pause:g} s" for pause in pauses[1:])
+    return Condition(f"tries < {len(pauses)}, and {waits} in this state", ("tries", "state_s"), judge)
 
 
 def named(text: str, condition: Condition) -> Condition:

@@ -182,7 +182,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("expirable", BOOL, "", "an old base backup, with its WAL, is needed by nobody any more"),
     ("drill_due", BOOL, "", "it is time to restore it for a trial"),
     ("drilling", BOOL, "", "it is being restored for a trial"),
-    ("superseded", BOOL, "", "another instance leads, so this timeline is written no more"),
+    ("superseded", BOOL, "", "another instance leads, so this timeline is written no more, and no backup taken of it"),
     ("kept", BOOL, "", "its retention lasts, or another timeline needs it"),
     ("dump_due", BOOL, "", "a logical backup of it is due by its plan, and none is under way beside it"),
     ("taken_what", TEXT, "", "what its job is at: copying, replaying, dumping, …"),

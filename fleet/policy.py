@@ -69,6 +69,9 @@ STEP_TIMEOUT_S = 12.0
 # What lives in the archive is looked at over its host, and nobody waits for it but a person (s).
 OF_THE_ARCHIVE = ("timeline", "backup")
 ARCHIVE_S = {STARTED: 0.5, UPLOADING: 1.0, VERIFYING: 1.0, OPEN: 15.0, CLOSED: 60.0, KEPT: 60.0}
+# When what failed may be tried again, by how often it was (s in its state): what it needs may be away for a moment.
+PAUSES_S = (0, 5, 30)
+
 # A base backup is taken this often, and as soon as there is none (s).
 BACKUP_EVERY_S = 86_400.0
 # Every database is restored for a trial so often (s), by night where there is the choice (hours in UTC); one that

@@ -118,8 +118,16 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
     facts = {
         "instance_state": beneath.state if beneath else DESTROYED,
         "due_out": logical.is_over(member, now),
+        "superseded": beneath is not None and _superseded(member, beneath),
     }
     return subject, facts, None
+
+
+def _superseded(backup: Backup, beneath: Instance) -> bool:
+    """Another instance serves that database now, or writes where that timeline went on."""
+    if backup.method == Backup.LOGICAL:
+        return backup.resource is not None and backup.resource.instance_id != beneath.pk
+    return beneath.timeline_id != backup.timeline_id or beneath.role != Instance.LEADER or beneath.outdated
 
 
 def timelines() -> QuerySet[Any]:

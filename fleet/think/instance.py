@@ -3,10 +3,8 @@
 Nothing on a host starts PostgreSQL but the rows below: a host that reboots brings no leader back by itself.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from fleet.conditions import Condition, always, asked, is_, named, no, over, reached, under, yes
+from fleet import policy
+from fleet.conditions import always, asked, is_, named, no, over, paced, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
 
@@ -24,19 +22,6 @@ confirmed_down = named(
 )
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")
-
-# When another try may begin, by how many there were (s in this state): what it needs may be away for a moment.
-PAUSES_S = (0, 5, 30)
-
-
-def _its_time(facts: Mapping[str, Any]) -> bool | None:
-    tries, since = facts["tries"], facts["state_s"]
-    if tries is None:
-        return None
-    return tries < len(PAUSES_S) and (since is None or since >= PAUSES_S[tries])
-
-
-another_try = Condition("tries < 3, and 5 s, then 30 s in this state", ("tries", "state_s"), _its_time)
 
 LIFE = (
     # row  in state    when the facts say                     then              because
@@ -69,7 +54,7 @@ LIFE = (
     Rule(201, CREATING, begun, do("build"), "there is nothing on the host yet"),
     Rule(203, CREATING, is_("job", "running"), WAIT, "initdb, configuration, first start, monitoring role"),
     Rule(204, CREATING, ended_badly & is_("role", "standby") & is_("upstream_state", "uncertain", "down", "stopped", "creating"), WAIT, "whom it is a copy of does not serve: it is copied once that does"),
-    Rule(205, CREATING, ended_badly & another_try, do("rebuild"), "that failed: clear it away and try again"),
+    Rule(205, CREATING, ended_badly & paced(policy.PAUSES_S), do("rebuild"), "that failed: clear it away and try again"),
     Rule(207, CREATING, ended_badly & asked("retry"), do("rebuild"), "a person says that it will work now"),
     Rule(208, CREATING, ended_badly & under("tries", 3), WAIT, "that failed: it is tried again in a moment"),
     Rule(209, CREATING, ended_badly, WAIT, "failed three times: mend the cause, then ask for retry or destroy"),

@@ -267,3 +267,24 @@ def test_a_batch_costs_as_many_queries_as_one(kind: str) -> None:
         return len(queries)
 
     assert cost(herd(1)) == cost(herd(8)) <= 6
+
+
+def test_a_base_backup_is_superseded_once_another_leads() -> None:
+    leader = factories.instance()
+    backup = factories.backup(timeline=leader.timeline, instance=leader)
+    assert known(backup, "superseded") is False
+    for after in ({"outdated": True}, {"role": "standby"}, {"timeline": factories.timeline()}):
+        change(leader, **after)
+        assert known(backup, "superseded") is True
+        change(leader, outdated=False, role="leader", timeline=backup.timeline)
+    assert known(backup, "superseded") is False
+
+
+def test_a_logical_backup_is_superseded_once_another_instance_serves_its_database() -> None:
+    shop = factories.resource()
+    backup = factories.backup(resource=shop, instance=shop.instance, method="logical")
+    # A follower's is taken of the follower, which is a standby.
+    change(shop.instance, role="standby")
+    assert known(backup, "superseded") is False
+    change(shop, instance=factories.instance())
+    assert known(backup, "superseded") is True

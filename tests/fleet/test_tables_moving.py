@@ -153,10 +153,30 @@ def test_a_job_that_ended_well_makes_no_good_backup_by_itself() -> None:
     assert state == "verifying" and rows[-1] == 221
 
 
-@pytest.mark.parametrize("state", ["started", "uploading"])
+TAKEN = {"job": "failed", "ssh": True, "instance_state": "available", "superseded": False, "tries": 0, "state_s": 1.0}
+TAKING = pytest.mark.parametrize("state", ["started", "uploading"])
+
+
+@TAKING
 def test_a_backup_that_failed_three_times_has_failed(state: str) -> None:
-    known = {"job": "failed", "tries": 3}
-    walk("backup", state, known, confirmed(True))
+    known = TAKEN | {"tries": 3}
+    assert walk("backup", state, known, confirmed(True), beats=1)[1] == [209]
+    assert known["abandoned"]
+
+
+@TAKING
+def test_a_backup_is_not_given_up_while_what_it_is_of_is_away(state: str) -> None:
+    for away in ("uncertain", "down", "stopped"):
+        known = TAKEN | {"tries": 3, "instance_state": away}
+        assert walk("backup", state, known, confirmed(True)) == (state, [205] * 40)
+    assert walk("backup", state, TAKEN | {"tries": 1}, confirmed(True)) == (state, [208] * 40)
+    assert walk("backup", state, TAKEN | {"tries": 1, "state_s": 5.0}, confirmed(True), beats=1)[1] == [207]
+
+
+@TAKING
+def test_a_backup_of_what_leads_no_more_is_given_up(state: str) -> None:
+    known = TAKEN | {"superseded": True, "instance_state": "down"}
+    assert walk("backup", state, known, confirmed(True), beats=1)[1] == [204]
     assert known["abandoned"]
 
 

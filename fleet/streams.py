@@ -41,9 +41,12 @@ def conninfo(instance: Instance, passfile: str = "") -> str:
     upstream = instance.upstream
     if upstream is None or not upstream.server.address:
         raise ValueError(f"{instance.name} has nobody to stream from")
-    return replication.conninfo(
-        upstream.server.address, upstream.port, instance.slot, passfile or f"{instance.data}/{replication.PASSFILE}"
-    )
+    return to(upstream, instance.slot, passfile or f"{instance.data}/{replication.PASSFILE}")
+
+
+def to(upstream: Instance, name: str, passfile: str) -> str:
+    """How whoever calls himself `name` reaches it as a replica; `passfile` is a path on his host."""
+    return replication.conninfo(upstream.server.address, upstream.port, name, passfile)
 
 
 def files(instance: Instance, subject: Subject) -> dict[str, str]:

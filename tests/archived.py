@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 from fleet import jobs
@@ -197,8 +198,17 @@ def wait(done: Callable[[], bool], why: Callable[[], str] = str) -> None:
         time.sleep(0.02)
 
 
-def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | None = None, last: str = "") -> Script:
-    """What herdsite runs on a host to make `subject` of what the leader's archive holds."""
+def restoring(
+    leader: Leader,
+    subject: Subject,
+    label: str,
+    moment: datetime | None = None,
+    last: str = "",
+    backup: Script | None = None,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Script:
+    """What herdsite runs on a host to make `subject` of what the leader's archive holds, or of another `backup` and
+    what follows on it; `more` are files beside its data."""
     archive = leader.rig.archive
     fetching = archive.fetching([leader.line], subject)
     recovery = {**fetching.settings, "recovery_target_timeline": "1", "recovery_target_action": "promote"}
@@ -209,8 +219,8 @@ def restoring(leader: Leader, subject: Subject, label: str, moment: datetime | N
         "fsync": "off",
     }
     conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
-    beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files}
-    backup = archive.restore(leader.line, subject, label, f"{subject.data}.new")
+    beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files, **more}
+    backup = backup or archive.restore(leader.line, subject, label, f"{subject.data}.new")
     return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n", last)
 
 

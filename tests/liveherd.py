@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dj_database_url
@@ -16,12 +17,15 @@ from django.contrib.postgres.signals import get_citext_oids, get_hstore_oids
 from django.db import connection, connections
 
 from fleet import intents
-from fleet.models import Customer, Resource, Server
+from fleet.models import Changeover, Customer, Event, Instance, Resource, Server
 from fleet.providers.local import spawn
 from fleet.providers.local.provider import LocalProvider
+from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE, RESOLVED
 from herdsite import wiring
+from incidents.models import Incident, Journal
 
 PATIENCE_S = 90
+RESTING = (AVAILABLE, DESTROYED, DONE, CANCELLED, RESOLVED)
 
 
 def until(true: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
@@ -84,6 +88,24 @@ class Herd:
             if self.up.poll() is None:
                 self.up.kill()
             self.log.close()
+
+
+def told(began: float) -> str:
+    """What was done since (epoch, s), what was seen to be wrong and what is not well now, in order."""
+    moment = datetime.fromtimestamp(began, UTC)
+    lines = [
+        (one.at, f"{one.name} {one.verb} ({one.row or '-'}): {one.why}") for one in Event.objects.filter(at__gte=moment)
+    ]
+    for line in Journal.objects.filter(at__gte=moment).select_related("incident"):
+        where = "/".join(filter(None, (line.resolver, line.step)))
+        lines.append((line.at, f"{line.incident.name} {where} {line.outcome}: {line.note}"))
+    said = [f"{(at - moment).total_seconds():7.2f} {words}" for at, words in sorted(lines)]
+    for model in (Server, Instance, Resource, Changeover, Incident):
+        said += [
+            f"    now {one.name} is {one.state}: {one.facts.get('job_why') or one.problem}"
+            for one in model.objects.exclude(state__in=RESTING)
+        ]
+    return "\n".join(said)
 
 
 def available(model, things) -> bool:

@@ -1,6 +1,7 @@
 """How an instance comes to another's data: by streaming from it, or from what its archive holds."""
 
 from datetime import datetime
+from math import inf
 
 from django.db.models import Q
 
@@ -8,12 +9,15 @@ from fleet import archiving, streams
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.timeline import run
-from fleet.archives import holes
+from fleet.archives import holes, living
 from fleet.models import Backup, Credential, Instance, Resource, Timeline
 from fleet.postgres import commands, control, replication, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
+
+# A follower that is further behind (s) has as much to replay as the archive.
+NEAR_S = 60.0
 
 
 def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> str:
@@ -58,7 +62,8 @@ def _there(instance: Instance) -> Instance:
 
 def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     """Begin to make it of a base backup and WAL of the timeline that it parts from; its attributes say which
-    (copies.origin)."""
+    (copies.origin). What is to be as the source is now is copied of a follower, if there is one: what failed so is made
+    of the archive."""
     resource = _whose(instance)
     source = Timeline.objects.select_related("parent").get(pk=instance.timeline.parent_id)
     backup = Backup.objects.select_related("timeline").get(pk=instance.attrs["from_backup"])
@@ -76,18 +81,41 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
         **({"recovery_target_time": datetime.fromisoformat(moment).isoformat(sep=" ")} if moment else {}),
     }
     owner = resource.credentials.get(purpose=Credential.OWNER)
+    into = f"{instance.data}.new"
+    follower = near(source, instance) if last and not moment and not acting.facts["tries"] else None
+    if follower is None:
+        copy = archive.restore(archiving.line(backup.timeline), acting.subject, backup.label, into)
+    else:
+        passfile = f"{instance.data}.files/{replication.PASSFILE}"
+        size = int(follower.facts["size_bytes"] or 0)
+        leads = streams.to(follower, instance.slot, passfile)
+        copy = living.copy(leads, passfile, archiving.line(source).name, acting.subject, size, into)
     control.restore(
         hosts.shell(acting),
         acting.subject,
         acting.subject.job,
         sizing,
         streams.files(instance, acting.subject) | dict(fetching.files),
-        archive.restore(archiving.line(backup.timeline), acting.subject, backup.label, f"{instance.data}.new"),
+        copy,
         recovery,
         roles.set_password(owner.role, scram(owner.secret)),
         last=last,
     )
-    return f"{backup.label} and what follows{f', to {moment}' if moment else ''}"
+    return f"{follower or backup.label} and what follows{f', to {moment}' if moment else ''}"
+
+
+def near(source: Timeline, instance: Instance) -> Instance | None:
+    """A follower that has all but the last moments of that timeline, best on the same server. No commit waits for a
+    follower, as it may for a hidden standby, so nobody who writes feels that it is copied."""
+    follows = Q(role=Instance.STANDBY, standby_for=None, state=AVAILABLE, outdated=False, major=instance.major)
+    there = [one for one in source.instances.select_related("server").filter(follows) if _lag_s(one) <= NEAR_S]
+    return min(there, key=lambda one: (one.server_id != instance.server_id, one.name), default=None)
+
+
+def _lag_s(follower: Instance) -> float:
+    """How far behind it is, as far as that was seen; no copy is taken of what nobody knows the size of."""
+    lag_s = follower.facts.get("replay_lag_s")
+    return float(lag_s) if lag_s is not None and follower.facts.get("size_bytes") else inf
 
 
 def _whose(instance: Instance) -> Resource:

@@ -178,7 +178,7 @@ from=$root/$line/backups/$label
     + """
 far copying "$bytes"
 watch size "$into.new"
-cp -a "$from/data" "$into.new"
+cp -a --reflink=auto "$from/data" "$into.new"
 unwatch
 """
     + SETTLE

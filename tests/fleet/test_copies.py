@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fleet import archiving, copies, intents, placement
+from fleet.actions import copying
 from fleet.archives import holes
 from fleet.intents import AskError
 from fleet.models import Backup, Changeover, Credential, Instance, Intent, Resource, Timeline
@@ -185,3 +186,22 @@ def test_the_ancestry_ends_where_an_archive_has_gone() -> None:
     assert archiving.ancestry(new) == [new, old]
     Timeline.objects.filter(pk=old.pk).update(state="expired")
     assert archiving.ancestry(Timeline.objects.get(pk=new.pk)) == [new]
+
+
+def test_a_fork_is_copied_of_a_follower_that_is_well_and_best_of_its_neighbour() -> None:
+    shop = archived()
+    line, fork = shop.instance.timeline, factories.instance(name="fork-1")
+    seen = {"replay_lag_s": "0.5", "size_bytes": "8000000"}
+    follows = {"timeline": line, "role": Instance.STANDBY, "upstream": shop.instance, "facts": seen}
+    assert copying.near(line, fork) is None
+    # A commit may wait for it.
+    factories.instance(name="a-standby", standby_for=shop, **follows)
+    for n, ill in enumerate(({"state": "uncertain"}, {"outdated": True}, {"major": 16}, {"timeline": fork.timeline})):
+        factories.instance(name=f"a-{n}", **follows | ill)
+    for n, facts in enumerate(({}, seen | {"replay_lag_s": "61"}, {"replay_lag_s": "0"})):
+        factories.instance(name=f"b-{n}", **follows | {"facts": facts})
+    assert copying.near(line, fork) is None
+    well = factories.instance(name="shop-f", **follows)
+    assert copying.near(line, fork) == well
+    neighbour = factories.instance(name="shop-g", server=fork.server, **follows)
+    assert copying.near(line, fork) == neighbour

@@ -119,7 +119,6 @@ def test_what_fails_three_times_has_failed_and_is_never_there(world: World, shop
     backup = logical.begin(shop, shop.created_at)
     change(backup, attrs=backup.attrs | {"database": "nowhere"})
 
-
     def failed() -> bool:
         # The pauses between its tries are over.
         Backup.objects.filter(pk=backup.pk).update(state_since=Now() - timedelta(minutes=1))

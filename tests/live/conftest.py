@@ -10,12 +10,21 @@ from django.test import override_settings
 
 from fleet.providers.local import spawn
 from herdsite import embedded
-from tests.liveherd import Herd, elsewhere
+from tests.liveherd import Herd, elsewhere, told
 
 
 @pytest.fixture(autouse=True)
 def keys():
     """The herd has keys of its own; the ones of every other test would not open its secrets."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """A failure comes with what the herd has to say for itself: by the time that anybody reads it, the herd is gone."""
+    report = yield
+    if call.when == "call" and report.failed and "herd" in item.fixturenames:
+        report.sections.append(("What the herd did meanwhile", told(call.start)))
+    return report
 
 
 @pytest.fixture(scope="module")

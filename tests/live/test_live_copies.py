@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from fleet import copies, intents, subjects
-from fleet.models import Backup, Changeover, Resource, Timeline
+from fleet.actions import copying
+from fleet.models import Backup, Changeover, Event, Resource, Timeline
 from tests.liveherd import Herd, available, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
@@ -60,6 +61,20 @@ def test_a_follower_of_a_follower_shows_what_the_leader_writes_and_unfollowed_it
     assert (rows(second), rows(shop), rows(follower)) == (count + 1, count, count)
     line = Resource.objects.get(pk=second.pk).instance.timeline
     assert (line.parent, line.forked_lsn != "") == (shop.instance.timeline, True)
+
+
+def test_a_fork_to_now_is_copied_of_a_follower_and_has_all_that_was_written(shop: Resource) -> None:
+    follower = built(copies.follow(shop, actor="test"))
+    until(lambda: copying.near(shop.instance.timeline, shop.instance), "its follower is seen to be near", LONG_S)
+    said(shop, "INSERT INTO t VALUES (5)")
+    fork = built(copies.fork(shop, actor="test"))
+    told = Event.objects.get(subject=fork.instance.pk, verb="build").why
+    followers = Resource.objects.filter(follows=shop, state="available").values_list("instance__name", flat=True)
+    assert any(f"{name} and what follows" in told for name in followers), told
+    said(fork, "INSERT INTO t VALUES (6)")
+    assert (rows(fork), rows(follower)) == (rows(shop) + 1, rows(shop))
+    line = fork.instance.timeline
+    assert (line.parent, Timeline.objects.get(pk=line.pk).place != line.parent.place) == (shop.instance.timeline, True)
 
 
 def test_back_to_a_moment_as_a_fork_and_then_in_place(shop: Resource) -> None:

@@ -35,7 +35,7 @@ def coming(incident: Incident) -> tuple[str, str]:
 def _modes(incident: Incident, names: list[str]) -> dict[str, str]:
     """What policy says of each playbook for this thing; the resource's own word counts before its plan's, and that
     before the general one. Where nobody has said anything they act, but for what may lose what must not be lost."""
-    plan, resource = incident.plan(), incident.subject if incident.subject_kind == "resource" else None
+    plan, resource = incident.plan(), incident.resource()
     said = PlaybookPolicy.objects.filter(
         Q(plan=None) | Q(plan=plan), Q(resource=None) | Q(resource=resource), resolver__in=names
     )

@@ -6,7 +6,7 @@ from typing import Any
 from django.db import models
 from django.db.models.functions import Now
 
-from fleet.models import Customer, Instance, Plan, Resource
+from fleet.models import Address, Backup, Changeover, Customer, Instance, Plan, Resource, Timeline
 from fleet.models.member import Member, state_field
 from fleet.states import DESTROYED, RESOLVED, RESOLVING, TRIGGERED
 from incidents.watch import BY_TYPE, PAGE, SEVERITIES
@@ -16,6 +16,16 @@ from incidents.watch import BY_TYPE, PAGE, SEVERITIES
 HERD, STORM = "herd", "storm"
 HERDSITE = "herdsite"
 ACT, ASK, NEVER = "act", "ask", "never"
+
+# By what an incident is about: how the database that it belongs to is found.
+_BELONGS = {
+    Resource.KIND: ("pk",),
+    Instance.KIND: ("instance", "standbys"),
+    Timeline.KIND: ("timelines",),
+    Backup.KIND: ("backups",),
+    Address.KIND: ("address",),
+    Changeover.KIND: ("changeovers",),
+}
 
 
 class Incident(Member, kind="incident"):
@@ -85,7 +95,16 @@ class Incident(Member, kind="incident"):
         """The plan by which playbooks are allowed; a server has none."""
         if self.subject_kind == Instance.KIND:
             return Plan.objects.filter(instances=self.subject).first()
-        return Plan.objects.filter(resources=self.subject).first() if self.subject_kind == Resource.KIND else None
+        mine = self.resource()
+        return mine.plan if mine else None
+
+    def resource(self) -> Resource | None:
+        """The one database that its subject is, serves or belongs to; None for a server, and for what several share."""
+        mine = models.Q(pk=None)
+        for path in _BELONGS.get(self.subject_kind, ()):
+            mine |= models.Q(**{path: self.subject})
+        found = Resource.objects.filter(mine).exclude(state=DESTROYED).select_related("plan").distinct()[:2]
+        return found[0] if len(found) == 1 else None
 
     def _resources(self) -> Any:
         mine = {Resource.KIND: "pk", Instance.KIND: "instance"}.get(self.subject_kind)

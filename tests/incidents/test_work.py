@@ -5,7 +5,7 @@ from django.db import OperationalError
 
 from fleet import ring
 from fleet.facts import FACTS, Facts
-from fleet.models import Instance
+from fleet.models import Instance, Timeline
 from fleet.rules import WAIT, check, think
 from fleet.states import states_of
 from fleet.transports.base import Unreachable
@@ -236,6 +236,22 @@ def test_a_resources_own_word_counts_before_its_plans():
     PlaybookPolicy.objects.create(resolver="free_connections", mode="never", plan=resource.plan)
     PlaybookPolicy.objects.create(resolver="free_connections", mode="act", resource=resource)
     assert playbooks.coming(incident) == ("free_connections", "act")
+
+
+def test_the_word_of_a_resource_counts_for_all_that_belongs_to_it():
+    shop, another = factories.resource(), factories.resource()
+    leader = shop.instance
+    standby = factories.instance(role="standby", standby_for=shop, timeline=leader.timeline)
+    Timeline.objects.filter(pk=leader.timeline_id).update(resource=shop)
+    PlaybookPolicy.objects.create(resolver="restart_postgres", mode="never", resource=shop)
+    PlaybookPolicy.objects.create(resolver="failover", mode="ask", resource=shop)
+    assert playbooks.coming(raise_alarm(leader, "instance_down")) == ("failover", "ask")
+    assert playbooks.coming(raise_alarm(another.instance, "instance_down")) == ("restart_postgres", "act")
+    for member in (standby, leader.timeline, factories.address(resource=shop), factories.changeover(resource=shop)):
+        assert raise_alarm(member, "stuck").resource() == shop, member
+    assert raise_alarm(leader.server, "server_down").resource() is None
+    factories.resource(instance=leader)
+    assert Incident.objects.get(type="instance_down", subject=leader.pk).resource() is None
 
 
 def test_a_person_has_all_playbooks_tried_anew(scene, monkeypatch):

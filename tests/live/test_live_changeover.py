@@ -7,7 +7,7 @@ import signal
 import psutil
 import pytest
 
-from bench.premium import Premium, grow, until
+from bench.premium import Premium, grow
 from bench.trouble import CATALOGUE, Fault, Scene, own, suffer
 from tests.liveherd import Herd
 
@@ -56,11 +56,5 @@ def test_nothing_acknowledged_is_lost(premium: Premium, scene: Scene, fault: Fau
     assert told.acknowledged > 0
     if fault.moves is not None:
         assert told.moved == fault.moves, told
-
-
-def test_the_old_leader_comes_back_as_a_standby(premium: Premium, scene: Scene):
-    fault = next(fault for fault in CATALOGUE if fault.kind == "host killed")
-    suffer(fault, premium, scene)
-    until(premium.whole, "whole")
-    assert [one.pk for one in premium.standbys] == [scene.leader.pk]
-    assert premium.lost() == 0
+    if fault.kind == "host killed":
+        assert [one.pk for one in premium.standbys] == [scene.leader.pk], "the old leader comes back as a standby"

@@ -22,10 +22,17 @@ from fleet.providers.local import spawn
 from fleet.providers.local.provider import LocalProvider
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE, RESOLVED
 from herdsite import wiring
+from herdsite.embedded import free_port
 from incidents.models import Incident, Journal
 
 PATIENCE_S = 90
 RESTING = (AVAILABLE, DESTROYED, DONE, CANCELLED, RESOLVED)
+
+
+def portal_port() -> int:
+    """A free one for the portal. Each process of the tests has a hundred of its own: no other takes it meanwhile."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return free_port("127.0.0.1", range(18000 + 100 * worker, 18100 + 100 * worker))
 
 
 def until(true: Callable[[], object], what: str, seconds: float = PATIENCE_S) -> None:
@@ -44,7 +51,7 @@ class Herd:
         # Anew, also for an `up` that comes after another: it is up when it says so itself.
         self.log = (var / "up.log").open("wb")
         env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-        argv = [sys.executable, "manage.py", "up", "--empty", "--port", "18080"]
+        argv = [sys.executable, "manage.py", "up", "--empty", "--port", str(portal_port())]
         self.up = spawn.start(argv, cwd=django_settings.BASE_DIR, env=env | {"HERDSITE_VAR": str(var)}, log=self.log)
         until(lambda: "herdsite is up" in (var / "up.log").read_text() or self.up.poll() is not None, "up", 120)
         assert self.up.poll() is None, (var / "up.log").read_text()

@@ -24,6 +24,7 @@ def problem(answer, status: int) -> str:
     return said["message"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("method", "address"), CALLS)
 @pytest.mark.parametrize(
     "given",

@@ -168,6 +168,7 @@ def test_what_somebody_here_has_set_stays(addon) -> None:
     assert contact() == "dba@acme.example" and mine().owner_email == "next@acme.example"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "message",
     [

@@ -465,6 +465,7 @@ def routes(resolver=None, prefix: str = ""):
             yield route
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["platform", "customer"])
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
 def test_a_customers_session_opens_nothing_of_the_operators(request, resource, kind, method) -> None:

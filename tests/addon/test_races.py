@@ -39,6 +39,7 @@ def at_once(n: int, call) -> list:
         return list(pool.map(one, range(n)))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("accept", "sent"), [(V3, third()), (V1, first()), (V1, third())])
 def test_provisions_at_once_make_one_database_and_one_answer(accept, sent) -> None:
     answers = at_once(4, lambda: Caller(accept).provision(sent))
@@ -95,6 +96,7 @@ def test_deprovisions_at_once_that_are_told_later_are_promised_alike(settings) -
     assert Intent.objects.filter(verb="destroy").count() == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("form", ["now", "later"])
 @pytest.mark.parametrize("plan", ["starter-0", "standard-0"])
 @pytest.mark.parametrize("built", [0, 1, 2])

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 AWAY = Away("503 to POST")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("trouble", [Away("no answer: ReadTimeoutError", silent=True), AWAY, Away("429", 120.0)])
 @pytest.mark.parametrize("call_n", [0, 1, 2, 3])
 def test_a_platform_that_is_away_at_any_step_loses_nothing(platform, theirs, trouble, call_n) -> None:

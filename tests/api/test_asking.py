@@ -42,6 +42,7 @@ def test_a_database_and_a_server_are_asked_for(acme, operator):
     assert Server.objects.get(name="host-z").zone == "c"
 
 
+@pytest.mark.thorough
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("place", "body", "wrong"),

@@ -13,6 +13,7 @@ from tests.api.world import SECRET, program
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.thorough
 def test_the_document_is_openapi_3_1_and_has_every_operation(viewer):
     said = viewer.read("openapi.json").json()
     validate_schema(said)

@@ -116,6 +116,7 @@ def cost(asker, operation, held) -> int:
     return len(queries)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("operation", [one for one in READING if "{name}" not in one.place], ids=label)
 def test_a_list_costs_as_many_queries_for_many_as_for_one(acme, viewer, operation):
     cost(viewer, operation, acme)

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from django.contrib.auth.models import User
 
 from fleet.models import Event
@@ -34,6 +35,7 @@ def test_wrong_lists_and_filters_are_told(run, held):
     assert run("ls", "servers", "instances").code == USAGE
 
 
+@pytest.mark.thorough
 def test_every_list_has_what_its_columns_show(run, held):
     for kind in COLUMNS:
         ran = run("ls", kind)
@@ -70,6 +72,7 @@ def test_info_says_what_those_from_heroku_look_for(run, held):
     assert run("info", "acme-orders", "-q").out == "available\n"
 
 
+@pytest.mark.thorough
 def test_info_of_everything_else(run, held):
     server, instance = held.resource.instance.server, held.resource.instance
     assert f"Address: {server.address}" in " ".join(run("info", server.name).out.split())
@@ -82,6 +85,7 @@ def test_info_of_everything_else(run, held):
     assert run("info", "../me").code == NOT_FOUND
 
 
+@pytest.mark.thorough
 def test_a_customer_sees_their_own_and_no_more(run, held):
     holding("rival")
     run.env["HERD_TOKEN"] = program("customer", held.customer).secret

@@ -66,6 +66,7 @@ def text(response) -> str:
     return response.content.decode()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_lists_and_pages_can_be_read(client, operator, things, model):
     thing = things[model]
@@ -74,6 +75,7 @@ def test_lists_and_pages_can_be_read(client, operator, things, model):
     assert client.get(url(model, thing.pk, "change")).status_code == 200
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_nothing_is_deleted(client, operator, things, model):
     thing = things[model]
@@ -82,6 +84,7 @@ def test_nothing_is_deleted(client, operator, things, model):
     assert model.objects.filter(pk=thing.pk).exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", [m for m in MODELS if m not in EDITABLE], ids=lambda model: model.__name__)
 def test_only_plans_and_customers_can_be_changed(client, operator, things, model):
     assert client.post(url(model, things[model].pk, "change"), {"name": "another"}).status_code == 403
@@ -100,6 +103,7 @@ def test_a_plan_and_a_customer_are_changed(client, operator, things):
     assert Plan.objects.get(name="standard-0").beat_s == 30
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_a_secret_is_shown_nowhere(client, operator, things, model):
     credential = things[Credential]
@@ -111,6 +115,7 @@ def test_a_secret_is_shown_nowhere(client, operator, things, model):
         assert credential.secret not in shown and kept not in shown
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_a_list_costs_as_many_queries_for_many_rows_as_for_few(client, operator, things, model):
     def cost() -> int:

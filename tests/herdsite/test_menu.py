@@ -18,6 +18,7 @@ def menu(user: User) -> tuple[Client, set[str]]:
     return client, set(re.findall(r'href="/admin/(\w+/\w+)/"', page))
 
 
+@pytest.mark.thorough
 def test_webhooks_drains_and_add_ons_are_in_it_and_every_entry_opens() -> None:
     client, entries = menu(User.objects.create_superuser("operator"))
     assert set(OUTSIDE) < entries and len(entries) > 15

@@ -146,6 +146,7 @@ def blip(kind: str, plan: str) -> tuple[Watched, float]:
     return Watched(herd[kind]), window
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("sighted")
 @pytest.mark.parametrize("kind", ["server", "instance", "resource"])
 @pytest.mark.parametrize("plan", ["premium-0", "standard-0", "starter-0"])

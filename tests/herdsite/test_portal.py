@@ -136,6 +136,7 @@ def test_totals_count_each_kind_by_state_and_link_to_them(client, operator):
     assert '<a class="chip good" href="?kind=resource&amp;state=available"><b>2</b> Available</a>' in total
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -297,6 +298,7 @@ def test_the_map_of_one_zone(client, operator):
     assert 'id="map-' not in text(client.get("/?q=s2"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("query", ["", "?kind=resource", "?q=r", "?fragment=herd"])
 @pytest.mark.parametrize("apart", [False, True], ids=["on one server", "on a server each"])
 def test_it_costs_as_many_queries_for_60_resources_as_for_10(client, operator, query, apart, now):

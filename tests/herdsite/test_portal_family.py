@@ -238,6 +238,7 @@ def test_a_fork_is_asked_for_with_its_moment_and_its_name(client, operator, walr
     assert Resource.objects.get(name="walrus-then").attrs["moment"].startswith("2026-11-20T15:00")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("sent", "why_not"),
     [

@@ -88,6 +88,7 @@ def test_open_ones_come_first_what_wakes_people_before_the_rest(client, operator
     assert "nobody has it in hand" not in text(client.get("/incidents"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -267,6 +268,7 @@ def test_people_lay_hands_on_it(client, operator, incident):
     assert re.findall(r'name="verb" value="(\w+)"', page) == ["note"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("ask", "says", "kept"),
     [

@@ -92,6 +92,7 @@ def alarm(monkeypatch: Any, type_: str, **fields: Any) -> None:
     monkeypatch.setattr(watch, "BY_KIND", rows)
 
 
+@pytest.mark.thorough
 def test_the_tables_that_made_a_story_find_nothing_to_say_about_it(story: Story) -> None:
     story.dies_and_is_restarted()
     told = {event.row for event in Event.objects.filter(subject=story.instance.pk, row__isnull=False)}

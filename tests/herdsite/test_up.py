@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from fleet.providers.local import spawn
-from herdsite.embedded import Embedded, free_port
+from herdsite.embedded import Embedded
+from tests.liveherd import portal_port
 
 pytestmark = pytest.mark.live
 BASE_DIR = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ class Site:
             key: value for key, value in os.environ.items() if not key.startswith(("HERDSITE_", "DATABASE_URL"))
         }
         self.env["HERDSITE_VAR"] = str(var)
-        self.port = free_port("127.0.0.1", range(18000, 19000))
+        self.port = portal_port()
         self.process = None
 
     def argv(self, *words):

@@ -97,6 +97,7 @@ def test_a_child_names_its_cause_and_the_cause_its_children(client, viewer):
     assert client.get(f"{LIST}/{cause.name}").json()["children"] == [child.name]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -199,6 +200,7 @@ def test_who_is_no_operator_learns_nothing(client, incident, address):
     problem(client.post(address) if address.endswith("ack") else client.get(address), 403)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("verb", "body", "field"),
     [

@@ -88,6 +88,7 @@ def test_the_brake_is_shown_and_released():
     assert BrakeRelease.objects.get().scope == "zone/a"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["incident", "journal", "playbookpolicy", "brakerelease"])
 def test_the_admin_lists_them(admin_client, incident, name):
     assert admin_client.get(reverse(f"admin:incidents_{name}_changelist")).status_code == 200

@@ -57,6 +57,7 @@ class TestMoments:
         (notice,) = desk.tell_customer(incident, "tried")
         assert notice.subject == "acme-orders can't be reached"
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("moment", ["opened", "asked", "tried", "planned", "fixed"])
     @pytest.mark.parametrize(
         "type", ["resource_down", "row_limit", "durability_weakened", "server_retiring", "never_heard_of"]

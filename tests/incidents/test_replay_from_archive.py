@@ -250,6 +250,7 @@ def test_where_a_segment_ends(name, end):
     assert remains.segment_end(name) == end
 
 
+@pytest.mark.thorough
 def test_the_whole_story_a_lost_machine_comes_back_elsewhere(scene, shop):
     """Beats of everything, as workers take them."""
     herd, leader = scene.herd, shop.instance

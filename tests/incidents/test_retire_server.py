@@ -223,6 +223,7 @@ def test_the_empty_machine_is_given_back_once(old):
     assert retire_server.give_back(about(old)).kind == GIVE_UP
 
 
+@pytest.mark.thorough
 def test_the_whole_story_a_leader_and_its_standby_leave_a_server_one_after_the_other():
     """Beats of everything, as workers take them: it changes over, the leader that was is replaced, the machine goes."""
     scene, herd = Scene(), FakeHerd()

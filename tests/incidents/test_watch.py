@@ -42,6 +42,7 @@ def beats(kind: str, facts: Mapping[str, Any], n: int, streaks: Mapping[str, Any
     return standing
 
 
+@pytest.mark.thorough
 @SMALL
 @given(st.sampled_from(KINDS), st.lists(FACTS_OF_ANY_KIND, max_size=8))
 def test_what_is_not_known_changes_nothing(kind: str, looks: list[dict[str, Any]]) -> None:
@@ -79,6 +80,7 @@ def test_what_goes_on_opens_and_what_ends_closes(alarm: watch.Alarm) -> None:
     assert not run(alarm, [True] * alarm.open + [False] * alarm.close)[-1]
 
 
+@pytest.mark.thorough
 @SMALL
 @given(st.sampled_from(KINDS), st.lists(FACTS_OF_ANY_KIND, min_size=1, max_size=12))
 def test_what_opened_and_closed_is_what_stands(kind: str, looks: list[dict[str, Any]]) -> None:

@@ -254,6 +254,7 @@ def test_the_word_of_a_resource_counts_for_all_that_belongs_to_it():
     assert Incident.objects.get(type="instance_down", subject=leader.pk).resource() is None
 
 
+@pytest.mark.thorough
 def test_a_person_has_all_playbooks_tried_anew(scene, monkeypatch):
     _instance, incident = down()
     for name in EVERY:

@@ -311,9 +311,11 @@ STAYING = (
     Fault("standby frozen", freeze_standby, False, 8.0),
     Fault("standby killed", kill_standby, False, 8.0),
     Fault("leader and standby parted", part, False, 8.0),
-    Fault("standby far behind, host killed", lag_and_lose, False, 25.0),
 )
 EITHER = (
+    # Nobody takes over while more could be lost than was accepted. When the old leader has started again, the standby
+    # may have caught up before that one is seen to lead.
+    Fault("standby far behind, host killed", lag_and_lose, None, 25.0),
     # While nobody mends, the host's own playbook may bring the leader back: it leads on then, and that is called off.
     Fault("worker killed in each step", kill_workers(PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), None, 25.0),
     Fault("PostgreSQL killed", kill_postgres, None, 5.0),

@@ -14,6 +14,8 @@ from fleet.transports.base import Shell, TransportError
 
 
 def begin(backup: Backup, acting: Acting) -> None:
+    if backup.method == Backup.BASE:
+        drilling.record(backup, acting)
     script = _script(backup, acting)
     jobs.start(hosts.shell(acting), acting.subject.home, acting.subject.job, script.text, script.args, script.stdin)
 
@@ -39,8 +41,6 @@ def confirm(backup: Backup, acting: Acting) -> str:
         last_wal=last,
     )
     backup.refresh_from_db()
-    if backup.method == Backup.BASE:
-        drilling.record(backup, acting)
     move(backup, "keep", Because(acting.because.row, "it is there, whole and checked", acting.because.actor))
     jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     return f"{size} bytes"

@@ -16,7 +16,7 @@ from fleet.postgres import control, scratch
 from fleet.postgres.commands import Script
 from fleet.states import AVAILABLE, DESTROYED
 from fleet.subject import Subject
-from fleet.transports.base import CommandFailed, Shell, checked
+from fleet.transports.base import Shell, TransportError, checked
 
 
 def drill(timeline: Timeline, acting: Acting) -> str:
@@ -67,14 +67,15 @@ def judge(timeline: Timeline, acting: Acting) -> str:
 
 
 def record(backup: Backup, acting: Acting) -> None:
-    """Note with a base backup how many rows its biggest tables have, for later drills. Nobody depends on it: what can't
-    be counted in time is not compared."""
+    """Note with a base backup that is about to begin how many rows the biggest tables have, for later drills: all of
+    those are in it, while what is written later may be on its way to the archive. Nobody depends on it: what can't be
+    counted in time is not compared."""
     if backup.instance is None or backup.resource is None:
         return
     shell, subject = hosts.of(backup.instance, acting)
     try:
         rows = control.run_sql(shell, subject, scratch.ROWS, backup.resource.dbname)
-    except CommandFailed:
+    except TransportError:
         return
     backup.attrs["rows"] = json.dumps(drills.counted(rows.splitlines()))
     Backup.objects.filter(pk=backup.pk).update(attrs=backup.attrs)

@@ -70,7 +70,7 @@ _AWAY = COMMON + '(stop 5) || true\nrm -rf "${data%/*}"\n'
 
 # Of the biggest tables: name, file, rows inserted and deleted so far, rows. What would take long to count is left out.
 ROWS = """
-SET statement_timeout = '5s';
+SET statement_timeout = '2s';
 SELECT format('SELECT json_build_array(%L, %s, %s, count(*)) FROM ONLY %s', c.oid::regclass,
               pg_relation_filenode(c.oid), coalesce(s.n_tup_ins + s.n_tup_del, 0), c.oid::regclass)
 FROM pg_class c LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid

@@ -39,7 +39,8 @@ QUEUES = (FEEL, SUSPECT, WORK, SLOW)
 
 LONGEST_S = 60.0
 BUILDING_S = 0.15  # what is being built: its next step waits for a detached job
-PATIENT_S = 5.0  # building that has not got on for a minute: a person or the world has to do something first
+# What takes long is looked at less often, and by no more of what it took is it late: looking costs what it could use.
+WAITED_SHARE, PATIENT_S = 0.05, 5.0
 SUSPECT_S = 1.0
 DOWN_S = 2.0
 SERVER_S = 15.0
@@ -122,7 +123,7 @@ def interval(
         return PATIENT_S
     if asked_s is not None or state in (*_MOVING, *_UNDER_WAY):
         waited = state_s if asked_s is None else asked_s
-        return BUILDING_S if waited < LONGEST_S else PATIENT_S
+        return min(PATIENT_S, max(BUILDING_S, waited * WAITED_SHARE))
     if state in (UNCERTAIN, CHANGING_OVER):
         hasty = state == UNCERTAIN and plan_beat_s is not None and plan_beat_s < HASTY_S
         return HASTY_SUSPECT_S if hasty else min(SUSPECT_S, plan_beat_s or SUSPECT_S)

@@ -75,10 +75,13 @@ sync "$folder"
 # ROOT NAME PATH LINE…: PostgreSQL's restore_command. It ends with 1 when no line has the file: recovery ends, a standby
 # asks again later. Above 125 PostgreSQL gives up instead: what can't be read must not look like the end of the WAL. A
 # standby may wait in both cases; its leader may still have the file.
+#
+# A recovery asks for one segment after the other, and replays nothing while it waits: so the next one is unpacked while
+# it replays.
 FETCH = (
     COMMON
     + """
-root=$1 name=$2 path=$3
+root=$1 name=$2 path=$3 ahead=herdsite.ahead
 shift 3
 
 give_up() {
@@ -87,15 +90,43 @@ give_up() {
     exit 200
 }
 
-for line; do
-    [ -e "$root/$line/writer" ] || give_up "there is no place $line in $root"
-    stored=$root/$line/wal/$name.gz
-    [ -e "$stored" ] || continue
-    gzip -dc "$stored" > "$path.part" || give_up "$stored can't be restored"
-    mv "$path.part" "$path"
-    exit 0
+# Sets `stored` to where the file $1 is, in one of the lines that follow.
+find_in() {
+    wanted=$1
+    shift
+    for line; do
+        [ -e "$root/$line/writer" ] || give_up "there is no place $line in $root"
+        stored=$root/$line/wal/$wanted.gz
+        [ ! -e "$stored" ] || return 0
+    done
+    return 1
+}
+
+unpack_next() {
+    number=$(((0x$(echo "$name" | cut -c 9-16) << 8) + 0x$(echo "$name" | cut -c 17-24) + 1))
+    next=$(printf '%.8s%08X%08X' "$name" $((number >> 8)) $((number & 255)))
+    find_in "$next" "$@" || return 0
+    rm -rf "$ahead"
+    mkdir "$ahead"
+    : > "$ahead/.$next"
+    { gzip -dc "$stored" > "$ahead/.$next" && mv "$ahead/.$next" "$ahead/$next" || rm -f "$ahead/.$next"; } &
+}
+
+# One that is being unpacked is waited for; whoever was at it may have been killed.
+tries=500
+while [ -e "$ahead/.$name" ] && [ "$tries" -gt 0 ]; do
+    sleep 0.01
+    tries=$((tries - 1))
 done
-exit 1
+if [ -e "$ahead/$name" ]; then
+    mv "$ahead/$name" "$path" || give_up "it can't be put in its place"
+else
+    find_in "$name" "$@" || exit 1
+    gzip -dc "$stored" > "$path.part" || give_up "$stored can't be restored"
+    mv "$path.part" "$path" || give_up "it can't be put in its place"
+fi
+# Whatever becomes of the next one, this one is there.
+[ ! -e recovery.signal ] || [ "${#name}" -ne 24 ] || (unpack_next "$@") < /dev/null > /dev/null 2>&1 || true
 """
 )
 

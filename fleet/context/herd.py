@@ -122,7 +122,8 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         host=beneath.server.host() if load and beneath.server.host_key else None,
         home=beneath.server.home if load else "",
         job=f"{member.name}-load-{load.pk.hex[:8]}" if load else "",
-        database=customers(member, owner),
+        # What is being built lets nobody in yet, or by a password that it had before.
+        database=None if beneath and beneath.state == CREATING else customers(member, owner),
         major=member.major,
         interval_s=member.plan.beat_s,
         known=member.facts,

@@ -140,11 +140,11 @@ if [ -e "$data/herdsite.restoring" ]; then
                 running || { why >&2; exit 1; }
             fi
         fi
-        sleep 0.1
+        sleep 0.2
     done
     "$@" > /dev/null
     mv -f "$data.files/herdsite.conf" "$data/herdsite.conf"
-    rm -f "$data/herdsite.restoring"
+    rm -rf "$data/herdsite.ahead" "$data/herdsite.restoring"
     # What it needed to recover, its standbys would need as long as it has it.
     stop 60
 fi

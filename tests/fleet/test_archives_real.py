@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.archives.base import SEGMENT_BYTES, Line
+from fleet.archives.base import SEGMENT_BYTES, Line, Wiring
 from fleet.archives.directory import Directory
 from fleet.postgres.commands import Script
 from fleet.providers.local import spawn
 from fleet.transports.base import Result
-from tests.archived import Leader, Rig
+from tests.archived import Leader, Rig, wait
 from tests.localshell import LocalShell
 
 SYSTEM = 7_576_111_222_333_444_555
@@ -242,3 +242,49 @@ def test_a_backup_without_its_closing_line_is_not_there(writer: Leader) -> None:
     assert "no base backup half" in rig.refused(rig.archive.expire(writer.line, "half"))
     said = rig.refused(rig.archive.restore(writer.line, writer.subject, "half", f"{writer.subject.data}/x"))
     assert "no base backup half" in said
+
+
+# The second is the last of its kind: after it the middle of the name counts on.
+RECOVERED = (0x1FE, 0x1FF, 0x200)
+
+
+def recovering(writer: Leader) -> tuple[Wiring, Path]:
+    """It has archived those and asks for them in a recovery; and where it has what comes next."""
+    for number in RECOVERED:
+        assert push(writer, name(number), segment(f"{number}".encode())).code == 0
+    writer.rig.do(Script('touch "$1/recovery.signal"', (writer.subject.data,)))
+    return writer.rig.archive.fetching([writer.line], writer.subject), Path(writer.subject.data, "herdsite.ahead")
+
+
+def test_a_recovery_has_the_next_segment_unpacked_meanwhile(writer: Leader) -> None:
+    wiring, ahead = recovering(writer)
+    for number in RECOVERED:
+        assert writer.fetch(wiring, name(number), "fetched").code == 0
+        assert Path(writer.subject.data, "fetched").read_bytes() == segment(f"{number}".encode())
+        if number != RECOVERED[-1]:
+            wait(lambda number=number: (ahead / name(number + 1)).exists())
+            # It can only come from there now.
+            (place(writer) / "wal" / f"{name(number + 1)}.gz").unlink()
+    assert writer.fetch(wiring, name(RECOVERED[-1] + 1), "fetched").code == 1
+
+
+def test_what_was_cut_off_while_it_was_unpacked_comes_from_the_archive(writer: Leader) -> None:
+    wiring, ahead = recovering(writer)
+    writer.rig.do(Script('mkdir "$1"; echo half > "$1/.$2"', (str(ahead), name(RECOVERED[0]))))
+    assert writer.fetch(wiring, name(RECOVERED[0]), "fetched").code == 0
+    assert Path(writer.subject.data, "fetched").read_bytes() == segment(f"{RECOVERED[0]}".encode())
+
+
+def test_what_can_not_be_unpacked_is_told_when_it_is_asked_for(writer: Leader) -> None:
+    wiring, ahead = recovering(writer)
+    (place(writer) / "wal" / f"{name(RECOVERED[1])}.gz").write_bytes(b"no archive")
+    assert writer.fetch(wiring, name(RECOVERED[0]), "fetched").code == 0
+    wait(lambda: not any(ahead.iterdir()))
+    assert writer.fetch(wiring, name(RECOVERED[1]), "fetched").code == 200
+
+
+def test_a_standby_takes_one_at_a_time(writer: Leader) -> None:
+    wiring, ahead = recovering(writer)
+    writer.rig.do(Script('mv "$1/recovery.signal" "$1/standby.signal"', (writer.subject.data,)))
+    assert writer.fetch(wiring, name(RECOVERED[0]), "fetched").code == 0
+    assert not ahead.exists()

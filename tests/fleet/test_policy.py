@@ -61,7 +61,7 @@ def test_jitter_is_always_to_the_early_side(interval: float, draw: float) -> Non
         ("instance", DOWN, 1, policy.DOWN_S),
         ("server", AVAILABLE, None, policy.SERVER_S),
         ("server", RETIRING, None, policy.SERVER_S),
-        ("server", CREATING, None, policy.BUILDING_S),
+        ("server", CREATING, None, 1.5),
     ],
 )
 def test_importance_is_policy(kind: str, state: str, beat_s: float | None, interval: float) -> None:
@@ -79,12 +79,12 @@ def test_the_last_of_hasty_looks_ends_with_the_doubt_window(left: float) -> None
 
 def test_who_asked_is_served_at_once_however_long_all_was_well() -> None:
     assert policy.interval("instance", AVAILABLE, 15, 86_400.0, asked_s=0.5) == policy.BUILDING_S
-    assert policy.interval("instance", AVAILABLE, 15, 86_400.0, asked_s=61.0) == policy.PATIENT_S
+    assert policy.interval("instance", AVAILABLE, 15, 86_400.0, asked_s=101.0) == policy.PATIENT_S
 
 
-def test_what_does_not_get_on_for_a_minute_is_left_some_peace() -> None:
-    assert policy.interval("resource", CREATING, 15, 59.0) == policy.BUILDING_S
-    assert policy.interval("resource", CREATING, 15, 61.0) == policy.PATIENT_S
+def test_what_takes_long_is_looked_at_less_often_but_in_time() -> None:
+    waits = [policy.interval("resource", CREATING, 15, float(since)) for since in (0, 2, 10, 60, 100, 86_400)]
+    assert waits == [policy.BUILDING_S, policy.BUILDING_S, 0.5, 3.0, policy.PATIENT_S, policy.PATIENT_S]
 
 
 @pytest.mark.parametrize(

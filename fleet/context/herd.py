@@ -123,7 +123,7 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         home=beneath.server.home if load else "",
         job=f"{member.name}-load-{load.pk.hex[:8]}" if load else "",
         # What is being built lets nobody in yet, or by a password that it had before.
-        database=None if beneath and beneath.state == CREATING else customers(member, owner),
+        database=None if beneath and member.state == beneath.state == CREATING else customers(member, owner),
         major=member.major,
         interval_s=member.plan.beat_s,
         known=member.facts,

@@ -288,3 +288,14 @@ def test_a_logical_backup_is_superseded_once_another_instance_serves_its_databas
     assert known(backup, "superseded") is False
     change(shop, instance=factories.instance())
     assert known(backup, "superseded") is True
+
+
+def test_what_is_being_built_is_not_looked_into_and_what_is_rebuilt_is() -> None:
+    shop = factories.resource(state=CREATING, instance=factories.instance(server=server(), state=CREATING))
+    assert load(shop).subject.database is None
+    change(shop.instance, state=AVAILABLE)
+    assert load(shop).subject.database is not None
+    # A follower that is copied anew keeps its customers out meanwhile, and they are told.
+    change(shop.instance, state=CREATING)
+    change(shop, state=AVAILABLE)
+    assert load(shop).subject.database is not None

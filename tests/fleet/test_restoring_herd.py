@@ -3,10 +3,11 @@ and healed, and what is left of what failed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 
 from fleet import archiving, copies, intents
 from fleet.intents import AskError
@@ -161,8 +162,14 @@ def test_a_base_backup_that_failed_for_good_leaves_nothing_on_its_host(world: Wo
     rig = world.leader.rig
     world.beats("timeline", lambda: Backup.objects.filter(timeline=world.timeline).exists())
     world.leader.stop()
-    backup = world.backed_up()
-    assert backup.state == "failed"
+    backup = Backup.objects.get(timeline=world.timeline)
+
+    def failed() -> bool:
+        # The pauses between its tries are over.
+        change(backup, state_since=Now() - timedelta(minutes=1))
+        return again(backup).state == "failed"
+
+    world.beats("backup", failed)
     assert "three times" in Event.objects.get(subject=backup.pk, verb="fail").why
     assert not (rig.shell.home / "jobs" / f"{backup.name}-take").exists()
     assert rig.look(world.leader.line)[1] == []

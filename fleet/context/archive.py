@@ -56,7 +56,6 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         known=member.facts,
         probed=member.probed,
     )
-    leads = writer is not None and writer.role == Instance.LEADER and not writer.outdated
     newest = member.newest or member.created_at
     facts = {
         "prepared": prepared if member.archive else None,
@@ -67,7 +66,7 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         "backup_age_s": max(0.0, (now - newest).total_seconds()),
         "drilling": bool(drill),
         "drill_due": member.state == OPEN and _drill_due(member, now),
-        "superseded": not leads or (writer is not None and writer.state == DESTROYED),
+        "superseded": writer is None or not _leads(writer) or writer.state == DESTROYED,
         "expirable": bool(retaining.expirable(member, now)) if member.archive else False,
         "kept": member.state == CLOSED and retaining.needed(member, now, member.has_children),
     }
@@ -127,7 +126,11 @@ def _superseded(backup: Backup, beneath: Instance) -> bool:
     """Another instance serves that database now, or writes where that timeline went on."""
     if backup.method == Backup.LOGICAL:
         return backup.resource is not None and backup.resource.instance_id != beneath.pk
-    return beneath.timeline_id != backup.timeline_id or beneath.role != Instance.LEADER or beneath.outdated
+    return beneath.timeline_id != backup.timeline_id or not _leads(beneath)
+
+
+def _leads(instance: Instance) -> bool:
+    return instance.role == Instance.LEADER and not instance.outdated
 
 
 def timelines() -> QuerySet[Any]:

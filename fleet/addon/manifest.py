@@ -6,8 +6,13 @@ from django.conf import settings
 
 from fleet.addon import config
 
-REQUIRES = ("many_per_app", "syslog_drain", "log_input")
 RESOURCES, SIGN_ON = "/heroku/resources", "/sso/login"
+
+
+def required() -> list[str]:
+    """What a platform must have for this add-on: what the settings hold an answer for, and no more."""
+    drains = ["syslog_drain"] if settings.ADDON_LOG_DRAIN_URL else []
+    return ["many_per_app", *drains, "log_input"]
 
 
 def manifest(third: bool = True) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def manifest(third: bool = True) -> dict[str, Any]:
         "password": settings.ADDON_PASSWORD,
         "sso_salt": settings.ADDON_SSO_SALT,
         "regions": regions,
-        "requires": list(REQUIRES),
+        "requires": required(),
     }
     if third:
         api = {"version": "3"} | api | {"production": _addresses(production), "test": _addresses(test)}

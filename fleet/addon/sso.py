@@ -1,5 +1,6 @@
 """Single sign-on: a platform sends its customer's browser with a token, and the browser gets a session for that one
-database. The token is a hash over our id, a salt that only the platform and we know, and the time."""
+database. A token is a hash over an id, a salt that only the platform and we know, and the time; there are three kinds
+of them, and any of them opens."""
 
 import base64
 import hashlib
@@ -35,11 +36,17 @@ _VERBATIM = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,4000}")
 
 @dataclass(frozen=True)
 class Pass:
-    """What a browser brings: our id of the resource, the token, and the time as it was written."""
+    """What a browser brings: an id, the token that is made of it, and the time as it was written.
+
+    `column` is whose id it is, as the field of Addon that holds it: ours is the resource's, the platform's own is the
+    uuid of its provision request. `user` is who signs on, "id:email", where the token says that too.
+    """
 
     id: str
     token: str
     timestamp: str
+    column: str = "resource"
+    user: str = ""
 
 
 def token(id: str, salt: str, timestamp: str) -> str:
@@ -47,10 +54,16 @@ def token(id: str, salt: str, timestamp: str) -> str:
     return hashlib.sha1(f"{id}:{salt}:{timestamp}".encode(errors="replace")).hexdigest()
 
 
+def user_token(id: str, salt: str, timestamp: str, user: str) -> str:
+    """The token for an id at a time that also tells who signs on; `user` is "id:email"."""
+    return hashlib.sha256(f"{id}:{salt}:{timestamp}:{user}".encode(errors="replace")).hexdigest()
+
+
 def valid(one: Pass, salt: str, now: float) -> bool:
     """Whether the token is right, neither old nor from the future. Without a salt none is."""
-    wanted, given = token(one.id, salt, one.timestamp), one.token.encode(errors="replace")
-    right = hmac.compare_digest(wanted.encode(), given)
+    user = (one.user,) if one.user else ()
+    wanted = (user_token if user else token)(one.id, salt, one.timestamp, *user)
+    right = hmac.compare_digest(wanted.encode(), one.token.encode(errors="replace"))
     if not (right and salt) or not re.fullmatch(r"[0-9]{1,12}", one.timestamp):
         return False
     return -AHEAD_S <= now - int(one.timestamp) <= OLDEST_S
@@ -68,34 +81,49 @@ def login(request: HttpRequest) -> HttpResponse:
 
 
 def enter(request: HttpRequest, id: str) -> HttpResponse:
-    """The first generation: our id is in the address."""
-    # The token must be for the database in the address, whatever else the parameters say.
-    passes = [Pass(id, one.token, one.timestamp) for one in _passes(request.GET, id)]
-    return _answered(request, passes, request.GET)
+    """The first generation: our id is in the address, and no other database is opened there."""
+    return _answered(request, _passes(request.GET, id), request.GET, id)
 
 
 def _passes(sent: QueryDict, id: str = "") -> list[Pass]:
-    timestamp = sent.get("timestamp", "")
-    pairs = (("resource_id", "resource_token"), ("id", "token"))
-    return [Pass(sent.get(name, id), sent.get(key, ""), timestamp) for name, key in pairs if key in sent]
+    """All that the browser brings, the one that says most first. `id` is that of the address."""
+    timestamp, user = sent.get("timestamp", ""), f"{sent.get('user_id', '')}:{sent.get('email', '')}"
+    theirs = sent.get("resource_id", "")
+    brought = (
+        ("user_scoped_resource_token", theirs, "uuid", user),
+        ("resource_token", theirs, "uuid", ""),
+        ("token", id or sent.get("id", ""), "resource", ""),
+    )
+    return [
+        Pass(whose, sent.get(key, ""), timestamp, column, who) for key, whose, column, who in brought if key in sent
+    ]
 
 
-def _answered(request: HttpRequest, passes: list[Pass], sent: QueryDict) -> HttpResponse:
-    """A person sees this answer, whatever it is."""
+def _answered(request: HttpRequest, passes: list[Pass], sent: QueryDict, only: str = "") -> HttpResponse:
+    """A person sees this answer, whatever it is. `only` is the one database that may be opened, by our id."""
     try:
-        return _let_in(request, passes, sent)
+        return _let_in(request, passes, sent, only)
     except Refusal as refusal:
         return render(request, "mine/refused.html", {"refusal": refusal}, status=refusal.status)
 
 
-def _let_in(request: HttpRequest, passes: list[Pass], sent: QueryDict) -> HttpResponse:
+def _let_in(request: HttpRequest, passes: list[Pass], sent: QueryDict, only: str) -> HttpResponse:
     known = [one for one in passes if valid(one, settings.ADDON_SSO_SALT, time.time())]
     if not known:
         raise Refusal(403, "forbidden", "This sign-on is not valid, or has expired. Please go back and try again.")
-    addon = _addon(known[0].id)
+    opened = ((found, one.user) for one in known if (found := _addon(one)))
+    fitting = ((found, user) for found, user in opened if not only or found.resource_id == _uuid(only))
+    addon, user = next(fitting, (None, ""))
+    if addon is None:
+        raise Refusal(404, "not_found", "There is no such database.")
     # A session of anybody else's, an operator's even, ends here.
     request.session.flush()
-    request.session[SESSION] = {"resource": str(addon.resource_id), "platform": True, "app": sent.get("app", "")[:200]}
+    request.session[SESSION] = {
+        "resource": str(addon.resource_id),
+        "platform": True,
+        "app": sent.get("app", "")[:200],
+        "user": user.partition(":")[2][:200],
+    }
     request.session.set_expiry(SESSION_S)
     log.info("signed on", addon=str(addon), resource=addon.resource.name)
     response = HttpResponseRedirect(reverse("mine", args=[addon.resource_id]))
@@ -107,20 +135,24 @@ def _let_in(request: HttpRequest, passes: list[Pass], sent: QueryDict) -> HttpRe
     return response
 
 
-def _addon(id: str) -> Addon:
+def _addon(brought: Pass) -> Addon | None:
+    """The living add-on of that id; None where there is none."""
+    if (id := _uuid(brought.id)) is None:
+        return None
+    living = Addon.objects.select_related("resource").filter(ended_at=None, leaving_at=None)
+    return living.filter(**{brought.column: id}).exclude(resource__state__in=(DESTROYING, DESTROYED)).first()
+
+
+def _uuid(text: str) -> UUID | None:
     try:
-        found = (
-            Addon.objects.select_related("resource").filter(resource=UUID(id), ended_at=None, leaving_at=None).first()
-        )
+        return UUID(text)
     except ValueError:
-        found = None
-    if found is None or found.resource.state in (DESTROYING, DESTROYED):
-        raise Refusal(404, "not_found", "There is no such database.")
-    return found
+        return None
 
 
 def whose(session: Any) -> dict[str, Any] | None:
-    """What the session of a customer holds: {"resource": id, "platform": …, "app": …}; None for any other session."""
+    """What the session of a customer holds: {"resource": id, "platform": …, "app": …, "user": e-mail or ""}; None for
+    any other session."""
     held = session.get(SESSION)
     return held if isinstance(held, dict) else None
 

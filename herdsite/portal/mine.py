@@ -54,7 +54,9 @@ def sight(request: HttpRequest) -> Sight | None:
     if held.get("platform"):
         app = held.get("app") or "customer"
         own = living.filter(pk=held["resource"], addon__ended_at=None, addon__leaving_at=None)
-        return Sight(own, app, f"{app} (platform)", many=False, asks=True, loses=True, secrets=False)
+        # Only who was named by the platform's token is named in the events.
+        actor = f"{held.get('user') or app} (platform)"
+        return Sight(own, app, actor, many=False, asks=True, loses=True, secrets=False)
     if not usable(held):
         return None
     customer, may = Customer.objects.get(pk=held["customer"]), held["scopes"]

@@ -7,7 +7,7 @@ import pytest
 from django.core.checks import run_checks
 from django.core.management import call_command
 
-from tests.addon.platforms import ID, PASSWORD, SALT
+from tests.addon.platforms import ID, PASSWORD, SALT, third
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_the_third_generation(printed) -> None:
             "password": PASSWORD,
             "sso_salt": SALT,
             "regions": ["us", "eu"],
-            "requires": ["many_per_app", "syslog_drain", "log_input"],
+            "requires": ["many_per_app", "log_input"],
             "production": {
                 "base_url": "https://herd.example/heroku/resources",
                 "sso_url": "https://herd.example/sso/login",
@@ -56,6 +56,16 @@ def test_a_config_var_begins_with_its_prefix(printed, settings) -> None:
     api = printed()["api"]
     (name,) = api["config_vars"]
     assert re.fullmatch(r"[A-Z][0-9A-Z_]+", name) and name.startswith(api["config_vars_prefix"] + "_")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("url", ["", "syslog+tls://logs.herd.example:6514"])
+@pytest.mark.parametrize("form", [(), ("--v1",)])
+def test_a_log_drain_is_required_exactly_where_the_answer_names_one(printed, settings, call, url, form) -> None:
+    settings.ADDON_LOG_DRAIN_URL = url
+    answer = json.loads(call.provision(third(plan="standard-0")).content)
+    assert ("syslog_drain" in printed(*form)["api"]["requires"]) == bool(url)
+    assert answer.get("log_drain_url", "") == url
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Single sign-on: the contract's vectors, who is let in and who is not, and what the browser gets."""
 
 import base64
+import hashlib
 import json
 import time
 import uuid
@@ -12,7 +13,7 @@ from django.test import Client
 from fleet.addon import sso
 from fleet.addon.models import Addon
 from fleet.addon.sso import Pass, navigation, token, valid
-from fleet.models import Resource
+from fleet.models import Intent, Resource
 from tests import factories
 from tests.addon.platforms import RESOURCES, SALT, first, third
 from tests.herd import change
@@ -66,25 +67,62 @@ def signed(id: object, names: tuple[str, str] = ("id", "token"), age: float = 0,
     } | more
 
 
-V1_NAMES, V3_NAMES = ("id", "token"), ("resource_id", "resource_token")
+def signed_v3(resource: Resource, **more: str) -> dict[str, str]:
+    """What the third generation's platform sends: its own uuid beside our id, and who signs on."""
+    uuid, stamp = str(resource.addon.uuid), str(int(time.time()))
+    user = "0f3c1b52-9d3b-4f6e-8a31-2f8f7d0a6c11"
+    scoped = hashlib.sha256(f"{uuid}:{SALT}:{stamp}:{user}:user@acme.example".encode()).hexdigest()
+    theirs = {"resource_id": uuid, "resource_token": token(uuid, SALT, stamp), "user_id": user}
+    return signed(resource.pk) | theirs | {"user_scoped_resource_token": scoped} | more
+
+
+TOKENS = ("token", "resource_token", "user_scoped_resource_token")
+
+
+def only(sent: dict[str, str], *kept: str) -> dict[str, str]:
+    """The form with these tokens right, and the other ones absent."""
+    return {name: value for name, value in sent.items() if name not in TOKENS or name in kept}
 
 
 @pytest.mark.django_db
 class TestSigningOn:
-    @pytest.mark.parametrize("names", [V1_NAMES, V3_NAMES])
-    def test_either_pair_of_names_opens_the_page(self, resource, names) -> None:
+    @pytest.mark.parametrize("name", TOKENS)
+    def test_each_token_alone_opens_the_page(self, resource, name) -> None:
         browser = Client(enforce_csrf_checks=True)
-        answer = browser.post(LOGIN, signed(resource.pk, names))
+        answer = browser.post(LOGIN, only(signed_v3(resource), name))
         assert (answer.status_code, answer["Location"]) == (302, f"/mine/{resource.pk}")
         assert answer["Cache-Control"] == "no-store"
         page = browser.get(answer["Location"])
         assert page.status_code == 200 and b"acme-primary" in page.content
 
-    def test_both_pairs_as_the_real_platform_sends_them(self, resource) -> None:
-        both = signed(resource.pk) | signed(resource.pk, V3_NAMES)
-        assert Client().post(LOGIN, both).status_code == 302
-        assert Client().post(LOGIN, both | {"token": "x"}).status_code == 302
-        assert Client().post(LOGIN, both | {"token": "x", "resource_token": "x"}).status_code == 403
+    @pytest.mark.parametrize("right", [(), *((one,) for one in TOKENS), TOKENS[:2], TOKENS[1:], TOKENS])
+    def test_any_right_token_is_enough_and_none_is_not(self, resource, right) -> None:
+        wrong = {name: "x" for name in TOKENS if name not in right}
+        assert Client().post(LOGIN, signed_v3(resource) | wrong).status_code == (302 if right else 403)
+
+    @pytest.mark.parametrize("names", [("resource_id", "resource_token"), ("id", "token")])
+    def test_a_right_token_of_a_thing_unknown_hides_no_other(self, resource, names) -> None:
+        unknown = signed(uuid.UUID(int=1), names)
+        assert Client().post(LOGIN, signed_v3(resource) | unknown).status_code == 302
+        assert Client().post(LOGIN, unknown).status_code == 404
+
+    def test_an_id_is_looked_up_as_whose_it_is(self, resource) -> None:
+        """Ours is not the platform's, even where a platform sends the one in the other's place."""
+        assert Client().post(LOGIN, signed(resource.pk, ("resource_id", "resource_token"))).status_code == 404
+        assert Client().post(LOGIN, signed(resource.addon.uuid)).status_code == 404
+
+    def test_whom_the_token_names_is_named_in_the_events(self, resource) -> None:
+        for kept, actor in ((TOKENS, "user@acme.example (platform)"), (TOKENS[:2], "acme (platform)")):
+            browser = Client()
+            browser.post(LOGIN, only(signed_v3(resource), *kept))
+            browser.post(f"/mine/{resource.pk}", {"verb": "rotate"})
+            assert Intent.objects.filter(verb="rotate").latest("asked_at").actor == actor
+            Intent.objects.filter(verb="rotate").delete()
+
+    @pytest.mark.parametrize("forged", [{"email": "boss@acme.example"}, {"user_id": "x"}, {"resource_id": ""}])
+    def test_a_token_for_one_user_is_none_for_another(self, resource, forged) -> None:
+        sent = only(signed_v3(resource), "user_scoped_resource_token")
+        assert Client().post(LOGIN, sent | forged).status_code == 403
 
     def test_the_first_generation_has_the_id_in_the_address(self, call_v1) -> None:
         call_v1.provision(first())
@@ -99,6 +137,7 @@ class TestSigningOn:
         other = factories.resource()
         Addon.objects.create(uuid=uuid.uuid4(), resource=other, generation=3)
         assert Client().get(f"{RESOURCES}/{other.pk}", signed(resource.pk)).status_code == 403
+        assert Client().get(f"{RESOURCES}/{other.pk}", signed_v3(resource)).status_code == 404
         assert Client().post(LOGIN, signed(resource.pk) | {"id": str(other.pk)}).status_code == 403
 
     @pytest.mark.thorough

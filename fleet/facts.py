@@ -164,7 +164,12 @@ FACTS: dict[str, Fact] = _catalogue(
     ("sync_settled", BOOL, "", "its checkpointer rests, and so has heard of the last reload"),
     ("sync_lsn", TEXT, "", "where the leader's WAL is at that look"),
     ("weak_commits", INT, "", "databases and roles whose commits are set to wait for no standby"),
-    ("streams_seen", TEXT, "", "when each standby was last seen streaming: name=epoch …"),
+    (
+        "streams_seen",
+        TEXT,
+        "",
+        "when each standby was last seen to keep up, and up to where it had confirmed: name=epoch@lsn …",
+    ),
     ("streams", TEXT, "", "who streams from it: name:streaming:sync_state:priority:flushed, …"),
     # A timeline's place in the archive (SSH).
     ("archive_last", TEXT, "", "the newest segment in the archive"),

@@ -117,6 +117,9 @@ def nudge_neighbours(member: Member) -> None:
         ring.nudge("instance", Instance.objects.filter(server=member.pk).values_list("pk", flat=True))
     if member.KIND == "instance":
         ring.nudge("resource", Resource.objects.filter(instance=member.pk).values_list("pk", flat=True))
+        if upstream := getattr(member, "upstream_id", None):
+            # Its leader may wait for its word, or is to wait for it from now on.
+            ring.nudge("instance", [upstream])
         # Whether the server is to blame is asked of the server, and not of what was known of it a moment ago.
         ring.nudge("server", [member.server_id], afresh=member.state != AVAILABLE)  # type: ignore[attr-defined]
     if member.KIND == "resource" and getattr(member, "instance_id", None):

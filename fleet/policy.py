@@ -88,6 +88,9 @@ SWITCH_BUDGET_S = 8.0
 SWITCH_LAG_BYTES = 16 * 2**20
 FAILOVER_LAG_BYTES = 2**20
 
+# How soon an action on what serves is followed by the next look (s), and how often one row may act at this pace.
+FOLLOW_UP_S, REPEATS_AT_ONCE = 0.02, 4
+
 # Where counting tries ends: an action may go on failing for weeks, and the column is a smallint.
 MOST_TRIES = 1_000
 
@@ -182,10 +185,22 @@ def act_timeout(kind: str) -> float:
     return STEP_TIMEOUT_S if kind == "changeover" else ACT_TIMEOUT_S
 
 
+def counts_tries(state: str) -> bool:
+    """Whether a table goes by how often something was tried in this state: what is built, moved, taken or removed. In
+    any other state only the repetitions of one row count."""
+    return state in (*_MOVING, *_UNDER_WAY, *_KEEPING)
+
+
 def again(tries: int) -> float:
     """Seconds from an action that was done to the next beat. What it did shows at once or, when the same action comes
     up again and again, not soon."""
     return min(PATIENT_S, BUILDING_S * 2 ** min(tries, 10))
+
+
+def follow_up(repeated: int) -> float:
+    """Seconds from an action on what serves to its next beat, when the same row has acted `repeated` times in a row
+    before. Steps that lead to each other follow each other; a row that comes up for ever is slowed down."""
+    return FOLLOW_UP_S if repeated < REPEATS_AT_ONCE else again(repeated - REPEATS_AT_ONCE)
 
 
 def retry(tries: int) -> float:

@@ -2,15 +2,19 @@
 look found, the next step (succession/quorum.py decides, this reads and writes its words)."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fleet import policy
-from fleet.states import AVAILABLE
+from fleet.states import AVAILABLE, DESTROYING, DOWN, FENCED, STOPPED
 from fleet.succession import lsn
 from fleet.succession.quorum import Apply, Record, Standby, Write, next_step
 from fleet.succession.seen import Seen, Stream
+
+# A standby in one of these states confirms nothing any more, unless its leader sees that it does.
+GONE = (DOWN, STOPPED, FENCED, DESTROYING)
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,25 @@ def streams(text: str | None) -> list[Stream] | None:
     ]
 
 
-def remember(before: str | None, found: Sequence[Stream] | None, now: float) -> str:
-    """When each standby was last seen streaming (epoch, s): `name=epoch …`."""
-    seen = dict(word.split("=") for word in (before or "").split())
-    seen |= {one.name: f"{now:.3f}" for one in found or () if one.streaming}
-    return " ".join(f"{name}={at}" for name, at in sorted(seen.items()))
+def remember(before: str | None, found: Sequence[Stream] | None, at: int | None, now: float) -> str:
+    """When each standby was last seen to keep up (epoch, s), and up to where it had confirmed the WAL then:
+    `name=epoch@lsn …`. `at` is where the leader's WAL is. One that streams keeps up when it has confirmed all of that,
+    or more than at the look before: the host of one that confirms nothing any more may be frozen."""
+    kept = _remembered(before)
+    for stream in (one for one in found or () if one.streaming):
+        last = kept.get(stream.name)
+        if last is None or at is None or stream.flushed is None or stream.flushed >= at or stream.flushed != last[1]:
+            kept[stream.name] = (f"{now:.3f}", stream.flushed)
+    return " ".join(
+        f"{name}={since}@{'' if flushed is None else lsn.text(flushed)}"
+        for name, (since, flushed) in sorted(kept.items())
+    )
+
+
+def _remembered(text: str | None) -> dict[str, tuple[str, int | None]]:
+    words = (word.partition("=") for word in (text or "").split())
+    values = ((name, value.partition("@")) for name, _, value in words)
+    return {name: (since, lsn.known(flushed or None)) for name, (since, _, flushed) in values}
 
 
 def facts(known: Known, look: Mapping[str, Any], state: str, streamed: str, now: float) -> dict[str, Any]:
@@ -65,11 +83,10 @@ def facts(known: Known, look: Mapping[str, Any], state: str, streamed: str, now:
         lsn=at,
         streams=found,
     )
-    last = dict(word.split("=") for word in streamed.split())
     step = next_step(
         record(known.record),
         seen,
-        [_standby(name, standing, found, last, at, now) for name, standing in known.standbys],
+        [standby(name, standing, found, streamed, at, now) for name, standing in known.standbys],
         known.wanted,
         policy.SYNC_PATIENCE_S,
     )
@@ -79,11 +96,22 @@ def facts(known: Known, look: Mapping[str, Any], state: str, streamed: str, now:
     return was | {"quorum_step": "apply" if isinstance(step, Apply) else "nothing"}
 
 
-def _standby(
-    name: str, state: str, found: Sequence[Stream] | None, last: Mapping[str, str], at: int | None, now: float
+def standby(
+    name: str,
+    state: str,
+    found: Sequence[Stream] | None,
+    streamed: str,
+    at: int | None,
+    now: float,
 ) -> Standby:
+    """One of those that belong to the leader, by what `remember` has kept (`streamed`) and by the look at `now`."""
+    last = _remembered(streamed)
     now_there = next((one for one in found or () if one.name == name and one.streaming), None)
-    away = 0.0 if now_there else now - float(last[name]) if name in last else None
+    since = last[name][0] if name in last else None
+    away = None if since is None else 0.0 if now_there and since == f"{now:.3f}" else now - float(since)
+    if away and state in GONE:
+        # Its death is a verdict of its own: there is nothing to be patient about.
+        away = math.inf
     late = lsn.ahead(at, now_there.flushed) if now_there else None
     near = None if late is None else late <= policy.SWITCH_LAG_BYTES
     return Standby(name, away, near and state == AVAILABLE)

@@ -196,6 +196,17 @@ def nudge(kind: str, ids: Iterable[uuid.UUID], afresh: bool = False) -> None:
             )
 
 
+def suspect(kind: str, id: uuid.UUID, silent_s: float) -> None:
+    """It has not answered for `silent_s` seconds: if nobody doubts it yet, its doubt began with that silence."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {table_of(kind)} SET evidence = jsonb_build_object(
+                       'since', extract(epoch FROM clock_timestamp())::float8 - %s::float8)
+                WHERE id = %s AND state = %s AND evidence = '{{}}'::jsonb""",
+            [silent_s, id, AVAILABLE],
+        )
+
+
 def next_due(kinds: Iterable[str], queue: str) -> float | None:
     """Seconds until a beat of this queue that nobody holds is due; None when there is none."""
     with connection.cursor() as cursor:

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,7 @@ from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
 from fleet.subject import ADDRESS, CHANGEOVER, INSTANCE, SERVER, Subject
+from fleet.succession import lsn
 from fleet.succession.loss import remembered
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
@@ -73,7 +75,9 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
         at, archived = look.attrs.get("lsn"), known.get("last_archived_wal")
         known["last_seen"] = remembered(subject.known.get("last_seen"), at, archived, now)
     if loaded.quorum and "streams" in known:
-        streamed = quorums.remember(subject.known.get("streams_seen"), quorums.streams(seen["streams"]), now)
+        streamed = quorums.remember(
+            subject.known.get("streams_seen"), quorums.streams(seen["streams"]), lsn.known(seen["sync_lsn"]), now
+        )
         known["streams_seen"] = streamed
         more |= quorums.facts(loaded.quorum, seen, subject.state, streamed, now)
     if subject.kind == ADDRESS and seen["leads_to"] is not None:
@@ -193,22 +197,38 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
         problem = f"{type(error).__name__}: {error}"
         moves.exception("raised", subject=member.name, action=verb)
     ms = round((time.monotonic() - began) * 1000)
+    before = _repeated(thought, not problem)
     if problem:
         moves.warning(verb, subject=member.name, row=because.row, problem=problem, ms=ms)
         if problem != member.problem:
             lifecycle.story(member, f"{verb} failed", lifecycle.Because(because.row, problem, vantage), member.state)
-        in_s = policy.retry(member.tries)
+        in_s = policy.retry(before)
     else:
         moves.info(verb, subject=member.name, row=because.row, why=because.why, ms=ms)
         why = f"{because.why}: {note}" if note else because.why
         lifecycle.story(
             member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state
         )
-        # The steps of a changeover follow each other: customers wait for them.
-        in_s = 0.0 if kind == CHANGEOVER else policy.again(member.tries)
+        in_s = _next_in_s(kind, member, before)
     # Who asked was answered: with that the step is over.
-    tries = 0 if verb in ("fulfil", "refuse") else min(member.tries + 1, policy.MOST_TRIES)
+    tries = 0 if verb in ("fulfil", "refuse") else min(before + 1, policy.MOST_TRIES)
     return _beat(thought, in_s=in_s, problem=problem, tries=tries), not problem
+
+
+def _next_in_s(kind: str, member: Any, before: int) -> float:
+    """Seconds from an action that went well to the next beat, `before` being how often it was taken before."""
+    if kind == CHANGEOVER:
+        # The steps of a changeover follow each other: customers wait for them.
+        return 0.0
+    return policy.again(before) if policy.counts_tries(member.state) else policy.follow_up(before)
+
+
+def _repeated(thought: Thought, well: bool) -> int:
+    """How often this was tried before: since the last move where a table goes by that, and otherwise in a row. A row
+    that succeeds after another has acted, or after a beat that had nothing to do, begins anew."""
+    member = thought.loaded.member
+    fresh = well and not policy.counts_tries(member.state) and member.row != thought.rule.row
+    return 0 if fresh else member.tries
 
 
 def _beat(

@@ -1,5 +1,6 @@
-"""Hints: the clock holds one open connection to each leader with high availability. When it breaks, or stays silent for
-a moment, the next look at it is due now instead of within the second.
+"""Hints: the clock holds one open connection to each leader with high availability, and to each standby of one. When it
+breaks, or stays silent for a moment, the next look at it is due now instead of within the second; for the doubt window
+the silence counts from the question that was not answered.
 
 It is only a hint. It decides nothing and records nothing, and whether anything is wrong the beat finds out for itself;
 without it everything goes on, a little later.
@@ -26,6 +27,8 @@ log = structlog.get_logger("hint")
 
 PING_S = 0.15
 SILENT_S = 0.3
+# As much of a silence counts (s): more than this the clock itself was away for, and did not listen.
+COUNTED_S = 2 * SILENT_S
 # How often it is asked whom to hold, and how soon a broken one is tried again.
 REFRESH_S = 2.0
 AGAIN_S = 1.0
@@ -34,11 +37,13 @@ CONNECT_S = 1.0
 
 @dataclass
 class Line:
-    """One held connection: `hinted` while it is known to be silent, so that one silence is one hint."""
+    """One held connection: `hinted` while it is known to be silent, so that one silence is one hint. `upstream` is the
+    leader that a standby streams from: its commits wait for the standby's word."""
 
     instance: UUID
     resource: UUID
     database: Database
+    upstream: UUID | None = None
     held: Held | None = None
     tried_at: float = 0.0
     asked_at: float = 0.0
@@ -54,7 +59,7 @@ class Hints:
 
     def refresh(self) -> None:
         """Whom to hold, as our records have it now."""
-        wanted = leaders()
+        wanted = members()
         for gone in set(self.lines) - set(wanted):
             self._drop(self.lines.pop(gone))
         for id_, line in wanted.items():
@@ -111,18 +116,30 @@ class Hints:
             self._drop(line)
 
 
-def leaders() -> dict[UUID, Line]:
-    """The well leaders of resources with high availability, and where to look into each."""
+def members() -> dict[UUID, Line]:
+    """The well leaders of resources with high availability and their well standbys, and where to look into each."""
     found = {}
-    for resource in Resource.objects.filter(
-        plan__high_availability=True, state=AVAILABLE, instance__state=AVAILABLE, follows=None
-    ).select_related("instance__server"):
-        instance: Instance = resource.instance
+    served = Resource.objects.filter(plan__high_availability=True, state=AVAILABLE, follows=None)
+    leading = [(one.instance, one.pk) for one in served.select_related("instance__server") if one.instance]
+    standing_by = Instance.objects.filter(standby_for__in=served, outdated=False).select_related("server")
+    for instance, resource in [*leading, *((one, one.standby_for_id) for one in standing_by)]:
         monitor = Credential.objects.filter(instance=instance, purpose=Credential.MONITOR).first()
         database = subjects.database(instance.server.address, instance.port, subjects.MONITOR_DB, monitor)
-        if database:
-            found[instance.pk] = Line(instance.pk, resource.pk, database)
+        if database and instance.state == AVAILABLE:
+            found[instance.pk] = Line(instance.pk, resource, database, instance.upstream_id)
     return found
+
+
+def hint(line: Line) -> None:
+    """The next look at it is due now, and so is that at whoever waits for it."""
+    log.info("look now", at=line.database.address, port=line.database.port)
+    if line.held:
+        ring.suspect(Instance.KIND, line.instance, min(line.held.silent_s, COUNTED_S))
+    if line.upstream:
+        ring.nudge(Instance.KIND, [line.instance, line.upstream])
+    else:
+        ring.nudge(Instance.KIND, [line.instance])
+        ring.nudge(Resource.KIND, [line.resource])
 
 
 def serving(lines: list[Line]) -> list[Line]:
@@ -144,9 +161,7 @@ def listen(stop: threading.Event) -> None:
                     refresh_at = time.monotonic() + REFRESH_S
                     hints.refresh()
                 for line in serving(hints.round(PING_S)):
-                    log.info("look now", at=line.database.address, port=line.database.port)
-                    ring.nudge(Instance.KIND, [line.instance])
-                    ring.nudge(Resource.KIND, [line.resource])
+                    hint(line)
                 if not hints.lines:
                     stop.wait(PING_S)
             except Error:

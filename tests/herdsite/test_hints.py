@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 
 from fleet.models import Credential
 from fleet.transports.base import Database, Unreachable
 from herdsite import hints
 from herdsite.hints import Hints, Line
 from tests import factories
-from tests.herd import offer
+from tests.herd import again, change, offer
 
 AT = Database("127.0.0.1", 5432, "postgres", "watch", "secret")
 
@@ -45,6 +46,13 @@ class Wire:
     def close(self) -> None:
         for end in self.ends:
             end.close()
+
+
+def clock() -> float:
+    """The database's clock (epoch, s)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        return cursor.fetchone()[0]
 
 
 @pytest.fixture
@@ -99,16 +107,51 @@ def test_what_cant_be_connected_is_no_hint(wire: Wire) -> None:
 
 
 @pytest.mark.django_db
-def test_leaders_with_high_availability_are_held_and_no_others() -> None:
+def test_leaders_with_high_availability_and_their_standbys_are_held_and_no_others() -> None:
     premium, standard = factories.plan("premium-0"), factories.plan("standard-0")
-    made = {}
-    for plan in (premium, standard):
-        instance = factories.instance(plan=plan, server=factories.server(address="127.0.0.9"))
+
+    def member(plan, address, **more):
+        instance = factories.instance(plan=plan, server=factories.server(address=address), **more)
         Credential.objects.create(purpose=Credential.MONITOR, instance=instance, role="watch", secret="x")
-        made[plan.name] = factories.resource(instance=instance, plan=plan)
-    (line,) = hints.leaders().values()
-    assert line.resource == made["premium-0"].pk
-    assert line.database.address == "127.0.0.9"
+        return instance
+
+    leader, alone = member(premium, "127.0.0.9"), member(standard, "127.0.0.8")
+    resource = factories.resource(instance=leader, plan=premium)
+    factories.resource(instance=alone, plan=standard)
+    standby = member(premium, "127.0.0.7", role="standby", upstream=leader, standby_for=resource)
+    member(premium, "127.0.0.6", role="standby", upstream=leader, standby_for=resource, state="down")
+    found = hints.members()
+    assert {line.database.address: line.upstream for line in found.values()} == {
+        "127.0.0.9": None,
+        "127.0.0.7": leader.pk,
+    }
+    assert found[standby.pk].resource == resource.pk
+
+
+@pytest.mark.django_db
+def test_a_silence_counts_for_the_doubt_window_and_the_clocks_own_absence_does_not(wire: Wire) -> None:
+    leader = factories.instance()
+    for silent_s, counts_s in ((0.4, 0.4), (900.0, hints.COUNTED_S)):
+        wire.silent_s = silent_s
+        change(leader, evidence={})
+        hints.hint(Line(leader.pk, uuid4(), AT, held=wire))
+        assert clock() - again(leader).evidence["since"] == pytest.approx(counts_s, abs=0.2)
+
+
+@pytest.mark.django_db
+def test_a_doubt_that_is_there_keeps_its_beginning(wire: Wire) -> None:
+    leader = factories.instance(evidence={"since": 12.0, "sql": {}})
+    hints.hint(Line(leader.pk, uuid4(), AT, held=wire))
+    assert again(leader).evidence == {"since": 12.0, "sql": {}}
+
+
+@pytest.mark.django_db
+def test_a_standby_that_breaks_has_its_leader_looked_at_too(monkeypatch) -> None:
+    nudged: list[tuple[str, list[object]]] = []
+    monkeypatch.setattr(hints.ring, "nudge", lambda kind, ids: nudged.append((kind, ids)))
+    standby, leader = uuid4(), uuid4()
+    hints.hint(Line(standby, uuid4(), AT, upstream=leader))
+    assert nudged == [("instance", [standby, leader])]
 
 
 @pytest.mark.django_db
@@ -133,7 +176,7 @@ def test_listening_nudges_what_it_hints_at(monkeypatch) -> None:
         return [line, moving]
 
     monkeypatch.setattr(Hints, "round", rounds)
-    monkeypatch.setattr(hints, "leaders", lambda: {line.instance: line})
+    monkeypatch.setattr(hints, "members", lambda: {line.instance: line})
     monkeypatch.setattr(hints.ring, "nudge", lambda kind, ids: nudged.append((kind, ids)))
     hints.listen(stop)
     assert nudged == [("instance", [line.instance]), ("resource", [line.resource])]

@@ -46,7 +46,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("server_state", TEXT, "", "state of the server beneath"),
     ("instance_state", TEXT, "", "state of the instance beneath"),
     ("retires", BOOL, "", "it goes out of service on a date"),
-    ("members", INT, "", "things on it that shall stay: instances of a server, resources of an instance"),
+    ("members", INT, "", "things on it that shall stay: instances of a server, databases of an instance"),
     ("leaders", INT, "", "instances on a server that lead, or serve as followers"),
     ("placed", BOOL, "", "it has an instance to live on"),
     ("own_instance", BOOL, "", "the instance beneath serves this resource alone"),

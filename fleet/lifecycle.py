@@ -20,6 +20,8 @@ from fleet.states import AVAILABLE, DESTROYING, ENDS
 _OF_A_RESOURCE = ("address", "changeover", "backup")
 # Moves whose moment has a column of its own: what comes of the thing later writes over `state_since`.
 _STAMPED = {"close": "closed_at"}
+# What somebody asked for and has when a move was taken.
+_ANSWERS = {"come_up": ("create", "rebuild")}
 
 log = structlog.get_logger("move")
 
@@ -57,8 +59,8 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
             fields.append(stamped)
         member.save(update_fields=fields)
         event = story(member, name, because, source, target)
-        if name == "come_up":
-            answer(_open(member).filter(verb="create"), Intent.DONE, because.why)
+        if verbs := _ANSWERS.get(name):
+            answer(_open(member).filter(verb__in=verbs), Intent.DONE, because.why)
         if target == DESTROYING:
             answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
         if target in ENDS:

@@ -26,9 +26,7 @@ def build(instance: Instance, acting: Acting) -> str | None:
         raise ActionError(f"{instance.server} has no PostgreSQL {instance.major}.")
     _told(instance)
     if instance.role == Instance.STANDBY:
-        return copying.stand_by(
-            instance, acting, commands.REJOIN if subjects.again(instance) else commands.BUILD, sizing(instance)
-        )
+        return copying.stand_by(instance, acting, _mode(instance), sizing(instance))
     if instance.timeline.parent_id:
         return copying.restore(instance, acting, sizing(instance))
     secrets = dict(Credential.objects.filter(instance=instance).values_list("purpose", "secret"))
@@ -43,6 +41,14 @@ def build(instance: Instance, acting: Acting) -> str | None:
         dynamic=streams.files(instance, acting.subject),
     )
     return None
+
+
+def _mode(instance: Instance) -> str:
+    """How it becomes a standby: a former leader is rewound where that can be. A standby that is rebuilt gets all of its
+    data anew: whatever ails it, rewinding would find both on one timeline and leave it as it is."""
+    if not subjects.again(instance):
+        return commands.BUILD
+    return commands.REJOIN if instance.outdated else commands.COPY
 
 
 def rebuild(instance: Instance, acting: Acting) -> str:

@@ -72,8 +72,8 @@ def _loaded(
 
 
 def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
-    """The open intent that counts for each: destroy before all until it is begun, create behind all, else the
-    oldest."""
+    """The open intent that counts for each: destroy before all until it is begun, then retry, which is about what holds
+    up the others, then the oldest; create behind all."""
     begun = {member.pk for member in members if member.state == DESTROYING}
     found: dict[UUID, Intent] = {}
     for intent in (
@@ -90,7 +90,7 @@ def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
 def _rank(intent: Intent, begun: set[UUID]) -> int:
     if intent.verb == "destroy" and intent.subject not in begun:
         return 0
-    return {"destroy": 2, "create": 3}.get(intent.verb, 1)
+    return {"retry": 1, "destroy": 3, "create": 4}.get(intent.verb, 2)
 
 
 def _last_seen(vantage: str) -> float | None:

@@ -165,6 +165,7 @@ def servers() -> QuerySet[Any]:
 
 def instances() -> QuerySet[Any]:
     alive = ~Q(resources__state=DESTROYED)
+    stays = ~Q(resources__state__in=(DESTROYING, DESTROYED))
     mine = Resource.objects.filter(instance=OuterRef("pk"), plan__high_availability=True).exclude(state=DESTROYED)
     ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
     open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED))
@@ -175,7 +176,7 @@ def instances() -> QuerySet[Any]:
         Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
         .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
         .annotate(
-            members=Count("resources", filter=alive),
+            members=Count("resources", filter=stays),
             soonest=Min("resources__plan__beat_s", filter=alive),
             hastiest=Min("resources__plan__doubt_s", filter=alive),
             standby_ready=Exists(ready),

@@ -25,7 +25,9 @@ ended_badly = is_("job", "failed", "lost")
 
 LIFE = (
     # row  in state    when the facts say                     then              because
-    Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
+    Rule(101, ALIVE, asked("destroy") & over("members", 0), do("refuse"), "a database is on it: destroy that, or let another instance lead first"),
+    Rule(102, (*SERVING, STOPPED, FENCED), asked("destroy") & is_("changeover", "open"), WAIT, "its changeover may make it the leader: it is destroyed after that, unless it leads"),
+    Rule(103, ALIVE, asked("destroy") & under("members", 1), go("destroy"), "asked for, and no database is on it"),
     Rule(105, SERVING, yes("upgrading"), WAIT, "its data is being brought to another major version"),
     Rule(111, SERVING, asked("restart") & begun, do("restart"), "asked for"),
     Rule(113, SERVING, asked("restart") & is_("job", "running"), WAIT, "it restarts"),

@@ -6,6 +6,7 @@ Steps: wait whether it finds back by itself; ask it to be rebuilt; wait until it
 Give up when: its leader is not there, or the copy fails three times: its problem says why.
 """
 
+from fleet.models import Intent
 from fleet.states import AVAILABLE
 from incidents.outcomes import Case, Outcome, again, fixed, give_up
 from incidents.resolvers.asking import asked
@@ -27,10 +28,14 @@ def rebuild(case: Case) -> Outcome:
 
 
 def streams(case: Case) -> Outcome:
-    case.member.refresh_from_db()
-    if case.member.state == AVAILABLE:
+    """Its own table answers once the copy serves: until then it may still be as it was before."""
+    intent = Intent.objects.get(key=case.key)
+    if intent.state == Intent.DONE:
         return fixed("it was copied anew")
-    why = case.member.problem or "it is being copied"
+    if intent.state != Intent.OPEN:
+        return give_up(f"rebuild: {intent.answer}")
+    case.member.refresh_from_db()
+    why = case.member.problem or case.member.why or "it is being copied"
     return again(2, why) if case.step_s < COPY_S else give_up(why)
 
 

@@ -86,6 +86,7 @@ WORLDS = {
             "data_dir": st.sampled_from([True, False, None]),
             "service_available": st.sampled_from([False, None]),
             "tries": st.integers(0, 9),
+            "members": st.just(0),
         }
     ),
     "resource": st.fixed_dictionaries(

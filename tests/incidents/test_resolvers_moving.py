@@ -93,11 +93,20 @@ def test_a_standby_is_asked_to_be_rebuilt_once(scene, leader):
 
 
 @pytest.mark.parametrize(
-    ("state", "step_s", "kind"), [("available", 0, FIXED), ("creating", 0, AGAIN), ("creating", 4000, GIVE_UP)]
+    ("answer", "step_s", "kind"),
+    [
+        ("done", 0, FIXED),
+        ("open", 0, AGAIN),
+        ("open", 4000, GIVE_UP),
+        ("refused", 0, GIVE_UP),
+        ("cancelled", 0, GIVE_UP),
+    ],
 )
-def test_a_copy_is_done_when_it_is_available(scene, leader, state, step_s, kind):
+def test_a_standby_was_copied_anew_when_its_own_table_says_so(scene, leader, answer, step_s, kind):
     standby = Instance.objects.get(role="standby")
-    put(standby, state)
+    put(standby, "available")
+    rebuild_follower.rebuild(case(scene, standby, "follower_stuck"))
+    Intent.objects.update(state=answer)
     assert rebuild_follower.streams(case(scene, standby, "follower_stuck", step_s)).kind == kind
 
 

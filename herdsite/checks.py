@@ -12,8 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from fleet import policy, ring
 from fleet.archives import pgbackrest
 from fleet.archives.directory import Directory
+from fleet.providers.base import ProviderError
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
+from herdsite import wiring
 
 # With a slash and its pid, a worker's vantage must find room in 80 characters (Member.vantage, Observation.vantage).
 VANTAGE_LENGTH = 70
@@ -53,6 +55,22 @@ def archive(**_kwargs: Any) -> list[CheckMessage]:
             raise ValueError(f"There is no archive {settings.ARCHIVE!r}: {', '.join(settings.ARCHIVES)}")
     except ValueError as error:
         return [Error(f"{error}.", hint=hint, id="herdsite.E016")]
+    return []
+
+
+@register
+def adopted(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E018: the hosts that herdsite is to look after are not listed where the settings say, or wrongly."""
+    path = settings.SSH_HOSTS
+    if settings.ROLE == "web" or (path == settings.VAR / "hosts.json" and not path.exists()):
+        return []
+    try:
+        # The provider itself goes without: of a host that it does not know it can tell nothing.
+        path.read_text()
+        wiring.ssh_provider()
+    except (OSError, ValueError, ProviderError) as error:
+        hint = "Correct HERDSITE_SSH_HOSTS, or the file that it names: without it nothing can be told of these hosts."
+        return [Error(f"The adopted hosts can't be read from {path}: {error}.", hint=hint, id="herdsite.E018")]
     return []
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-# What a provider can say of a machine. "absent" is a positive statement (asked, and there is none of that name);
-# a provider that can't be asked raises instead.
+# What a provider can say of a machine. "stopped" and "absent" are proof for a failover, so only who makes and ends
+# machines says them: "absent" of one that was never made, or that it saw ended. Who only adopts, or can't be asked,
+# raises instead.
 PENDING, RUNNING, STOPPED, PAUSED, ABSENT = "pending", "running", "stopped", "paused", "absent"
 MACHINE_STATES = (PENDING, RUNNING, STOPPED, PAUSED, ABSENT)
 

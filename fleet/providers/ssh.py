@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from fleet.providers.base import ABSENT, RUNNING, Endpoint, Machine, ProviderError
+from fleet.providers.base import RUNNING, Endpoint, Machine, ProviderError
 
 TIMEOUT = 5.0
 GREETING_LINES = 20
@@ -35,10 +35,13 @@ class SshProvider:
             raise ProviderError(f"{name} is not among the hosts to adopt: set it up by hand, then add it to the list")
 
     def describe(self, name: str) -> Machine:
-        """ABSENT for a host that is not on the list; takes at most a few seconds. ProviderError: can't tell."""
+        """It runs, or ProviderError: can't tell. A host that is missing from the list is no host that is off: the list
+        may be an older one, or one that somebody edited. Takes at most a few seconds."""
         machine = self._hosts.get(name)
         if machine is None:
-            return Machine(ABSENT)
+            raise ProviderError(
+                f"can't tell whether {name} runs: it is not among the adopted hosts, add it to the list"
+            )
         where = f"{name} ({machine.address} port {machine.port})"
         try:
             greeted = _greets(machine.address, machine.port)
@@ -51,11 +54,9 @@ class SshProvider:
     def start(self, name: str) -> None:
         """Does nothing to a host that runs; otherwise a person must switch it on."""
         try:
-            state = self.describe(name).state
+            self.describe(name)
         except ProviderError as error:
             raise ProviderError(f"switch {name} on by hand: {error}") from error
-        if state != RUNNING:
-            raise ProviderError(f"{name} is not among the adopted hosts")
 
     def stop(self, name: str) -> None:
         raise ProviderError(f"{name} can't be switched off from here: do it by hand")

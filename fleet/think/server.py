@@ -21,7 +21,7 @@ LIFE = (
     Rule(201, CREATING, is_("machine", "absent"), do("create_machine"), "the provider has no such machine yet"),
     Rule(203, CREATING, is_("machine", "stopped"), do("start_machine"), "there is a machine, and it is off"),
     Rule(205, CREATING, is_("machine", "pending"), WAIT, "the provider is making it"),
-    Rule(207, CREATING, is_("machine", "running") & no("host_key"), do("introduce"), "it runs: pin its key, note where all is"),
+    Rule(207, CREATING, (is_("machine", "running") | yes("adopted")) & no("host_key"), do("introduce"), "it runs, or its owner says so: pin its key, note where all is"),
     Rule(209, CREATING, yes("ssh"), go("come_up"), "it lets us in"),
     Rule(221, AVAILABLE, yes("retires"), go("retire"), "it goes out of service on a date"),
     Rule(223, RETIRING, no("retires"), go("keep"), "it stays in service after all"),

@@ -162,8 +162,6 @@ def _fenced(case: Case, resource: Resource, source: Instance) -> tuple[Evidence,
     with suppress(ProviderError):
         machine = case.ports.provider(source.server.provider).describe(source.server.name).state
         evidence = replace(evidence, machine=machine, machine_age_s=0.0)
-    if evidence.machine in ("stopped", "absent"):
-        return evidence, ""
     try:
         subject = _subject(case, source)
         shell = case.shell(subject)

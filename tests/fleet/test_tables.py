@@ -139,3 +139,10 @@ def test_from_any_state_asking_leads_to_the_end(kind: str, state: str, data: st.
         if world.state == DESTROYED:
             return
     pytest.fail(f"{kind} asked to destroy in {state} is {world.state}, rows {world.rows}, facts {world.known}")
+
+
+def test_an_adopted_host_that_nobody_can_tell_of_is_asked_for_until_it_can_be_reached() -> None:
+    """Its provider says why not, which is shown as the problem; it is never made, nor taken for one that is off."""
+    known = {"machine": None, "adopted": True, "host_key": False}
+    rule = think(LIFE["server"], "creating", Facts(NOW, known))
+    assert (rule.row, rule.then.name) == (207, "introduce")

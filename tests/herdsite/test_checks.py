@@ -173,3 +173,20 @@ def test_an_archive_that_can_be(name: str, settings, tmp_path) -> None:
     file.write_text("[global]\nrepo1-path=/repo\n")
     settings.ARCHIVE, settings.ARCHIVE_ROOT, settings.PGBACKREST = name, "/srv/an archive", str(file)
     assert herdsite.checks.archive() == []
+
+
+@pytest.mark.parametrize("text", [None, "no json", '{"mine": {"adress": "127.0.0.1"}}', '{"mine": {}}'])
+def test_adopted_hosts_that_can_not_be_read_where_the_settings_say(text: str | None, settings, tmp_path) -> None:
+    settings.SSH_HOSTS = tmp_path / "own-hosts.json"
+    if text is not None:
+        settings.SSH_HOSTS.write_text(text)
+    found = herdsite.checks.adopted()
+    assert told(found) == {"herdsite.E018"}
+    assert "own-hosts.json" in words(found)
+
+
+def test_where_nobody_named_a_list_of_hosts_there_are_none(settings, tmp_path) -> None:
+    settings.VAR, settings.SSH_HOSTS = tmp_path, tmp_path / "hosts.json"
+    assert herdsite.checks.adopted() == []
+    settings.SSH_HOSTS.write_text('{"mine": {"address": "127.0.0.1"}}')
+    assert herdsite.checks.adopted() == []

@@ -6,7 +6,7 @@ import os
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from fleet.providers.base import ABSENT
+from fleet.providers.base import ProviderError
 from fleet.providers.local.provider import LocalProvider
 from fleet.transports.base import Host
 from fleet.transports.sql import PsycopgSql
@@ -64,4 +64,5 @@ def test_adopted_hosts_come_from_a_file(settings, tmp_path) -> None:
     settings.SSH_HOSTS.write_text(json.dumps({"old-faithful": described}))
     provider = wiring.ssh_provider()
     assert provider.names() == ["old-faithful"]
-    assert provider.describe("another").state == ABSENT
+    with pytest.raises(ProviderError, match="can't tell"):
+        provider.describe("another")

@@ -5,8 +5,8 @@ import time
 
 from fleet import changing, policy, quorums, subjects
 from fleet.actions import hosts
-from fleet.actions.base import Acting, ActionError, fulfil
-from fleet.actions.changeover import upgrade
+from fleet.actions.base import Acting, fulfil
+from fleet.actions.changeover import beside, upgrade
 from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
@@ -41,7 +41,7 @@ def fence(changeover: Changeover, acting: Acting) -> str:
 
 
 def _evidence(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> Evidence:
-    """What there is, the cheapest first; what proves enough spares the rest."""
+    """What there is. A record that proves enough spares the rest: then the fence goes beside the promotion."""
     began = time.time()
     record = quorums.record(changeover.resource.quorum)
     actor = changeover.actor
@@ -57,19 +57,18 @@ def _evidence(changeover: Changeover, source: Instance, target: Instance, acting
     }
     if record.says == CANT_LOSE and target.slot in record.required:
         return Evidence(**evidence)
-    try:
-        machine = acting.ports.provider(source.server.provider).describe(source.server.name).state
-        evidence |= {"machine": machine, "machine_age_s": 0.0}
-    except ProviderError:
-        pass
-    if evidence.get("machine") not in ("stopped", "absent"):
+    with beside.fencing(source, changeover.generation, acting, SSH_PATIENCE_S) as fenced:
         try:
-            shell, subject = hosts.of(source, acting)
-            said = control.fence(shell, subject, changeover.generation, SSH_PATIENCE_S)
-            mark(changeover, "old_end", old_end_lsn=said.get("lsn", ""))
-            evidence |= {"postmaster": False, "fence": changeover.generation, "host_age_s": 0.0}
-        except (TransportError, ActionError):
+            machine = acting.ports.provider(source.server.provider).describe(source.server.name).state
+            evidence |= {"machine": machine, "machine_age_s": 0.0}
+        except ProviderError:
             pass
+        # A provider's word is somebody's word: the host that answers has the first one.
+        off = evidence.get("machine") in ("stopped", "absent")
+        said = fenced(beside.SHORT_S if off else None)
+    if said is not None:
+        mark(changeover, "old_end", old_end_lsn=said.get("lsn", ""))
+        evidence |= {"postmaster": False, "fence": changeover.generation, "host_age_s": 0.0}
     return Evidence(**evidence)
 
 

@@ -17,7 +17,7 @@ from django.db import connection
 
 from fleet import policy
 from fleet.models import Member
-from fleet.models.member import KINDS
+from fleet.models.member import KINDS, Watched
 from fleet.states import AVAILABLE
 
 # Whoever changes several rows and waits for them takes them in one order: so no two wait for each other.
@@ -36,7 +36,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Beat:
-    """What one beat leaves on its row. `in_s` is the seconds until the next one (None: it leaves the ring)."""
+    """What one beat leaves on its row. `in_s` is the seconds until the next one (None: it leaves the ring). `problem`
+    and `tries` stay as they are where they are None: an action may be under way, which writes them."""
 
     id: uuid.UUID
     claim: Claim
@@ -47,8 +48,8 @@ class Beat:
     row: int
     why: str
     seen: bool
-    problem: str = ""
-    tries: int = 0
+    problem: str | None = ""
+    tries: int | None = 0
     watch: dict[str, Any] = field(default_factory=dict)
 
 
@@ -113,6 +114,53 @@ def hold(member: Member, claim: Claim, seconds: float) -> bool:
         return cursor.rowcount == 1
 
 
+def acts_apart(member: Member) -> bool:
+    """Whether it is looked at on while something is done about it: a host that hangs in an action must not blind us.
+    What is built or removed has nobody to look for."""
+    return isinstance(member, Watched) and not policy.counts_tries(member.state)
+
+
+def begin_act(member: Member, claim: Claim, seconds: float) -> bool | None:
+    """Begin to act, for at most so long, if the beat is still ours (None when it is not) and nobody else acts, or is
+    to wait before the next try (False). The look may be released then: acting has a lease of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {table_of(member.KIND)}
+                SET acting = CASE WHEN acting_until > clock_timestamp() THEN acting ELSE lease END,
+                    acting_until = CASE WHEN acting_until > clock_timestamp() THEN acting_until
+                                        ELSE clock_timestamp() + %s * interval '1 s' END
+                WHERE id = %s AND lease = %s AND leased_until > clock_timestamp()
+                RETURNING acting IS NOT DISTINCT FROM lease""",
+            [seconds, member.pk, claim.lease],
+        )
+        row = cursor.fetchone()
+    return None if row is None else row[0]
+
+
+def end_act(kind: str, beat: Beat) -> bool:
+    """Write what an action came to, unless another has begun to act since. An action that failed is not tried again
+    before `in_s`; what succeeded is looked at by then at the latest."""
+    well = not beat.problem
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE {table_of(kind)} SET acting = NULL, problem = %(problem)s, tries = %(tries)s,
+                       acting_until = CASE WHEN %(pause)s THEN clock_timestamp() + %(in_s)s * interval '1 s' END,
+                       due_at = CASE WHEN %(well)s THEN least(due_at, clock_timestamp() + %(in_s)s * interval '1 s')
+                                     ELSE due_at END
+                WHERE id = %(id)s AND acting = %(lease)s""",
+            {
+                "problem": beat.problem,
+                "tries": beat.tries,
+                "pause": not well or (beat.in_s or 0.0) > policy.BUILDING_S,
+                "well": well,
+                "in_s": beat.in_s or 0.0,
+                "id": beat.id,
+                "lease": beat.claim.lease,
+            },
+        )
+        return cursor.rowcount == 1
+
+
 def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
     """Write the beats' results and give the rows back, in one statement. Returns the ids that were still ours.
     A row that was nudged since it was claimed stays due: whoever nudged it knows what this beat could not."""
@@ -129,7 +177,8 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                 due_at = CASE WHEN member.due_at > beat.claimed AND beat.in_s IS NOT NULL THEN member.due_at
                               ELSE clock_timestamp() + beat.in_s * interval '1 s' END,
                 facts = beat.facts, probed = beat.probed, evidence = beat.evidence,
-                row = beat.row, why = beat.why, problem = beat.problem, tries = beat.tries,
+                row = beat.row, why = beat.why, problem = coalesce(beat.problem, member.problem),
+                tries = coalesce(beat.tries, member.tries),
                 watch = beat.watch
             FROM unnest(%(ids)s::uuid[], %(leases)s::uuid[], %(claimed)s::timestamptz[], %(in_s)s::float8[],
                         %(facts)s::hstore[], %(probed)s::jsonb[], %(evidence)s::jsonb[], %(rows)s::smallint[],
@@ -183,14 +232,19 @@ def hand_back(kind: str, claim: Claim, ids: Sequence[uuid.UUID]) -> None:
 
 def nudge(kind: str, ids: Iterable[uuid.UUID], afresh: bool = False) -> None:
     """Make the next beat of these due now, and if one is under way, leave that to finish first. `afresh`: it makes
-    every probe, however lately that was made."""
+    every probe, however lately that was made. What waits before its next try is tried now: something is new."""
     ids = list(ids)
     if ids:
+        tried = (
+            ", acting_until = CASE WHEN member.acting IS NULL THEN NULL ELSE member.acting_until END"
+            if issubclass(KINDS[kind], Watched)
+            else ""
+        )
         with connection.cursor() as cursor:
             cursor.execute(
                 f"""WITH locked AS ({_LOCKED.format(table_of(kind))})
                     UPDATE {table_of(kind)} AS member SET due_at = clock_timestamp(),
-                        probed = CASE WHEN %(afresh)s THEN '{{}}'::jsonb ELSE member.probed END
+                        probed = CASE WHEN %(afresh)s THEN '{{}}'::jsonb ELSE member.probed END{tried}
                     FROM locked WHERE member.id = locked.id AND member.due_at IS NOT NULL""",
                 {"ids": ids, "afresh": afresh},
             )

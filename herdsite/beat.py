@@ -134,6 +134,8 @@ def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
                 done = _beat(thought, in_s=0)
                 break
             member = thought.loaded.member
+            if ring.acts_apart(member):
+                return _act_apart(kind, thought, ports, vantage)
             if not ring.hold(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S):
                 raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
             done, well = _act(kind, thought, ports, vantage)
@@ -147,6 +149,22 @@ def _carry_out(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
         log.info("dropped", subject=thought.loaded.member.name, why=str(error))
         return True
     _release(kind, [thought], [done], vantage)
+    return well
+
+
+def _act_apart(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
+    """One action, while others look on: the look is given back first, and what it found counts. False when the action
+    failed; while another acts, or a pause between two tries lasts, this beat has only looked."""
+    member = thought.loaded.member
+    began = ring.begin_act(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S)
+    if began is None:
+        raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
+    _release(kind, [thought], [_beat(thought)], vantage)
+    if not began:
+        return True
+    done, well = _act(kind, thought, ports, vantage)
+    if not ring.end_act(kind, done):
+        log.info("dropped", subject=member.name, why=f"another has acted since {thought.rule.then.name} began")
     return well
 
 
@@ -257,16 +275,16 @@ def _beat(
         why=rule.because,
         seen=thought.look.good,
         problem=_problem(thought) if problem is None else problem,
-        tries=member.tries if tries is None else tries,
+        tries=tries,
         watch=thought.judged.streaks,
     )
 
 
-def _problem(thought: Thought) -> str:
-    """What a person should know when nothing was done: why a job failed, else what went wrong before."""
+def _problem(thought: Thought) -> str | None:
+    """What a person should know when nothing was done: why a job failed, else what went wrong before (None)."""
     if thought.facts["job"] in ("failed", "lost"):
         return str(thought.facts["job_why"] or "its job ended without a word")
-    return "" if thought.loaded.member.state == "available" else thought.loaded.member.problem
+    return "" if thought.loaded.member.state == "available" and thought.rule.then.kind not in (GO, DO) else None
 
 
 def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat], vantage: str) -> None:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from fleet import ring
 from fleet.models import MEMBERS, Member
+from fleet.models.member import Watched
 
 
 def offer() -> None:
@@ -19,7 +20,8 @@ def offer() -> None:
 
 def due(member: Member, ago_s: float = 1.0) -> None:
     """Its beat has been due for so long, and nobody has it."""
-    change(member, due_at=Now() - timedelta(seconds=ago_s), lease=None, leased_until=None)
+    free = {"acting": None, "acting_until": None} if isinstance(member, Watched) else {}
+    change(member, due_at=Now() - timedelta(seconds=ago_s), lease=None, leased_until=None, **free)
 
 
 def expire(*members: Member) -> None:
@@ -28,7 +30,9 @@ def expire(*members: Member) -> None:
         rows = model.objects.filter(due_at__isnull=False)
         if members:
             rows = rows.filter(pk__in=[member.pk for member in members])
-        rows.update(leased_until=Now() - timedelta(milliseconds=1), due_at=Now() - timedelta(seconds=1))
+        over = Now() - timedelta(milliseconds=1)
+        free = {"acting_until": over} if issubclass(model, Watched) else {}
+        rows.update(leased_until=over, due_at=Now() - timedelta(seconds=1), **free)
 
 
 def change(member: Member, **fields: Any) -> None:

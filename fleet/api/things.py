@@ -18,7 +18,7 @@ from fleet.filters import SEARCHED, ZONES
 from fleet.models import Customer, Instance, Plan, Resource, Server
 
 # Of no use to people, and much to read for a long list.
-LEFT_OUT = ("probed", "watch", "lease", "leased_until")
+LEFT_OUT = ("probed", "watch", "lease", "leased_until", "acting", "acting_until")
 
 
 def _filters(kind: str, **more: Param) -> dict[str, Param]:

@@ -1,6 +1,6 @@
 from django.db import models
 
-from fleet.models.member import Member, state_field
+from fleet.models.member import Watched, state_field
 from fleet.models.plan import Plan
 from fleet.models.server import Server
 from fleet.models.timeline import Timeline
@@ -8,7 +8,7 @@ from fleet.models.timeline import Timeline
 FIRST_PORT = 5432
 
 
-class Instance(Member, kind="instance"):
+class Instance(Watched, kind="instance"):
     """One data directory and the postmaster on it, on one Server. `plan` is what it was sized for, `upstream` whom it
     streams from, `standby_for` the resource whose leader it stands by for, hidden from its customer. `outdated` is a
     leader that was: whatever runs on it may acknowledge nothing, and it comes back only as a standby."""
@@ -31,7 +31,7 @@ class Instance(Member, kind="instance"):
     outdated = models.BooleanField(default=False, editable=False)
     generation = models.PositiveIntegerField(default=1)
 
-    class Meta(Member.Meta):
+    class Meta(Watched.Meta):
         constraints = [
             models.UniqueConstraint(
                 fields=["server", "port"], condition=~models.Q(state="destroyed"), name="instance_port_once_a_server"

@@ -101,3 +101,14 @@ class Member(Moving, ConcurrentTransitionMixin, models.Model):
     def look(self) -> State:
         """Its state as people see it: label and colour."""
         return STATES[self.state]
+
+
+class Watched(Member):
+    """What is looked at on, while something is done about it: `acting` is the lease of the beat that acts, until
+    `acting_until` at the latest. With `acting` empty, nobody acts again before `acting_until`."""
+
+    acting = models.UUIDField(null=True, editable=False)
+    acting_until = models.DateTimeField(null=True, editable=False)
+
+    class Meta(Member.Meta):
+        abstract = True

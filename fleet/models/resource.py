@@ -2,11 +2,11 @@ from django.db import models
 
 from fleet.models.customer import Customer
 from fleet.models.instance import Instance
-from fleet.models.member import Member, state_field
+from fleet.models.member import Watched, state_field
 from fleet.models.plan import Plan
 
 
-class Resource(Member, kind="resource"):
+class Resource(Watched, kind="resource"):
     """A database as its customer sees it. Its id, database name and role never change, whatever moves beneath.
     A follower `follows` another's leader and is read-only."""
 
@@ -34,7 +34,7 @@ class Resource(Member, kind="resource"):
     )
     drilled = models.JSONField(default=dict, blank=True, editable=False)
 
-    class Meta(Member.Meta):
+    class Meta(Watched.Meta):
         constraints = [
             # A follower has its leader's database by the same name, on an instance of its own.
             models.UniqueConstraint(

@@ -1,10 +1,10 @@
 from django.db import models
 
-from fleet.models.member import Member, state_field
+from fleet.models.member import Watched, state_field
 from fleet.transports.base import Host
 
 
-class Server(Member, kind="server"):
+class Server(Watched, kind="server"):
     """A machine: an EC2 instance, a host reachable over SSH, or a local host. Base OS, PostgreSQL, nothing of ours."""
 
     state = state_field("server")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from fleet import lifecycle, names, ring
+from fleet import epochs, lifecycle, names, ring
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Plan, Resource
 from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, DONE, DOWN, UNCERTAIN
@@ -54,6 +54,7 @@ def begin(
                 wanted=wanted,
                 plan=plan,
                 generation=fresh.generation + 1,
+                epoch=epochs.draw(fresh.pk),
                 actor=because.actor,
                 asked_why=because.why,
                 force=force,

@@ -13,9 +13,9 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import policy, ring
-from fleet.models import Event, Instance, Intent, Member, Resource
-from fleet.states import AVAILABLE, DESTROYING, ENDS
+from fleet import epochs, policy, ring
+from fleet.models import Changeover, Event, Instance, Intent, Member, Resource
+from fleet.states import AVAILABLE, CANCELLED, DESTROYING, ENDS
 
 _OF_A_RESOURCE = ("address", "changeover", "backup")
 # Moves whose moment has a column of its own: what comes of the thing later writes over `state_since`.
@@ -61,6 +61,9 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
         event = story(member, name, because, source, target)
         if verbs := _ANSWERS.get(name):
             answer(_open(member).filter(verb__in=verbs), Intent.DONE, because.why)
+        if isinstance(member, Changeover) and target == CANCELLED:
+            # What it told a host and is still under way is older than whatever that host is told next.
+            epochs.draw(member.resource_id)
         if target == DESTROYING:
             answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
         if target in ENDS:

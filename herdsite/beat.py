@@ -206,8 +206,12 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
     began, problem = time.monotonic(), ""
     try:
         note = ACTIONS[kind][verb](
-            member, Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because)
+            member,
+            Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because, thought.claim.lease),
         )
+    except lifecycle.LeaseLost:
+        # Another worker has gone on: nothing of this beat counts, and there is nothing to tell.
+        raise
     except (ActionError, TransportError, ProviderError) as error:
         problem = str(error)
     except Exception as error:

@@ -79,6 +79,7 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         **{verb: _begin("destroy") for verb in ("destroy", "destroy_again")},
         "stop": _begin("stop"),
         "fence": _set(postmaster=False, service_available=False),
+        "unfence": _set(stray_mark=False, postmaster=True, service_available=True),
         "rejoined": _set(outdated=False),
         "configure": _set(configured=True, quorum_step="nothing"),
         "record_quorum": _set(quorum_step="nothing"),
@@ -124,6 +125,7 @@ def _server_passes(world: World) -> None:
 def _instance_passes(world: World) -> None:
     known = world.known
     known["ssh"] = True
+    known.setdefault("members", 0)
     if known.get("job") == "running":
         known |= _DONE[known.get("doing", "start")] | {"job": "done"}
     elif known.get("job") is None:

@@ -4,6 +4,7 @@ off at any point by whatever dies, and the next beat does it again. It returns a
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from fleet.facts import Facts
 from fleet.lifecycle import Because, answer
@@ -18,13 +19,15 @@ class ActionError(Exception):
 
 @dataclass(frozen=True)
 class Acting:
-    """One action's surroundings: ports, the thing as it was felt, the facts, the intent that counts, the row."""
+    """One action's surroundings: ports, the thing as it was felt, the facts, the intent that counts, the row, and the
+    lease of the beat: what the action writes counts only while the beat is still ours."""
 
     ports: Ports
     subject: Subject
     facts: Facts
     intent: Intent | None
     because: Because
+    lease: UUID
 
 
 Action = Callable[[Any, Acting], str | None]

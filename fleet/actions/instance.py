@@ -98,14 +98,22 @@ def destroy(_instance: Instance, acting: Acting) -> None:
 def fence(instance: Instance, acting: Acting) -> str:
     """Stop what may not lead, for good; where its WAL ended goes onto the receipt of the changeover that it lost."""
     shell = hosts.shell(acting)
+    Instance.objects.filter(pk=instance.pk).update(fenced_by=instance.epoch)
     ended = control.fence(shell, acting.subject, instance.generation).get("lsn") or control.end(shell, acting.subject)
     receipts.note_end(instance, ended)
     return f"its WAL ended at {ended or 'an unknown place'}"
 
 
+def unfence(instance: Instance, acting: Acting) -> str:
+    """Take away the mark that a changeover left on the host of who leads on."""
+    control.unfence(hosts.shell(acting), acting.subject, instance.generation + 1)
+    Instance.objects.filter(pk=instance.pk).update(fenced_by=None)
+    return f"the mark of epoch {instance.fenced_by}"
+
+
 def rejoined(instance: Instance, _acting: Acting) -> str:
     """It is a standby like any other from now on."""
-    Instance.objects.filter(pk=instance.pk).update(outdated=False)
+    Instance.objects.filter(pk=instance.pk).update(outdated=False, fenced_by=None)
     return f"of {instance.upstream}"
 
 
@@ -183,6 +191,7 @@ ACTIONS: dict[str, Action] = {
     "destroy": destroy,
     "destroy_again": destroy_again,
     "fence": fence,
+    "unfence": unfence,
     "rejoined": rejoined,
     "configure": configure,
     "record_quorum": record_quorum,

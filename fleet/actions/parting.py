@@ -6,7 +6,7 @@ import secrets
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import archiving, ring
+from fleet import archiving, epochs, ring
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
 from fleet.models import Credential, Instance, Resource, Timeline
@@ -56,6 +56,7 @@ def _records(resource: Resource, instance: Instance) -> None:
         Credential.objects.filter(resource=resource, purpose=Credential.OWNER).update(
             secret=Credential(secret=secrets.token_urlsafe(24)).secret
         )
+        epochs.draw(resource.pk)
         resource.attrs["parting"] = "true"
         Resource.objects.filter(pk=resource.pk).update(
             forked_from=resource.follows_id, follows=None, generation=instance.generation, attrs=resource.attrs

@@ -29,6 +29,9 @@ from fleet.subjects import customers, instance_subject, job
 # A standby that is down gets so long before another is built in its place.
 STANDBY_PATIENCE = timedelta(minutes=2)
 
+# A changeover that has not begun to move anything.
+EARLY = (PLANNED, WAITING_FOR_WINDOW)
+
 # What is asked of a resource and done by a changeover.
 MOVING = ("failover", "switchover", "resize", "restore", "upgrade")
 
@@ -85,9 +88,15 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "planned": member.planned,
         "changeover": "open" if member.taking else "none",
         "upgrading": member.upgrading,
+        "proven_silent": member.proven_silent,
+        "stray_mark": _leads(member) and member.fenced_by is not None and not member.marking,
         "upstream_takes": member.upstream_takes,
     }
     return subject, facts, beat_s
+
+
+def _leads(member: Any) -> bool:
+    return member.role == Instance.LEADER and not member.outdated
 
 
 def resource(member: Any, now: Any, intent: Intent | None) -> Known:
@@ -169,7 +178,7 @@ def instances() -> QuerySet[Any]:
     mine = Resource.objects.filter(instance=OuterRef("pk"), plan__high_availability=True).exclude(state=DESTROYED)
     ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
     open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED))
-    begun = open_.exclude(state__in=(PLANNED, WAITING_FOR_WINDOW))
+    begun = open_.exclude(state__in=EARLY)
     planned = begun.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
     taking = open_.filter(target=OuterRef("pk"))
     return (
@@ -183,6 +192,10 @@ def instances() -> QuerySet[Any]:
             planned=Exists(planned),
             taking=Exists(taking),
             upstream_takes=Exists(open_.filter(target=OuterRef("upstream"))),
+            proven_silent=Exists(begun.filter(source=OuterRef("pk")).exclude(proof={})),
+            marking=Exists(
+                open_.filter(source=OuterRef("pk")).filter(~Q(state__in=EARLY) | Q(marks__has_key="replay"))
+            ),
             upgrading=Exists(taking.filter(marks__has_key="upgrading").exclude(marks__has_key="promoted")),
             quorum=Subquery(mine.values("quorum")[:1]),
         )

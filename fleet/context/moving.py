@@ -51,6 +51,7 @@ def changeover(member: Any, now: Any, _intent: Intent | None) -> Known:
         "rolled_back": marks.get("rolled_back", 0.0) > member.state_since.timestamp(),
         "proven": bool(member.proof),
         "upgrades": upgrades,
+        "handed_over": target is not None and member.resource.instance_id == target.pk,
         "promoted": "promoted" in marks,
         "repointed": "repointed" in marks,
         "verified": "verified" in marks,

@@ -12,6 +12,7 @@ from fleet.models.instance import Instance
 from fleet.models.intent import Intent
 from fleet.models.member import Member
 from fleet.models.plan import Plan
+from fleet.models.plane import ControlPlane
 from fleet.models.resource import Resource
 from fleet.models.server import Server
 from fleet.models.timeline import Timeline
@@ -26,6 +27,7 @@ __all__ = [
     "Address",
     "Backup",
     "Changeover",
+    "ControlPlane",
     "Credential",
     "Customer",
     "Event",

@@ -11,9 +11,10 @@ from fleet.states import CANCELLED, DONE, PLANNED
 class Changeover(Member, kind="changeover"):
     """Leadership of a resource moving from one instance to another. At most one is open for each resource.
 
-    `generation` is the one that the new leader bears. `accept_loss` is what its asker would lose ("", a number of
-    bytes, or "unknown"). `proof` says why the old leader can't acknowledge a write any more, `receipt` what was lost or
-    could have been, `marks` when each step was reached (epoch, s) and what it noted for the next."""
+    `generation` is the one that the new leader bears, `epoch` numbers its orders and is never another's. `accept_loss`
+    is what its asker would lose ("", a number of bytes, or "unknown"). `proof` says why the old leader can't
+    acknowledge a write any more, `receipt` what was lost or could have been, `marks` when each step was reached (epoch,
+    s) and what it noted for the next. While it moves, fleet/ledger.py alone writes it."""
 
     FAILOVER, SWITCHOVER, RESIZE, RETIREMENT, RESTORE, UPGRADE = (
         *("failover", "switchover", "resize"),
@@ -30,6 +31,7 @@ class Changeover(Member, kind="changeover"):
     plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     timeline = models.ForeignKey(Timeline, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
     generation = models.PositiveIntegerField(default=1, editable=False)
+    epoch = models.BigIntegerField(default=1, db_default=1, editable=False)
     actor = models.CharField(max_length=120)
     asked_why = models.TextField(default="", blank=True)
     force = models.BooleanField(default=False)

@@ -11,7 +11,9 @@ FIRST_PORT = 5432
 class Instance(Watched, kind="instance"):
     """One data directory and the postmaster on it, on one Server. `plan` is what it was sized for, `upstream` whom it
     streams from, `standby_for` the resource whose leader it stands by for, hidden from its customer. `outdated` is a
-    leader that was: whatever runs on it may acknowledge nothing, and it comes back only as a standby."""
+    leader that was: whatever runs on it may acknowledge nothing, and it comes back only as a standby. `epoch` numbers
+    the orders to its host: it is that of the resource that it leads or stands by for. `fenced_by` is the epoch of the
+    order that put the fence mark there; none: there is no mark, as far as we know."""
 
     LEADER, STANDBY = "leader", "standby"
 
@@ -30,6 +32,8 @@ class Instance(Watched, kind="instance"):
     )
     outdated = models.BooleanField(default=False, editable=False)
     generation = models.PositiveIntegerField(default=1)
+    epoch = models.BigIntegerField(default=1, db_default=1, editable=False)
+    fenced_by = models.BigIntegerField(null=True, editable=False)
 
     class Meta(Watched.Meta):
         constraints = [

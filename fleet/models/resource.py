@@ -8,7 +8,8 @@ from fleet.models.plan import Plan
 
 class Resource(Watched, kind="resource"):
     """A database as its customer sees it. Its id, database name and role never change, whatever moves beneath.
-    A follower `follows` another's leader and is read-only."""
+    A follower `follows` another's leader and is read-only. `epoch` numbers the orders to its hosts; fleet/epochs.py
+    raises it, and nothing lowers it."""
 
     state = state_field("resource")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="resources")
@@ -19,6 +20,7 @@ class Resource(Watched, kind="resource"):
     major = models.PositiveSmallIntegerField(default=17, help_text="PostgreSQL's major version.")
     zone = models.CharField(max_length=32, default="", blank=True, help_text="The zone it would like to live in.")
     generation = models.PositiveIntegerField(default=1, editable=False)
+    epoch = models.BigIntegerField(default=1, db_default=1, editable=False)
     dbname = models.CharField(max_length=63, editable=False)
     follows = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="followers", editable=False

@@ -167,6 +167,7 @@ def _fenced(case: Case, resource: Resource, source: Instance) -> tuple[Evidence,
         shell = case.shell(subject)
         # Also where its data directory is gone: the mark needs a place.
         shell.run(["mkdir", "-p", subject.data], timeout=FENCE_S)
+        Instance.objects.filter(pk=source.pk).update(fenced_by=source.epoch)
         said = control.fence(shell, subject, evidence.generation, FENCE_S)
     except (TransportError, CantAct):
         return evidence, ""
@@ -224,6 +225,7 @@ def _call_off(case: Case, changeover: Changeover, why: str) -> str:
     with suppress(TransportError, CantAct):
         subject = _subject(case, source)
         control.unfence(case.shell(subject), subject, changeover.generation)
+        Instance.objects.filter(pk=source.pk).update(fenced_by=None)
     return why
 
 

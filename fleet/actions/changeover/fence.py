@@ -2,22 +2,24 @@
 with what is asked for it here."""
 
 import time
+from contextlib import nullcontext, suppress
 
-from fleet import changing, policy, quorums, subjects
+from fleet import changing, ledger, policy, quorums, subjects
 from fleet.actions import hosts
-from fleet.actions.base import Acting, fulfil
+from fleet.actions.base import Acting, ActionError, fulfil
 from fleet.actions.changeover import beside, upgrade
-from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
+from fleet.actions.changeover.marks import by_itself, call_off, refuse, refuse_in_time
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
 from fleet.providers.base import ProviderError
 from fleet.states import AVAILABLE
 from fleet.succession import lsn
-from fleet.succession.ladder import Acceptance, Evidence, Unproven, prove
+from fleet.succession.ladder import Acceptance, Evidence, Proof, Unproven, prove
 from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import TransportError
 
 SSH_PATIENCE_S = 6.0
+UNPROVEN = "It is not proven that the old leader is silent"
 # How long a planned stop may take before clients are let go on.
 HALT_S = 5
 CATCH_UP_S = 2.0
@@ -26,18 +28,32 @@ CATCH_UP_S = 2.0
 def fence(changeover: Changeover, acting: Acting) -> str:
     source, target = changeover.source, changeover.target
     if source is None or target is None:
-        return refuse(changeover, "it is not known who leads or who is to lead")
+        return refuse(changeover, acting, "it is not known who leads or who is to lead")
     if changeover.planned:
         return _stop(changeover, source, target, acting)
     if by_itself(changeover) and source.state == AVAILABLE:
-        return call_off(changeover, f"{source.name} answers again")
-    evidence = _evidence(changeover, source, target, acting)
-    proof = prove(evidence)
+        return call_off(changeover, acting, f"{source.name} answers again")
+    proof = _prove(changeover, source, target, acting)
     if isinstance(proof, Unproven):
-        return refuse_in_time(changeover, "It is not proven that the old leader is silent: " + "; ".join(proof.missing))
-    Changeover.objects.filter(pk=changeover.pk).update(proof=vars(proof) | {"facts": dict(proof.facts)})
-    mark(changeover, "fenced")
+        return refuse_in_time(changeover, acting, f"{UNPROVEN}: {'; '.join(proof.missing)}")
     return proof.text
+
+
+def prove_again(changeover: Changeover, acting: Acting) -> None:
+    """Prove once more what rests on somebody's word: a machine that was off may run by now. Raises ActionError."""
+    source, target = changeover.source, changeover.target
+    assert source is not None and target is not None
+    proof = _prove(changeover, source, target, acting)
+    if isinstance(proof, Unproven):
+        raise ActionError(f"{UNPROVEN}: {'; '.join(proof.missing)}")
+
+
+def _prove(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> Proof | Unproven:
+    proof = prove(_evidence(changeover, source, target, acting))
+    if isinstance(proof, Proof):
+        kept = vars(proof) | {"facts": dict(proof.facts)}
+        ledger.write(changeover, acting.lease, {"fenced": time.time()}, proof=kept)
+    return proof
 
 
 def _evidence(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> Evidence:
@@ -57,6 +73,7 @@ def _evidence(changeover: Changeover, source: Instance, target: Instance, acting
     }
     if record.says == CANT_LOSE and target.slot in record.required:
         return Evidence(**evidence)
+    ledger.mark_fenced(changeover, acting.lease, source, "fence_sent")
     with beside.fencing(source, changeover.generation, acting, SSH_PATIENCE_S) as fenced:
         try:
             machine = acting.ports.provider(source.server.provider).describe(source.server.name).state
@@ -67,7 +84,7 @@ def _evidence(changeover: Changeover, source: Instance, target: Instance, acting
         off = evidence.get("machine") in ("stopped", "absent")
         said = fenced(beside.SHORT_S if off else None)
     if said is not None:
-        mark(changeover, "old_end", old_end_lsn=said.get("lsn", ""))
+        ledger.mark(changeover, acting.lease, "old_end", old_end_lsn=said.get("lsn", ""))
         evidence |= {"postmaster": False, "fence": changeover.generation, "host_age_s": 0.0}
     return Evidence(**evidence)
 
@@ -80,23 +97,22 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
         provider = acting.ports.provider(address.provider)
         if provider.can_hold:
             provider.hold(address.name, policy.SWITCH_BUDGET_S)
-    mark(changeover, "paused")
+    ledger.mark_fenced(changeover, acting.lease, source, "paused")
     try:
         said = control.halt(shell, subject, HALT_S, changeover.generation)
     except TransportError as error:
-        return refuse(changeover, f"{source.name} would not stop within {HALT_S} s: {error}")
+        return refuse(changeover, acting, f"{source.name} would not stop within {HALT_S} s: {error}")
     end = lsn.known(said.get("lsn"))
     if target.role == Instance.STANDBY and not _has(target, end, acting):
         return refuse(
-            changeover, f"{target.name} did not get all that {source.name} had written, up to {said.get('lsn')}"
+            changeover, acting, f"{target.name} did not get all that {source.name} had written, up to {said.get('lsn')}"
         )
     proof = {
         "rung": 1,
         "text": f"{source.name} was stopped cleanly, and nothing starts it again",
         "facts": {"postmaster": "False", "fence": str(changeover.generation), "lsn": said.get("lsn", "")},
     }
-    Changeover.objects.filter(pk=changeover.pk).update(proof=proof)
-    mark(changeover, "fenced", old_end_lsn=said.get("lsn", ""))
+    ledger.write(changeover, acting.lease, {"fenced": time.time(), "old_end_lsn": said.get("lsn", "")}, proof=proof)
     return str(proof["text"])
 
 
@@ -121,9 +137,14 @@ def _has(target: Instance, end: int | None, acting: Acting) -> bool:
 def roll_back(changeover: Changeover, acting: Acting) -> str:
     """Nothing was promoted: the old leader goes on, and clients are let go on."""
     source, note = changeover.source, "nothing was done yet"
-    if "paused" in changeover.marks and source:
-        shell, subject = hosts.of(source, acting)
-        control.unfence(shell, subject, changeover.generation)
+    ledger.renew(changeover, acting.lease)
+    if source and ("paused" in changeover.marks or "fence_sent" in changeover.marks):
+        # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
+        # table does it once the host answers.
+        with nullcontext() if changeover.planned else suppress(TransportError):
+            shell, subject = hosts.of(source, acting)
+            control.unfence(shell, subject, changeover.generation)
+            Instance.objects.filter(pk=source.pk).update(fenced_by=None)
         note = f"{source.name} leads on"
     address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()
     if address and source:
@@ -132,8 +153,8 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
     if "upgrading" in changeover.marks:
         upgrade.abandon(changeover, acting)
         note = f"{note}: {acting.facts['job_why'] or 'its upgrade was cut off'}"
-        mark(changeover, "rolled_back", why=note)
-    mark(changeover, "rolled_back")
+        ledger.mark(changeover, acting.lease, "rolled_back", why=note)
+    ledger.mark(changeover, acting.lease, "rolled_back")
     if acting.intent:
         fulfil(changeover, acting)
     return note

@@ -1,9 +1,9 @@
 """What the steps of a changeover leave for each other, and when each was reached."""
 
 import time
-from typing import Any
 
-from fleet.actions.base import ActionError
+from fleet import ledger
+from fleet.actions.base import Acting, ActionError
 from fleet.models import Changeover
 
 # What nobody asked for tries on for so long before it is given up (s): a standby that was slow to answer, a host that
@@ -11,16 +11,9 @@ from fleet.models import Changeover
 PATIENCE_S = 30.0
 
 
-def mark(changeover: Changeover, name: str, **more: Any) -> None:
-    """Note that a step was reached (epoch, s), with whatever the next ones have to know."""
-    changeover.marks[name] = time.time()
-    changeover.marks |= more
-    Changeover.objects.filter(pk=changeover.pk).update(marks=changeover.marks)
-
-
-def refuse(changeover: Changeover, why: str) -> str:
+def refuse(changeover: Changeover, acting: Acting, why: str) -> str:
     """It can't be done as things are: its table decides whether that ends it or calls a person."""
-    mark(changeover, "refused", why=why)
+    ledger.mark(changeover, acting.lease, "refused", why=why)
     return f"refused: {why}"
 
 
@@ -29,15 +22,15 @@ def by_itself(changeover: Changeover) -> bool:
     return "case" in changeover.marks
 
 
-def refuse_in_time(changeover: Changeover, why: str) -> str:
+def refuse_in_time(changeover: Changeover, acting: Acting, why: str) -> str:
     """The same, at once where a person waits for the answer. What herdsite began by itself is tried again for a while:
     ActionError."""
     if by_itself(changeover) and time.time() - changeover.state_since.timestamp() < PATIENCE_S:
         raise ActionError(why)
-    return refuse(changeover, why)
+    return refuse(changeover, acting, why)
 
 
-def call_off(changeover: Changeover, why: str) -> str:
+def call_off(changeover: Changeover, acting: Acting, why: str) -> str:
     """There is nothing to undo, and no reason to go on."""
-    mark(changeover, "rolled_back", why=why)
+    ledger.mark(changeover, acting.lease, "rolled_back", why=why)
     return why

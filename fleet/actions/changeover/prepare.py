@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fleet import changing, copies, placement, policy, quorums, subjects, upgrading
+from fleet import changing, copies, ledger, placement, policy, quorums, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover.marks import by_itself, call_off, mark, refuse, refuse_in_time
+from fleet.actions.changeover.marks import by_itself, call_off, refuse, refuse_in_time
 from fleet.models import Changeover, Instance, Resource
 from fleet.ports import Ports
 from fleet.postgres import control
@@ -34,9 +34,10 @@ LOOK_TIMEOUT_S = 1.0
 
 def prepare(changeover: Changeover, acting: Acting) -> str:
     """Choose the new leader, and see to it that it is near. A refusal says of each member why not."""
+    ledger.write(changeover, acting.lease)
     resource = Resource.objects.get(pk=changeover.resource_id)
     if resource.state not in changing.MOVABLE:
-        return refuse(changeover, f"{resource.name} is {resource.look.label.lower()}: it can't change over now")
+        return refuse(changeover, acting, f"{resource.name} is {resource.look.label.lower()}: it can't change over now")
     # One that waited for its window left its resource to its own beats until now.
     changing.enter(resource, acting.because)
     if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE, Changeover.UPGRADE):
@@ -45,9 +46,9 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     said = _ask(members, acting)
     resource, source = changeover.resource, changeover.source
     if source is None:
-        return refuse(changeover, f"{resource.name} has no leader that could be followed by another")
+        return refuse(changeover, acting, f"{resource.name} has no leader that could be followed by another")
     if by_itself(changeover) and source.state == AVAILABLE:
-        return call_off(changeover, f"{source.name} answers again")
+        return call_off(changeover, acting, f"{source.name} answers again")
     record = quorums.record(resource.quorum)
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
@@ -63,20 +64,19 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     )
     if not choice.name:
         reasons = "; ".join(f"{name}: {why}" for name, why in choice.refusals.items())
-        return refuse_in_time(changeover, f"{choice.why}. {reasons or 'It has no standby.'}")
+        return refuse_in_time(changeover, acting, f"{choice.why}. {reasons or 'It has no standby.'}")
     target = next(one for one in members if one.name == choice.name)
     if planned:
         _checkpoint(source, acting)
-    Changeover.objects.filter(pk=changeover.pk).update(target=target)
-    mark(
-        changeover,
-        "ready",
-        why=choice.why,
-        lossless=choice.lossless or planned,
-        may_lose_bytes=choice.may_lose_bytes,
-        refusals=dict(choice.refusals),
-        looks=[[one.lsn, time.time() - one.age_s] for one in looks],
-    )
+    ready = {
+        "ready": time.time(),
+        "why": choice.why,
+        "lossless": choice.lossless or planned,
+        "may_lose_bytes": choice.may_lose_bytes,
+        "refusals": dict(choice.refusals),
+        "looks": [[one.lsn, time.time() - one.age_s] for one in looks],
+    }
+    ledger.write(changeover, acting.lease, ready, target_id=target.pk)
     return choice.why
 
 
@@ -91,12 +91,12 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
             also = upgrading.major_of(changeover)
             target = copies.instance_for(changeover) or placement.place_standby(resource, also)
         except placement.NoRoom as error:
-            return refuse(changeover, str(error))
-        Changeover.objects.filter(pk=changeover.pk).update(target=target)
+            return refuse(changeover, acting, str(error))
+        ledger.write(changeover, acting.lease, target_id=target.pk)
         return f"{target.name} on {target.server.name} is being built"
     target.refresh_from_db()
     if target.state in (DESTROYING, DESTROYED):
-        return refuse(changeover, f"{target.name} was destroyed meanwhile")
+        return refuse(changeover, acting, f"{target.name} was destroyed meanwhile")
     if target.state != AVAILABLE:
         raise ActionError(f"{target.name} is {target.state}: {target.problem or target.why or 'it is being built'}")
     if target.role == Instance.STANDBY:
@@ -109,7 +109,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
             raise ActionError(f"{target.name} has yet to catch up: {behind} bytes")
     if changeover.source:
         _checkpoint(changeover.source, acting)
-    mark(changeover, "ready", lossless=True, why=f"{target.name} was built for it")
+    ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it")
     return f"{target.name} is there"
 
 

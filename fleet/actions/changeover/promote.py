@@ -3,17 +3,18 @@ transaction, once the old leader is proven silent; everything after that converg
 
 import time
 from contextlib import suppress
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, quorums, ring, subjects, upgrading
+from fleet import archiving, ledger, lifecycle, quorums, ring, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import upgrade
-from fleet.actions.changeover.marks import mark
-from fleet.models import Address, Changeover, Instance, Resource, Timeline
+from fleet.actions.changeover.fence import prove_again
+from fleet.models import Address, Changeover, Instance, Intent, Resource, Timeline
 from fleet.postgres import control
 from fleet.postgres.statements import statement
 from fleet.providers.base import ProviderError
@@ -26,7 +27,7 @@ from fleet.transports.base import TransportError
 
 
 def promote(changeover: Changeover, acting: Acting) -> str:
-    _hand_over(changeover)
+    _hand_over(changeover, acting)
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.of(target, acting)
     if changeover.reason == Changeover.UPGRADE:
@@ -43,24 +44,30 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
     target.refresh_from_db()
     ring.nudge(Instance.KIND, [target.pk])
-    _receipt(changeover, target, fork)
-    mark(changeover, "promoted")
+    kept = _receipt(changeover, target, fork)
+    ledger.write(changeover, acting.lease, {"promoted": time.time()}, receipt=kept)
     return f"{target.name} leads, from {fork or 'where the archive ended'}"
 
 
-def _hand_over(changeover: Changeover) -> None:
-    """Our records: who leads, who stands by, whose history it is now. Done once, all or nothing."""
-    with transaction.atomic():
-        target = Instance.objects.select_for_update().get(pk=changeover.target_id)
-        resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
-        if resource.instance_id == target.pk and resource.generation == changeover.generation:
+def _hand_over(changeover: Changeover, acting: Acting) -> None:
+    """Our records: who leads, who stands by, whose history it is now. Done once, all or nothing, and only by who still
+    has the changeover, while what proves the old leader silent holds."""
+    if changeover.resource.instance_id == changeover.source_id and not ledger.proof_holds(changeover):
+        prove_again(changeover, acting)
+    with ledger.locked(changeover, acting.lease) as resource:
+        if resource.instance_id == changeover.target_id:
             return
+        ledger.may_hand_over(changeover, resource)
+        if not ledger.proof_holds(changeover):
+            raise ActionError(f"What proves that {changeover.source} is silent has to be looked at again.")
+        target = Instance.objects.select_for_update().get(pk=changeover.target_id)
         source = Instance.objects.select_for_update().get(pk=changeover.source_id)
         if target.state not in FIT:
             raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
         if target.role == Instance.STANDBY:
             target.major = upgrading.major_of(changeover) or target.major
             target.timeline = _timeline(changeover, source, target)
+            ledger.write(changeover, acting.lease, timeline_id=target.timeline.pk)
         target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
         target.generation = changeover.generation
         # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
@@ -87,13 +94,16 @@ def _hand_over(changeover: Changeover) -> None:
             # On record before the new leader acknowledges anything: it waits for nobody yet.
             quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
         )
+        # Who was asked to go may not go while it leads, nor before it is known what it holds that the leader lacks.
+        going = Intent.objects.filter(subject__in=[source.pk, target.pk], verb="destroy")
+        lifecycle.answer(going, Intent.CANCELLED, f"{target.name} takes over from {source.name}: ask again afterwards")
         transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, target.pk, *moved]))
     changeover.resource.refresh_from_db()
 
 
 def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Timeline:
     old = source.timeline
-    new = archiving.begin(
+    return archiving.begin(
         f"{changeover.resource.name[:44]}-line-{changeover.generation}",
         str(target.pk),
         archived=bool(old.archive),
@@ -105,11 +115,9 @@ def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Tim
         timeline_id=old.timeline_id + 1 if target.major == old.major else 1,
         system_identifier=old.system_identifier if target.major == old.major else "",
     )
-    Changeover.objects.filter(pk=changeover.pk).update(timeline=new)
-    return new
 
 
-def _receipt(changeover: Changeover, target: Instance, fork: str) -> None:
+def _receipt(changeover: Changeover, target: Instance, fork: str) -> dict[str, Any]:
     marks, source = changeover.marks, changeover.source
     looks = [Look(at, max(0.0, marks.get("fenced", time.time()) - seen)) for at, seen in marks.get("looks", ())]
     if end := lsn.known(marks.get("old_end_lsn") or None):
@@ -125,16 +133,16 @@ def _receipt(changeover: Changeover, target: Instance, fork: str) -> None:
         bool(marks.get("lossless")),
         proof,
     )
-    kept = vars(made) | {"discarded": vars(made.discarded) if made.discarded else None}
-    Changeover.objects.filter(pk=changeover.pk).update(receipt=kept)
+    return vars(made) | {"discarded": vars(made.discarded) if made.discarded else None}
 
 
 def repoint(changeover: Changeover, acting: Acting) -> str:
     """The address leads to the new leader, and whoever was connected to the old one is cut off. Standbys and followers
     find out by their own beats."""
+    ledger.write(changeover, acting.lease)
     target = changeover.target
     note = _lead(changeover, target, acting) if target else ""
-    mark(changeover, "repointed")
+    ledger.mark(changeover, acting.lease, "repointed")
     ring.nudge(Resource.KIND, [changeover.resource_id])
     return note or "it has no stable address"
 
@@ -166,6 +174,5 @@ def verify(changeover: Changeover, acting: Acting) -> str:
         raise ActionError("Its customer is let in, and can't write yet.")
     if changeover.reason == Changeover.UPGRADE and changeover.target:
         upgrade.afterwards(changeover, changeover.target, acting)
-    Changeover.objects.filter(pk=changeover.pk).update(finished_at=Now())
-    mark(changeover, "verified")
+    ledger.write(changeover, acting.lease, {"verified": time.time()}, finished=True)
     return "its customer can write"

@@ -3,10 +3,9 @@ meanwhile: to roll back is to start it again."""
 
 from dataclasses import replace
 
-from fleet import intents, streams, upgrading
+from fleet import intents, ledger, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover.marks import mark
 from fleet.actions.instance import sizing
 from fleet.models import Changeover, Instance
 from fleet.postgres import control
@@ -19,7 +18,7 @@ def upgrade(changeover: Changeover, acting: Acting) -> str:
     target = _target(changeover)
     major = upgrading.major_of(changeover)
     shell, old = hosts.of(target, acting)
-    mark(changeover, "upgrading")
+    ledger.mark(changeover, acting.lease, "upgrading")
     control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target))
     return f"{target.name} to PostgreSQL {major}"
 
@@ -41,9 +40,9 @@ def afterwards(changeover: Changeover, target: Instance, acting: Acting) -> None
 
 
 def abandon(changeover: Changeover, acting: Acting) -> None:
-    """What was being upgraded is of no use to anybody."""
+    """What was being upgraded is of no use to anybody, unless it leads by now."""
     target = _target(changeover)
-    if target.state not in (DESTROYING, DESTROYED):
+    if target.state not in (DESTROYING, DESTROYED) and not target.resources.exclude(state=DESTROYED).exists():
         why = "its upgrade was called off"
         intents.write(target, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{target.pk}/off")
 

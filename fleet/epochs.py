@@ -1,0 +1,24 @@
+"""Epochs number the orders that hosts get. One is drawn when a changeover begins and when one is called off, and it is
+never used again: a host that has taken a newer order refuses an older one, however late it arrives."""
+
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from fleet.models import Instance
+from fleet.plans import STARTER
+
+
+def draw(resource_id: Any) -> int:
+    """The next epoch of a resource, which its leader and its standbys bear from now on. The row stays locked until the
+    transaction ends, so that two draws have an order."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE fleet_resource SET epoch = epoch + 1 WHERE id = %s RETURNING epoch, instance_id", [resource_id]
+            )
+            epoch, leader = cursor.fetchone()
+        theirs = Instance.objects.filter(Q(pk=leader) | Q(standby_for=resource_id))
+        theirs.exclude(plan__tier=STARTER).update(epoch=epoch)
+    return int(epoch)

@@ -1,0 +1,22 @@
+import uuid
+
+from django.db import models
+
+
+class ControlPlane(models.Model):
+    """Who gives the orders: this herdsite, by an id that its hosts remember. There is one row.
+
+    `epoch` is raised when herdsite starts on a database that may be an older copy: `system` and `timeline` are
+    PostgreSQL's own names of the database that it ran on last. Hosts refuse the orders of an earlier epoch."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    only = models.BooleanField(default=True, unique=True, editable=False)
+    epoch = models.BigIntegerField(default=1, editable=False)
+    system = models.CharField(max_length=20, default="", editable=False)
+    timeline = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(only=True), name="one_control_plane")]
+
+    def __str__(self) -> str:
+        return f"{self.id}, epoch {self.epoch}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db import connection
 
-from fleet import policy
+from fleet import policy, wakes
 from fleet.models import Member
 from fleet.models.member import KINDS, Watched
 from fleet.states import AVAILABLE
@@ -147,7 +147,8 @@ def end_act(kind: str, beat: Beat) -> bool:
                        acting_until = CASE WHEN %(pause)s THEN clock_timestamp() + %(in_s)s * interval '1 s' END,
                        due_at = CASE WHEN %(well)s THEN least(due_at, clock_timestamp() + %(in_s)s * interval '1 s')
                                      ELSE due_at END
-                WHERE id = %(id)s AND acting = %(lease)s""",
+                WHERE id = %(id)s AND acting = %(lease)s
+                RETURNING CASE WHEN due_at < clock_timestamp() + %(soon)s * interval '1 s' THEN queue END""",
             {
                 "problem": beat.problem,
                 "tries": beat.tries,
@@ -156,9 +157,12 @@ def end_act(kind: str, beat: Beat) -> bool:
                 "in_s": beat.in_s or 0.0,
                 "id": beat.id,
                 "lease": beat.claim.lease,
+                "soon": wakes.SOON_S,
             },
         )
-        return cursor.rowcount == 1
+        row = cursor.fetchone()
+    wakes.call([row[0]] if row and row[0] else [])
+    return row is not None
 
 
 def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
@@ -187,10 +191,12 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                  AS beat(id, lease, claimed, in_s, facts, probed, evidence, row, why, seen, problem, tries, watch)
             JOIN locked USING (id)
             WHERE member.id = beat.id AND member.lease = beat.lease
-            RETURNING member.id
+            RETURNING member.id,
+                      CASE WHEN member.due_at < clock_timestamp() + %(soon)s * interval '1 s' THEN member.queue END
             """,
             {
                 "vantage": vantage,
+                "soon": wakes.SOON_S,
                 "ids": [beat.id for beat in beats],
                 "leases": [beat.claim.lease for beat in beats],
                 "claimed": [beat.claim.now for beat in beats],
@@ -206,7 +212,9 @@ def release(kind: str, beats: Iterable[Beat], vantage: str) -> set[uuid.UUID]:
                 "watches": [_json(beat.watch) for beat in beats],
             },
         )
-        return {row[0] for row in cursor.fetchall()}
+        released = cursor.fetchall()
+    wakes.call(queue for _id, queue in released if queue)
+    return {id for id, _queue in released}
 
 
 def postpone(kind: str, claim: Claim, id: uuid.UUID, seconds: float, problem: str) -> None:
@@ -245,9 +253,11 @@ def nudge(kind: str, ids: Iterable[uuid.UUID], afresh: bool = False) -> None:
                 f"""WITH locked AS ({_LOCKED.format(table_of(kind))})
                     UPDATE {table_of(kind)} AS member SET due_at = clock_timestamp(),
                         probed = CASE WHEN %(afresh)s THEN '{{}}'::jsonb ELSE member.probed END{tried}
-                    FROM locked WHERE member.id = locked.id AND member.due_at IS NOT NULL""",
+                    FROM locked WHERE member.id = locked.id AND member.due_at IS NOT NULL RETURNING member.queue""",
                 {"ids": ids, "afresh": afresh},
             )
+            queues = [row[0] for row in cursor.fetchall()]
+        wakes.call(queues)
 
 
 def suspect(kind: str, id: uuid.UUID, silent_s: float) -> None:

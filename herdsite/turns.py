@@ -15,21 +15,21 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 from django.db.utils import InterfaceError, OperationalError
 
-from fleet import context, policy, ring, workers
+from fleet import context, policy, ring, wakes, workers
 from fleet.ports import Ports
 from fleet.rules import DO
 from fleet.states import AVAILABLE, states_of
 from fleet.subject import CHANGEOVER, KINDS
 from herdsite import beat, wiring
+from incidents.models import Incident
 from observations.record import Look
 
 log = structlog.get_logger("turn")
 
 # How many beats may be claimed ahead of each feeling thread. A beat that waits too long for its thread is handed back.
 AHEAD = 4
-# How long a turn without anything to do looks away. Who mends and moves is waited for.
-LONGEST_NAP_S = {policy.FEEL: 0.06, policy.SUSPECT: 0.04, policy.WORK: 0.04}
-USUAL_NAP_S = 0.2
+# How long a turn without anything to do rests, unless it is called (fleet/wakes.py), or an action of its own ends.
+LONGEST_NAP_S, ACTING_NAP_S = wakes.SOON_S, 0.04
 AWAY_S = 0.5
 # How many actions one worker process does side by side.
 ACTORS = 8
@@ -38,14 +38,16 @@ ACTORS = 8
 @dataclass(frozen=True)
 class Round:
     """A ring of an app above the fleet: `go` claims what is due, gives it its beats here and now, and returns how many
-    there were and how many went wrong; a turn goes at most every `every_s` seconds."""
+    there were and how many went wrong; a turn goes at most every `every_s` seconds, and where the ring's `kind` is one
+    of the registered ones, only when one of them is due."""
 
     go: Callable[[Ports, str], tuple[int, int]]
     every_s: float
+    kind: str = ""
 
 
 ROUNDS: dict[str, Sequence[Round]] = {
-    policy.WORK: (Round(wiring.mend, 0.05),),
+    policy.WORK: (Round(wiring.mend, 0.02, Incident.KIND),),
     policy.SLOW: (
         Round(wiring.send_notices, 1.0),
         Round(wiring.tell_platform, 1.0),
@@ -112,6 +114,7 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.kinds = self.kinds or rings(self.queue)
+        self._ear = wakes.Ear(self.queue)
 
     def run(self, budget_s: float) -> int:
         threads = settings.QUEUES[self.queue]["threads"]
@@ -127,30 +130,41 @@ class Turn:
         return self.beats
 
     def _round(self, pool: ThreadPoolExecutor, capacity: int, end: float) -> None:
-        soon: float | None = 0.0
+        soon: float | None = None
         if self._goes_on(end) and len(self._flying) <= capacity // 2:
             # One question for all rings spares a claim for each when nothing is due.
-            soon = ring.next_due(self.kinds, self.queue)
-            if soon is not None and soon <= 0:
-                self._claim(pool, capacity)
+            soon = ring.next_due([*self.kinds, *self._others], self.queue)
+        due = soon is not None and soon <= 0
+        if due:
+            self._claim(pool, capacity)
+            if not self._flying:
+                # What is due is left to other workers first, or was theirs already.
+                soon = ACTING_NAP_S
         self._land()
         if self._goes_on(end):
-            self._go_round()
+            self._go_round(due)
         if not self._flying and (self._acting or self._goes_on(end)):
             self._nap(soon)
 
+    @property
+    def _others(self) -> list[str]:
+        """The kinds of the rings that rounds go."""
+        return [ring_.kind for ring_ in ROUNDS.get(self.queue, ()) if ring_.kind]
+
     def _nap(self, soon: float | None) -> None:
         """Until something may be due, or an action has ended."""
-        longest = LONGEST_NAP_S.get(self.queue, USUAL_NAP_S)
+        longest = ACTING_NAP_S if self._acting else LONGEST_NAP_S
         nap = longest if soon is None else min(max(soon, 0.01), longest)
         if self._acting:
             wait(self._acting, timeout=nap, return_when=FIRST_COMPLETED)
         else:
-            time.sleep(nap)
+            self._ear.rest(nap)
 
-    def _go_round(self) -> None:
+    def _go_round(self, due: bool) -> None:
         now = time.monotonic()
         for ring_ in ROUNDS.get(self.queue, ()):
+            if ring_.kind and not due:
+                continue
             if now >= self._gone.get(ring_, 0.0) + ring_.every_s and ring_ not in self._acting.values():
                 self._gone[ring_] = now
                 self._act(partial(ring_.go, self.ports, self.vantage), ring_)

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 from django.contrib.postgres.fields import HStoreField
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models.functions import Now
 from django_fsm import ConcurrentTransitionMixin, FSMField, transition
 
-from fleet import policy
+from fleet import policy, wakes
 from fleet.states import CREATING, MOVES, STATES, Move, State, states_of
 
 valid_name = RegexValidator(
@@ -96,6 +96,13 @@ class Member(Moving, ConcurrentTransitionMixin, models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        made = self._state.adding
+        super().save(*args, **kwargs)
+        if made:
+            # Its first beat is due at once.
+            transaction.on_commit(lambda: wakes.call([self.queue]))
 
     @property
     def look(self) -> State:

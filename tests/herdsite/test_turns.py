@@ -33,8 +33,7 @@ def unhurried(monkeypatch) -> None:
     """A turn that nobody has asked to stop, and no long naps."""
     monkeypatch.setattr(turns, "_stopping", threading.Event())
     monkeypatch.setattr(turns, "AWAY_S", 0.01)
-    monkeypatch.setattr(turns, "LONGEST_NAP_S", {})
-    monkeypatch.setattr(turns, "USUAL_NAP_S", 0.01)
+    monkeypatch.setattr(turns, "LONGEST_NAP_S", 0.01)
 
 
 def servers(herd: FakeHerd, n: int) -> list[Server]:

@@ -25,6 +25,9 @@ from fleet.succession.ladder import Proof
 from fleet.succession.loss import Look, recalled
 from fleet.transports.base import TransportError
 
+# Whose beat it is, and whose action.
+LEASES = ("lease", "leased_until", "acting", "acting_until")
+
 
 def promote(changeover: Changeover, acting: Acting) -> str:
     _hand_over(changeover, acting)
@@ -72,8 +75,10 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
         target.generation = changeover.generation
         # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
         # or start the old one. They are dropped.
-        fresh = ["role", "upstream", "standby_for", "generation", "timeline", "lease", "leased_until"]
-        target.lease = target.leased_until = source.lease = source.leased_until = None
+        fresh = ["role", "upstream", "standby_for", "generation", "timeline", *LEASES]
+        for name in LEASES:
+            setattr(target, name, None)
+            setattr(source, name, None)
         target.save(update_fields=[*fresh, "major"])
         # Nothing follows another version: whoever has the old one is let go once the new one serves.
         upgraded = target.major != source.major

@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from fleet import archiving, lifecycle, placement, retaining, ring
+from fleet import archiving, choices, lifecycle, placement, retaining, ring
 from fleet.archives import holes
-from fleet.intents import AskError, ask, asked_before, insert, write
+from fleet.choices import AskError
+from fleet.intents import ask, asked_before, asked_just_now, insert, write
 from fleet.lifecycle import Because
-from fleet.models import Backup, Changeover, Credential, Instance, Intent, Member, Plan, Resource, Timeline
+from fleet.models import Backup, Changeover, Credential, Instance, Intent, Member, Resource, Timeline
+from fleet.plans import PRODUCTION
 from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, DESTROYED, DESTROYING, DONE, UNCERTAIN, WAITING_FOR_WINDOW
 
 FOLLOWABLE = (AVAILABLE, UNCERTAIN, CHANGING_OVER)
@@ -193,15 +195,10 @@ def _own_instance(resource: Resource, verb: str) -> None:
 
 def _like(source: Resource, name: str, plan: str, zone: str) -> Resource:
     """A resource of the same customer with the same database inside."""
-    offer = Plan.objects.filter(name=plan, offered=True).first() if plan else source.plan
-    if offer is None or offer.shared:
-        raise AskError(f"There is no production plan {plan!r}.")
-    if (
-        offer.disk_mb < source.plan.disk_mb
-        and (size := source.facts.get("db_size_bytes"))
-        and int(size) > offer.disk_mb * 2**20
-    ):
-        raise AskError(f"{source.name} holds {int(size) >> 20} MB, and {offer} has room for {offer.disk_mb}.")
+    offer = choices.plan(plan, PRODUCTION) if plan else source.plan
+    choices.zone(zone)
+    if offer.disk_mb < source.plan.disk_mb:
+        choices.room(source, offer)
     return Resource(
         name=name,
         customer=source.customer,
@@ -225,6 +222,7 @@ def restore(
     confirm: str = "",
     reason: str = "",
     key: str | None = None,
+    again: bool = False,
 ) -> Intent:
     """Ask for the database as it was at a moment, under its own name and address: it is built beside the present one,
     and then takes its place. The present one's archive stays for its retention."""
@@ -238,6 +236,7 @@ def restore(
         raise AskError(f"{resource.name} is {resource.look.label.lower()}: undelete it, or wait until it is available.")
     if resource.follows_id:
         raise AskError(f"{resource.name} follows {resource.follows}: restore that, or unfollow first.")
+    asked_just_now(resource, "restore", actor, again)
     params = {"origin": origin(resource, at)}
     return write(resource, "restore", actor, reason or f"back to {at:%Y-%m-%d %H:%M:%S}", params, key)
 

@@ -4,17 +4,20 @@ A refusal is an AskError whose message says what to do instead. Nothing here tou
 """
 
 import secrets
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
-from fleet import names, retiring, ring
+from fleet import choices, names, ring
+from fleet.choices import AskedAlready, AskError
 from fleet.lifecycle import Because, story
-from fleet.models import Credential, Customer, Intent, Member, Plan, Resource, Server
-from fleet.states import DESTROYED, DESTROYING, ENDS
+from fleet.models import Changeover, Credential, Customer, Intent, Member, Resource, Server
+from fleet.states import CANCELLED, DESTROYED, DESTROYING, ENDS
 
 # What may be asked of each kind, and what it means to the one who asks.
 VERBS: dict[str, dict[str, str]] = {
@@ -50,12 +53,15 @@ VERBS: dict[str, dict[str, str]] = {
     "changeover": {"cancel": "leave it, if the old leader can go on", "retry": "try again where it stopped"},
 }
 DESTRUCTIVE = ("destroy",)
+# What is done once more each time that it is asked for; the others end in a state, and are done once.
+EACH_TIME = (
+    "restart", "rebuild", "failover", "switchover", "resize", "upgrade", "restore", "load", "rotate", "backup", "dump",
+    "drill",
+)  # fmt: skip
+# Who asks for what somebody else asked for so short a time ago is told of that.
+JUST_NOW = timedelta(seconds=60)
 KEY_LENGTH = 120
 ACTOR_LENGTH = 120
-
-
-class AskError(ValueError):
-    """What was asked for can't be; the message says why and what to do."""
 
 
 def ask(
@@ -67,16 +73,18 @@ def ask(
     confirm: str = "",
     params: dict[str, Any] | None = None,
     key: str | None = None,
+    again: bool = False,
 ) -> Intent:
     """Write down that `actor` wants `verb` of a thing, and make its next beat due. The same `key` again gives the
-    same intent. Destructive verbs want the thing's name typed (`confirm`) and a reason."""
+    same intent. Destructive verbs want the thing's name typed (`confirm`) and a reason. `again` says that it is meant
+    although the same was asked for a moment ago."""
     if known := asked_before(key, verb, member.KIND):
         if known.subject != member.pk:
             raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
     _may(member, verb, reason, confirm)
-    if by := (params or {}).get("by"):
-        _in_time(by)
+    choices.check(member, verb, params or {})
+    asked_just_now(member, verb, actor, again)
     return write(member, verb, actor, reason, params or {}, key)
 
 
@@ -120,6 +128,29 @@ def asked_before(key: str | None, verb: str, kind: str) -> Intent | None:
     if known and (known.verb, known.kind) != (verb, kind):
         raise AskError(f"The key {key!r} belongs to another asking: {known.verb} {known.name}. Use another.")
     return known
+
+
+def asked_just_now(member: Member, verb: str, actor: str, again: bool = False) -> None:
+    """AskedAlready when the same is under way, or was done a moment ago, for somebody else than `actor`, who does not
+    ask for it `again`."""
+    if again or verb not in EACH_TIME:
+        return
+    asked = Intent.objects.exclude(actor=actor).filter(
+        Q(state=Intent.OPEN) | Q(state=Intent.DONE, asked_at__gt=Now() - JUST_NOW)
+    )
+    last = asked.filter(subject__in=_one_thing(member), verb=verb).annotate(age=Now() - F("asked_at")).first()
+    if last:
+        done = "under way" if last.state == Intent.OPEN else "done"
+        raise AskedAlready(last.actor, verb, member.name, last.age, done)
+    moved = Changeover.objects.filter(resource=member.pk, reason=verb, created_at__gt=Now() - JUST_NOW)
+    if moved := moved.exclude(Q(state=CANCELLED) | Q(actor=actor)).annotate(age=Now() - F("created_at")).first():
+        raise AskedAlready(moved.actor, verb, member.name, moved.age, moved.look.label.lower())
+
+
+def _one_thing(member: Member) -> list[UUID]:
+    """What is the same thing to whoever asks: a database that has an instance of its own, and that instance."""
+    own = isinstance(member, Resource) and member.instance_id and member.own_instance
+    return [member.pk, member.instance_id] if own else [member.pk]  # type: ignore[attr-defined]
 
 
 def hand_down(instance: Member, intent: Intent) -> Intent:
@@ -166,15 +197,6 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
             raise AskError(f"{living} resource(s) live on {member.name}: destroy those first.")
 
 
-def _in_time(by: str) -> None:
-    try:
-        at = retiring.moment(by)
-    except ValueError as error:
-        raise AskError(f"{error}.") from error
-    if at < datetime.now(UTC):
-        raise AskError(f"{at:%Y-%m-%d %H:%M} UTC is over: say a moment to come.")
-
-
 def _archived(resource: Resource) -> bool:
     return bool(resource.instance and resource.instance.timeline.archive)
 
@@ -202,12 +224,9 @@ def create_resource(
     """Ask for a new database: the row, its credential and an Intent; beats build it. AskError for bad input."""
     if known := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=known.subject)
-    offer = Plan.objects.filter(name=plan, offered=True).first()
-    if offer is None:
-        raise AskError(f"There is no plan {plan!r}. Choose one of: {_list(Plan.objects.filter(offered=True))}.")
-    majors = sorted({major for pg in Server.objects.exclude(pg={}).values_list("pg", flat=True) for major in pg})
-    if majors and str(major) not in majors:
-        raise AskError(f"No server has PostgreSQL {major}. There is: {', '.join(majors)}.")
+    offer = choices.plan(plan)
+    choices.zone(zone)
+    choices.major(major)
     secret = secrets.token_hex(8)
     resource = Resource(
         name=name, customer=customer, plan=offer, zone=zone, major=major, dbname=f"d{secret}", queue="work"
@@ -229,9 +248,7 @@ def create_server(
     """Ask for a server: made by its provider, or adopted where the provider has it already."""
     if known := asked_before(key, "create", Server.KIND):
         return Server.objects.get(pk=known.subject)
-    if provider not in settings.PROVIDERS:
-        raise AskError(f"There is no provider {provider!r}. Choose one of: {', '.join(settings.PROVIDERS)}.")
-    adopted = {"adopted": "true"} if provider in settings.ADOPTING_PROVIDERS else {}
+    adopted = {"adopted": "true"} if choices.provider(provider, name) else {}
     server = Server(
         name=name, provider=provider, zone=zone, disk_mb=disk_mb, capacity=capacity, queue="work", attrs=adopted
     )
@@ -278,7 +295,3 @@ def insert(member: Any, name: str, actor: str, reason: str, key: str | None, mor
 
 def _credential(resource: Resource, role: str) -> None:
     Credential.objects.create(purpose=Credential.OWNER, resource=resource, role=role, secret=secrets.token_urlsafe(24))
-
-
-def _list(plans: Any) -> str:
-    return ", ".join(plans.values_list("name", flat=True))

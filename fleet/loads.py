@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from fleet import logical
-from fleet.intents import AskError, asked_before, write
+from fleet.choices import AskError
+from fleet.intents import asked_before, asked_just_now, write
 from fleet.models import Backup, Intent, Resource
 from fleet.states import DESTROYED, DESTROYING
 
@@ -20,6 +21,7 @@ def load(
     confirm: str = "",
     reason: str = "",
     key: str | None = None,
+    again: bool = False,
 ) -> Intent:
     """Ask for what the database holds to be replaced, by {"backup": NAME} (with "across_customers": true for another
     customer's, which is for operators to say) or {"url": ADDRESS}. AskError when that can't be."""
@@ -33,6 +35,7 @@ def load(
         raise AskError(f"To load {resource.name}, which replaces all that it holds, type its name to confirm.")
     if not reason.strip():
         raise AskError(f"To load {resource.name}, give a reason: it is kept with the story.")
+    asked_just_now(resource, "load", actor, again)
     return write(resource, "load", actor, reason, dict(params), key)
 
 
@@ -44,6 +47,7 @@ def load_own(
     confirm: str = "",
     reason: str = "",
     key: str | None = None,
+    again: bool = False,
 ) -> Intent:
     """As `load`, for a customer: a backup of the customer's own, or a dump at an https address. What another has is
     as if it were not there."""
@@ -54,7 +58,7 @@ def load_own(
         raise AskError("An address begins with https://.")
     if params.get("across_customers"):
         raise AskError("Only operators let data go from one customer to another.")
-    return load(resource, params, actor=actor, confirm=confirm, reason=reason, key=key)
+    return load(resource, params, actor=actor, confirm=confirm, reason=reason, key=key, again=again)
 
 
 def own(resource: Resource) -> QuerySet[Backup]:

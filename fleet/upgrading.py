@@ -5,7 +5,8 @@ proven, so whatever fails, it goes on as it was."""
 from dataclasses import replace
 
 from fleet import archiving, subjects
-from fleet.intents import AskError, asked_before, write
+from fleet.choices import AskError
+from fleet.intents import asked_before, asked_just_now, write
 from fleet.models import Changeover, Instance, Intent, Resource, Server
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 
@@ -18,6 +19,7 @@ def upgrade(
     not_before: str = "",
     reason: str = "",
     key: str | None = None,
+    again: bool = False,
 ) -> Intent:
     """Ask for it; `not_before` is a time in ISO 8601. Its customers can't get in while pg_upgrade is at work, for
     seconds to a minute, so it is best done in its maintenance window. AskError says what stands in the way."""
@@ -38,6 +40,7 @@ def upgrade(
     if followers := [one.name for one in resource.followers.exclude(state__in=(DESTROYING, DESTROYED))]:
         raise AskError(f"{', '.join(followers)} can't follow another version: unfollow or destroy these first.")
     _archivable(resource.instance, major)
+    asked_just_now(resource, "upgrade", actor, again)
     params = {"major": major} | ({"not_before": not_before} if not_before else {})
     return write(resource, "upgrade", actor, reason or f"to PostgreSQL {major}", params, key)
 

@@ -121,8 +121,8 @@ PROVIDERS = {
     "local": "herdsite.wiring.local_provider",
     "ssh": "herdsite.wiring.ssh_provider",
 }
-# Those that have hosts of somebody else's: they are never made and never taken away.
-ADOPTING_PROVIDERS = ("ssh",)
+# Those that have hosts of somebody else's, with what names these: they are never made and never taken away.
+ADOPTING_PROVIDERS = {"ssh": "herdsite.wiring.ssh_hosts"}
 # Where WAL and base backups go: the archive of new timelines, and every archive that timelines are in. Empty: nowhere.
 ARCHIVE = _env("ARCHIVE", "directory")
 ARCHIVES = {

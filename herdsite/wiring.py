@@ -107,6 +107,10 @@ def local_provider() -> LocalProvider:
 
 def ssh_provider() -> SshProvider:
     """Hosts that there are already, as HERDSITE_SSH_HOSTS (a JSON file) describes them."""
+    return SshProvider(ssh_hosts())
+
+
+def ssh_hosts() -> dict[str, Any]:
+    """What that file says of each, by its name; a process that only asks may read it as well."""
     path = settings.SSH_HOSTS
-    hosts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return SshProvider(hosts)
+    return json.loads(path.read_text()) if path.exists() else {}

@@ -75,6 +75,9 @@ def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease
     place, _, name = scope.partition("/")
     if scope != "herd" and (place not in ("zone", "provider") or not name):
         raise desk.DeskError(f"{scope!r} is no scope: say herd, zone/NAME or provider/NAME.")
+    known = sorted(set(Server.objects.exclude(state=DESTROYED).values_list(place, flat=True))) if name else []
+    if known and name not in known:
+        raise desk.DeskError(f"There is no {place} {name!r}. Choose one of: {', '.join(known)}.")
     if not reason.strip():
         raise desk.DeskError("Give a reason: it is kept with the story.")
     until: Any = Now() + timedelta(seconds=seconds)

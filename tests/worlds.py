@@ -93,6 +93,7 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "hand_down": _set(handed="open"),
         "change_over": _set(moved="done"),
         "refuse_move": _ANSWERED,
+        "resize_in_place": _ANSWERED,
         "add_standby": _set(standbys_missing=0),
         "drop_standby": _set(standbys_idle=0),
         "reserve_address": _set(address_missing=False),

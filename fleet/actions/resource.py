@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fleet import changing, intents, placement, subjects
+from fleet import changing, choices, intents, placement, subjects
 from fleet.actions import dumps, parting
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
@@ -73,6 +73,25 @@ def change_over(resource: Resource, acting: Acting) -> str:
     except changing.Busy as error:
         raise ActionError(str(error)) from error
     return changeover.name
+
+
+def resize_in_place(resource: Resource, acting: Acting) -> str:
+    """Give what shares its instance another plan where it is: the two differ in limits alone. Cut off between
+    PostgreSQL and our record, the next beat sets them once more."""
+    if acting.intent is None:
+        raise ActionError("Nobody asked for it.")
+    try:
+        plan = choices.plan(acting.intent.params["plan"])
+        choices.fits(resource, plan)
+    except choices.AskError as error:
+        answer(Intent.objects.filter(pk=acting.intent.pk), Intent.REFUSED, str(error))
+        return str(error)
+    shell, subject = _instance(resource, acting)
+    owner = resource.credentials.get(purpose=Credential.OWNER)
+    control.set_limits(shell, subject, resource.dbname, owner.role, limits(plan))
+    Resource.objects.filter(pk=resource.pk).update(plan=plan)
+    fulfil(resource, acting)
+    return plan.name
 
 
 def refuse_move(resource: Resource, acting: Acting) -> str | None:
@@ -179,6 +198,7 @@ ACTIONS: dict[str, Action] = {
     "hand_down": hand_down,
     "change_over": change_over,
     "refuse_move": refuse_move,
+    "resize_in_place": resize_in_place,
     "add_standby": add_standby,
     "drop_standby": drop_standby,
     "reserve_address": reserve_address,

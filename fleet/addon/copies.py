@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from fleet import copies, intents
+from fleet import choices, copies, intents
 from fleet.addon.asked import Asked
 from fleet.addon.http import invalid, not_now
 from fleet.addon.options import FOLLOW, Copy
 from fleet.addon.steps import ACTOR
-from fleet.models import Backup, Intent, Plan, Resource
+from fleet.models import Backup, Resource
 from fleet.states import CHANGING_OVER, CREATING, KEPT
 
 
@@ -21,27 +21,25 @@ def create(asked: Asked, copy: Copy) -> Resource:
     return copies.fork(copy.source, at=_last_backup(copy.source) if copy.fast else copy.at, **common)
 
 
-def resize(resource: Resource, plan: Plan) -> None:
-    """Ask for a changeover to another plan; asked again while it is under way, it is asked once. Raises Refusal."""
-    if resource.plan.shared or plan.shared:
-        raise not_now(
-            f"A database can't move between {resource.plan} and {plan}: one of them shares a server with others. "
-            f"Create a database of {plan} and move your data to it."
-        )
+def resize(resource: Resource, plan: str) -> bool:
+    """Ask for another plan; whether that is asked for now, or under way: False where it is on that plan and stays.
+    Raises Refusal: 503 while something stands in the way that ends by itself, 422 for what can never be."""
+    under_way = choices.open_resize(resource)
+    if under_way and under_way.params.get("plan") == plan:
+        return True
+    if under_way is None and plan == resource.plan_id:
+        return False
     if resource.state == CREATING:
         raise not_now("It is being created: its plan can be changed once it is there.")
-    held = resource.facts.get("db_size_bytes") or ""
-    if held.isdigit() and int(held) > plan.disk_mb * 2**20:
-        raise invalid(f"It holds {int(held) >> 20} MB, and {plan} has room for {plan.disk_mb} MB.")
-    under_way = Intent.objects.filter(subject=resource.pk, verb="resize", state=Intent.OPEN).first()
-    if under_way and under_way.params.get("plan") == plan.pk:
-        return
-    if under_way or resource.state == CHANGING_OVER:
+    if under_way is None and resource.state == CHANGING_OVER:
         raise not_now("Another change of it is under way. Try again once that is done.")
     try:
-        intents.ask(resource, "resize", actor=ACTOR, reason="change of plan", params={"plan": plan.pk})
+        intents.ask(resource, "resize", actor=ACTOR, reason="change of plan", params={"plan": plan}, again=True)
+    except choices.NotNow as error:
+        raise not_now(f"Another change of it is under way. {error}") from error
     except intents.AskError as error:
         raise invalid(str(error)) from error
+    return True
 
 
 def _last_backup(source: Resource) -> datetime | None:

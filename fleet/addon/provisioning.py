@@ -21,7 +21,7 @@ from fleet.addon.asked import Asked
 from fleet.addon.http import Refusal, invalid, not_now
 from fleet.addon.models import WIPED, Addon
 from fleet.addon.platform import Away
-from fleet.models import Customer, Plan, Resource
+from fleet.models import Customer, Resource
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 
 log = structlog.get_logger("addon")
@@ -179,15 +179,10 @@ def change_plan(id: str, plan: str) -> Answer:
     resource = addon.resource
     if resource.state == DESTROYING:
         raise gone()
-    if plan == resource.plan_id:
-        log.info("same plan", addon=str(addon), plan=plan)
-        return Answer(200, {"message": f"It is on {plan} already.", "config": config.of(resource)})
-    other = Plan.objects.filter(name=plan, offered=True).first()
-    if other is None:
-        offered = ", ".join(Plan.objects.filter(offered=True).values_list("name", flat=True))
-        raise invalid(f"There is no plan {plan[:40]!r}. Choose one of: {offered}.")
-    copies.resize(resource, other)
-    return Answer(202, {"message": f"It changes over to {plan}. Your app gets its URL again if that changes."})
+    if copies.resize(resource, plan):
+        return Answer(202, {"message": f"It changes over to {plan}. Your app gets its URL again if that changes."})
+    log.info("same plan", addon=str(addon), plan=plan)
+    return Answer(200, {"message": f"It is on {plan} already.", "config": config.of(resource)})
 
 
 def deprovision(id: str, third: bool) -> bool:

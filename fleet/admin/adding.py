@@ -20,6 +20,7 @@ from unfold.widgets import (
 )
 
 from fleet import intents, names
+from fleet.admin.verbs import Known
 from fleet.models import Customer, Plan, Resource, Server
 from fleet.models.member import valid_name
 
@@ -39,6 +40,11 @@ def _is_id(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class KnownNumber(forms.TypedChoiceField):
+    def valid_value(self, _value: str) -> bool:
+        return True
 
 
 class AddForm(forms.Form):
@@ -73,7 +79,7 @@ class AddForm(forms.Form):
 
 
 class ServerForm(AddForm):
-    provider = forms.ChoiceField(widget=Choice)
+    provider = Known(widget=Choice)
     zone = forms.SlugField(max_length=32, initial="a", widget=Text)
     disk_mb = forms.IntegerField(min_value=1_024, max_value=2**31 - 1, initial=20_480, widget=Number, label="Disk (MB)")
     capacity = forms.IntegerField(
@@ -93,21 +99,23 @@ class ResourceForm(AddForm):
     customer = forms.ModelChoiceField(
         Customer.objects.all(), widget=Typed(Resource._meta.get_field("customer"), admin.site)
     )
-    plan = forms.ModelChoiceField(Plan.objects.filter(offered=True), widget=Choice)
+    plan = Known(widget=Choice)
     zone = forms.SlugField(
         max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere."
     )
-    major = forms.TypedChoiceField(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
+    major = KnownNumber(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
     field_order = ("name", "customer", "plan", "zone", "major", "reason")
 
     def __init__(self, data: Any = None):
         super().__init__(data)
         self.fields["name"].required = False
         self.fields["name"].help_text = "Left empty, one is drawn."
+        offered = Plan.objects.filter(offered=True).values_list("name", flat=True)
+        self.fields["plan"].choices = [(name, name) for name in offered]  # type: ignore[attr-defined]
 
     def wish(self, actor: str) -> Resource:
         given = self.given(actor)
-        return intents.create_resource(plan=given.pop("plan").pk, **given)
+        return intents.create_resource(**given)
 
 
 class AddsByAsking:

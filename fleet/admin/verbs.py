@@ -8,9 +8,11 @@ from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
+from django.db.models import Q
 
-from fleet import changing, copies, intents, upgrading, windows
-from fleet.intents import DESTRUCTIVE, VERBS, AskError
+from fleet import choices, copies, intents, upgrading, windows
+from fleet.choices import AskError
+from fleet.intents import DESTRUCTIVE, EACH_TIME, VERBS
 from fleet.models import Instance, Member, Plan, Resource
 from fleet.models.member import valid_name
 from fleet.plans import PRODUCTION
@@ -38,12 +40,19 @@ TAKES: dict[str, tuple[str, ...]] = {
 # These leave data behind, or may.
 GRAVE = (*DESTRUCTIVE, "restore", "failover")
 # What shares its instance with others has these alone.
-SHARED = ("rotate", "dump", "destroy")
+SHARED = ("rotate", "resize", "dump", "destroy")
 
 
 def words(kind: str) -> dict[str, str]:
     """What can be asked of a kind on pages, and what it means."""
     return VERBS[kind] | (COPIES if kind == Resource.KIND else {})
+
+
+class Known(forms.ChoiceField):
+    """One of what there is; whether it is, is checked for every door in one place (fleet/choices.py)."""
+
+    def valid_value(self, _value: str) -> bool:
+        return True
 
 
 class AskForm(forms.Form):
@@ -62,7 +71,7 @@ class AskForm(forms.Form):
     name = forms.CharField(
         max_length=63, required=False, validators=[valid_name], label="Its name", help_text="Left empty, one is drawn."
     )
-    plan = forms.ChoiceField(required=False, help_text="Left empty, that of the original.")
+    plan = Known(required=False, help_text="Left empty, that of the original.")
     major = forms.IntegerField(
         required=False,
         label="PostgreSQL",
@@ -86,13 +95,17 @@ class AskForm(forms.Form):
     accept_loss = forms.CharField(
         max_length=20, required=False, label="Accept to lose", help_text="A number of bytes, or unknown."
     )
+    again = forms.BooleanField(
+        required=False, label="Once more", help_text="Although somebody asked for the same a moment ago."
+    )
     confirm = forms.CharField(max_length=63, required=False, label="Type its name")
     reason = forms.CharField(max_length=1000, required=False, label="Why", help_text="It is kept with the story.")
     nonce = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
 
     def __init__(self, verb: str, data: Any = None, **kwargs: Any):
         super().__init__(data, initial={"nonce": secrets.token_hex(8)}, **kwargs)
-        for field in set(self.fields) - {*TAKES.get(verb, ()), "reason", "nonce"}:
+        again = {"again"} if verb in EACH_TIME else set()
+        for field in set(self.fields) - {*TAKES.get(verb, ()), "reason", "nonce", *again}:
             del self.fields[field]
         if "confirm" in self.fields:
             self.fields["confirm"].widget.attrs |= {
@@ -101,7 +114,8 @@ class AskForm(forms.Form):
                 "spellcheck": "false",
             }
         if plan := self.fields.get("plan"):
-            offered = Plan.objects.filter(offered=True, tier=PRODUCTION).order_by("name")
+            tiers = Q() if verb == "resize" else Q(tier=PRODUCTION)
+            offered = Plan.objects.filter(tiers, offered=True).order_by("name")
             plan.choices = [("", "—"), *((name, name) for name in offered.values_list("name", flat=True))]  # type: ignore[attr-defined]
             if verb == "resize":
                 plan.help_text = "The plan to move to."
@@ -139,20 +153,12 @@ def _suits(resource: Resource, verb: str) -> bool:
     if verb == "unfollow":
         return resource.follows_id is not None
     if verb in ("failover", "switchover"):
-        return resource.follows_id is None and (resource.plan.high_availability or bool(candidates(resource)))
+        return resource.follows_id is None and (resource.plan.high_availability or bool(choices.candidates(resource)))
     if verb == "upgrade":
         return resource.follows_id is None and bool(upgrading.newer(resource))
     if verb in ("fork", "restore"):
         return resource.follows_id is None or verb == "fork"
     return True
-
-
-def candidates(resource: Resource) -> list[str]:
-    """The instances that could lead it: its standbys, and those of its followers."""
-    alive = Instance.objects.exclude(state__in=ENDS).exclude(state=DESTROYING)
-    own = alive.filter(standby_for=resource, outdated=False)
-    theirs = alive.filter(resources__follows=resource)
-    return sorted({one.name for found in (own, theirs) for one in found})
 
 
 def ask(member: Any, verb: str, given: Mapping[str, Any], actor: str, key: str | None = None) -> Member:
@@ -163,7 +169,7 @@ def ask(member: Any, verb: str, given: Mapping[str, Any], actor: str, key: str |
     if member.state in ENDS and verb not in ("fork", "undelete"):
         raise AskError(f"{member.name} is {member.look.label.lower()}: nothing can be asked of it any more.")
     common = {"actor": actor, "reason": given.get("reason", ""), "key": key}
-    confirm = given.get("confirm", "")
+    confirm, again = given.get("confirm", ""), bool(given.get("again"))
     like = {name: given.get(name, "") for name in ("name", "plan", "zone")}
     at = _moment(given.get("at", ""))
     if verb == "follow":
@@ -174,13 +180,13 @@ def ask(member: Any, verb: str, given: Mapping[str, Any], actor: str, key: str |
         return copies.undelete(member, **common)
     if verb == "restore":
         _reasoned(member, verb, given)
-        copies.restore(member, at=at, confirm=confirm, **common)
+        copies.restore(member, at=at, confirm=confirm, again=again, **common)
         return member
     if verb == "upgrade":
         begins = _params(member, verb, given).get("not_before", "")
-        upgrading.upgrade(member, major=given.get("major"), not_before=begins, **common)
+        upgrading.upgrade(member, major=given.get("major"), not_before=begins, again=again, **common)
         return member
-    intents.ask(member, verb, confirm=confirm, params=_params(member, verb, given), **common)
+    intents.ask(member, verb, confirm=confirm, params=_params(member, verb, given), again=again, **common)
     return member
 
 
@@ -188,18 +194,11 @@ def _params(member: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """What the verb's action reads (fleet/actions/resource.py), once it makes sense."""
     params: dict[str, Any] = {}
     if to := given.get("to", ""):
-        if to not in (known := candidates(member)):
-            who = f"Choose one of: {', '.join(known)}." if known else "It has no standby."
-            raise AskError(f"{to} can't lead {member.name}. {who}")
         params["to"] = to
     if by := given.get("by", ""):
         params["by"] = by
     if verb == "resize":
-        if not given.get("plan"):
-            raise AskError(f"Say the plan that {member.name} shall move to.")
-        if given["plan"] == member.plan_id:
-            raise AskError(f"{member.name} has the plan {given['plan']} already.")
-        params["plan"] = given["plan"]
+        params["plan"] = given.get("plan", "")
     if given.get("in_window"):
         if not member.window:
             raise AskError(f"{member.name} has no maintenance window.")
@@ -213,10 +212,6 @@ def _forced(member: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
     loss = given.get("accept_loss", "").strip()
     if not given.get("force") or not loss:
         raise AskError("To force it, tick that, and say what may be lost: a number of bytes, or unknown.")
-    try:
-        changing.accepted(loss)
-    except ValueError as error:
-        raise AskError(f"{error}.") from error
     if given.get("confirm", "") != member.name:
         raise AskError(f"To force a failover of {member.name}, type its name to confirm.")
     _reasoned(member, verb, given)

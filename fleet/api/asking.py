@@ -8,11 +8,11 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import intents
+from fleet import choices, intents
 from fleet.api import fields, once, params, verbs
 from fleet.api.base import Things, need
 from fleet.api.once import Answer
-from fleet.api.problems import Conflict
+from fleet.api.problems import Conflict, Invalid
 from fleet.api.roles import ASK, CUSTOMER_VERBS, DESTROY, LOSING_VERBS
 from fleet.api.shapes import INTENTS, IntentData
 from fleet.api.waiting import WAITING
@@ -22,12 +22,14 @@ ASKED = {200: IntentData, 202: IntentData}
 
 
 class Ask(fields.Body):
-    """`confirm` is the thing's name, for what leaves data behind; `params` are the verb's own."""
+    """`confirm` is the thing's name, for what leaves data behind; `again` asks for what somebody asked a moment ago;
+    `params` are the verb's own."""
 
     params_of: ClassVar[dict[str, type[fields.Body]]] = {}
 
     reason = fields.Text(required=False, allow_blank=True)
     confirm = fields.Text(required=False, allow_blank=True, max_length=63)
+    again = fields.Flag(required=False)
     params = serializers.DictField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +77,10 @@ class Asking(Things):
         def do() -> Answer:
             try:
                 made = ask()
-            except intents.AskError as error:
+            except choices.Unknown as error:
+                where = f"params.{error.field}" if self.action == "ask" else error.field
+                raise Invalid({where: [str(error)]}) from error
+            except choices.AskError as error:
                 raise Conflict(str(error)) from error
             asked = Intent.objects.filter(subject=made.pk, verb="create").order_by("asked_at")
             return Answer(made if isinstance(made, Intent) else asked.last())

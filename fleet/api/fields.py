@@ -65,6 +65,16 @@ class Choice(serializers.ChoiceField):
         return super().to_internal_value(data)
 
 
+class Known(Choice):
+    """One of what there is. The schema says what that is; whether it is, is checked for every door in one place
+    (fleet/choices.py)."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=data)
+        return data
+
+
 class Body(serializers.Serializer[Any]):
     """An object that is sent. What it doesn't know, it refuses."""
 

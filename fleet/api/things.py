@@ -15,7 +15,7 @@ from fleet.api.asking import Asking, ask_body
 from fleet.api.params import OneOf, Param, Search, Whole, state
 from fleet.api.verbs import NAME, ZONE
 from fleet.filters import SEARCHED, ZONES
-from fleet.models import Customer, Instance, Plan, Resource, Server
+from fleet.models import Customer, Instance, Resource, Server
 
 # Of no use to people, and much to read for a long list.
 LEFT_OUT = ("probed", "watch", "lease", "leased_until", "acting", "acting_until")
@@ -30,7 +30,7 @@ class NewServer(fields.Body):
     """A server to be made by its provider, or to be adopted where that has it already."""
 
     name = fields.Word(NAME, max_length=63)
-    provider = fields.Choice(choices=list(settings.PROVIDERS), required=False)
+    provider = fields.Known(choices=list(settings.PROVIDERS), required=False)
     zone = fields.Word(ZONE, max_length=32, required=False)
     disk_mb = fields.Number(min_value=1_024, required=False)
     capacity = fields.Number(max_value=500, required=False)
@@ -79,12 +79,6 @@ class NewResource(fields.Body):
     zone = fields.Word(r"^[A-Za-z0-9_-]*$", max_length=32, required=False, allow_blank=True)
     major = fields.Number(max_value=99, required=False)
     reason = fields.Text(required=False, allow_blank=True)
-
-    def validate_plan(self, plan: str) -> str:
-        offered = Plan.objects.filter(offered=True).values_list("name", flat=True)
-        if plan not in offered:
-            raise serializers.ValidationError(f"There is no plan {plan!r}. Choose one of: {', '.join(offered)}.")
-        return plan
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["customer"] = _customer(attrs.get("customer", ""), self.context["customer"])

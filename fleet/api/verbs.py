@@ -121,14 +121,16 @@ def ask(member: Any, sent: Mapping[str, Any], actor: str, own: bool) -> Intent |
     """Ask it: the Intent, or the database that is to be made. `own` is that a customer asks. Raises AskError."""
     verb, given = sent["verb"], sent["params"]
     reason, confirm = sent.get("reason", ""), sent.get("confirm", "")
+    again = sent.get("again", False)
     if verb == "load":
         load = loads.load_own if own else loads.load
-        return load(member, given, actor=actor, reason=reason, confirm=confirm)
+        return load(member, given, actor=actor, reason=reason, confirm=confirm, again=again)
     copy: Callable[..., Intent | Resource] | None = _COPYING.get(verb)
     if copy is None:
-        return intents.ask(member, verb, actor=actor, reason=reason, confirm=confirm, params=dict(given))
-    confirmed = {"confirm": confirm} if verb == "restore" else {}
-    return copy(member, actor=actor, reason=reason, **confirmed, **given)
+        return intents.ask(member, verb, actor=actor, reason=reason, confirm=confirm, params=dict(given), again=again)
+    more: dict[str, Any] = {"again": again} if verb in intents.EACH_TIME else {}
+    more |= {"confirm": confirm} if verb == "restore" else {}
+    return copy(member, actor=actor, reason=reason, **more, **given)
 
 
 _COPYING: dict[str, Callable[..., Intent | Resource]] = {

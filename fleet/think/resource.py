@@ -17,6 +17,7 @@ confirmed_down = named(
 )
 not_yet, under_way, did, did_not = (is_("handed", word) for word in ("none", "open", "done", "refused"))
 moving = asked("failover") | asked("switchover") | asked("resize") | asked("restore") | asked("upgrade")
+in_place = named("asked for another plan of those that share an instance", asked("resize") & no("own_instance"))
 power = asked("restart") | asked("stop") | asked("start")
 
 LIFE = (
@@ -29,7 +30,8 @@ LIFE = (
     Rule(119, MAINTENANCE, asked("stop") & did, do("fulfil"), "it is stopped"),
     Rule(121, MAINTENANCE, asked("start") & did, go("leave_maintenance"), "its instance runs again"),
     Rule(123, SERVING, (asked("restart") | asked("start")) & did & yes("service_available"), do("fulfil"), "its customer can get in again"),
-    Rule(131, (*SERVING, MAINTENANCE), moving & is_("moved", "none"), do("change_over"), "asked for"),
+    Rule(129, AVAILABLE, in_place & is_("instance_state", "available"), do("resize_in_place"), "asked for: the plans that share an instance differ in limits alone"),
+    Rule(131, (*SERVING, MAINTENANCE), moving & ~in_place & is_("moved", "none"), do("change_over"), "asked for"),
     Rule(133, (*SERVING, MAINTENANCE), moving & is_("moved", "done"), do("fulfil"), "it has changed over"),
     Rule(135, (*SERVING, MAINTENANCE), moving & is_("moved", "cancelled"), do("refuse_move"), "it could not change over"),
     Rule(137, (*SERVING, MAINTENANCE), asked("unfollow"), do("unfollow"), "asked for"),

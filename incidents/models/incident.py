@@ -3,6 +3,7 @@ time; and what was tried is kept in its journal, word by word."""
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Now
 
@@ -156,6 +157,12 @@ class PlaybookPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resolver}: {self.mode}"
+
+    def clean(self) -> None:
+        known = sorted({name for alarm in BY_TYPE.values() for name in alarm.resolvers})
+        if self.resolver and self.resolver not in known:
+            wrong = f"There is no playbook {self.resolver!r}. Choose one of: {', '.join(known)}."
+            raise ValidationError({"resolver": wrong})
 
 
 class BrakeRelease(models.Model):

@@ -12,7 +12,7 @@ PATIENCE_S = 180.0
 def asked(case: Case, verb: str, reason: str) -> Outcome:
     """Ask it, under the key of this run of the playbook."""
     try:
-        ask(case.member, verb, actor=case.actor, reason=reason, key=case.key)
+        ask(case.member, verb, actor=case.actor, reason=reason, key=case.key, again=True)
     except AskError as error:
         return give_up(str(error))
     return fixed(f"asked to {verb}")

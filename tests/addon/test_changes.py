@@ -55,15 +55,39 @@ def test_one_change_at_a_time(call, resource) -> None:
     assert "under way" in problem(call("PUT", at(resource), {"plan": "premium-0"}), 503)
 
 
+def test_the_plan_that_it_leaves_is_not_the_plan_that_it_has(call, resource) -> None:
+    """What is billed and what is are decided by the change that is under way."""
+    call("PUT", at(resource), {"plan": "standard-1"})
+    assert "standard-1" in problem(call("PUT", at(resource), {"plan": "standard-0"}), 503)
+    change(resource, plan="standard-1")
+    assert "standard-1" in problem(call("PUT", at(resource), {"plan": "standard-0"}), 503)
+    Intent.objects.filter(verb="resize").update(state="done")
+    assert call("PUT", at(resource), {"plan": "standard-1"}).status_code == 200
+    assert call("PUT", at(resource), {"plan": "standard-0"}).status_code == 202
+
+
+def test_what_shares_a_server_gets_other_limits_there(call, resource) -> None:
+    change(resource, plan="starter-0")
+    assert call("PUT", at(resource), {"plan": "starter-1"}).status_code == 202
+    assert Intent.objects.get(verb="resize").params == {"plan": "starter-1"}
+
+
+def test_fewer_rows_than_it_holds_are_refused(call, resource) -> None:
+    change(resource, plan="starter-1", facts={"estimated_rows": "10001"})
+    assert "10001 rows" in problem(call("PUT", at(resource), {"plan": "starter-0"}), 422)
+    change(resource, facts={"estimated_rows": "10000"})
+    assert call("PUT", at(resource), {"plan": "starter-0"}).status_code == 202
+
+
 def test_what_is_being_built_has_no_plan_to_change_yet(call, resource) -> None:
     change(resource, state="creating")
     assert "being created" in problem(call("PUT", at(resource), {"plan": "standard-1"}), 503)
 
 
 def test_what_shares_a_server_does_not_move_to_one_of_its_own(call, resource) -> None:
-    assert "starter-0" in problem(call("PUT", at(resource), {"plan": "starter-0"}), 503)
+    assert "starter-0" in problem(call("PUT", at(resource), {"plan": "starter-0"}), 422)
     change(resource, plan="starter-0")
-    assert "starter-0" in problem(call("PUT", at(resource), {"plan": "standard-1"}), 503)
+    assert "starter-0" in problem(call("PUT", at(resource), {"plan": "standard-1"}), 422)
     assert not Intent.objects.filter(verb="resize").exists()
 
 

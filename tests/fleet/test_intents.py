@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -224,6 +225,41 @@ def test_the_same_key_creates_once() -> None:
     assert Resource.objects.count() == 1
     server = intents.create_server("herd-a-1", actor="anna", key="k2")
     assert intents.create_server("herd-a-1", actor="anna", key="k2") == server
+
+
+@pytest.mark.parametrize("verb", ["restart", "rotate", "dump"])
+@pytest.mark.parametrize("state", ["open", "done"])
+def test_who_asks_for_the_same_is_told_who_asked_when(verb: str, state: str) -> None:
+    one = factories.resource(name="shop")
+    first = ask(one, verb, actor="anna")
+    Intent.objects.filter(pk=first.pk).update(state=state, asked_at=Now() - timedelta(seconds=14))
+    done = "under way" if state == "open" else "done"
+    with pytest.raises(AskError, match=f"^anna asked to {verb} shop 14 s ago, and that is {done}. .* `again`"):
+        ask(one, verb, actor="bert")
+    assert ask(one, verb, actor="bert", again=True) != first
+
+
+@pytest.mark.parametrize(("state", "ago_s"), [("refused", 1), ("cancelled", 1), ("done", 61)])
+def test_what_came_to_nothing_or_is_long_done_is_asked_for_anew(state: str, ago_s: int) -> None:
+    one = factories.instance()
+    first = ask(one, "restart", actor="anna")
+    Intent.objects.filter(pk=first.pk).update(state=state, asked_at=Now() - timedelta(seconds=ago_s))
+    assert ask(one, "restart", actor="bert") != first
+
+
+def test_a_database_and_its_own_instance_are_restarted_together() -> None:
+    one = factories.resource(name="shop")
+    ask(one.instance, "restart", actor="anna")
+    with pytest.raises(AskError, match="^anna asked to restart shop"):
+        ask(one, "restart", actor="bert")
+
+
+def test_a_leader_that_moved_a_moment_ago_is_not_moved_again() -> None:
+    one = factories.resource(name="shop", plan=factories.plan("premium-0"))
+    factories.instance(standby_for=one, role="standby", upstream=one.instance)
+    factories.changeover(resource=one, reason="failover", actor="", state="done")
+    with pytest.raises(AskError, match="^herdsite asked to failover shop 0 s ago, and that is done"):
+        ask(one, "failover", actor="bert")
 
 
 def side_by_side(work) -> list:

@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 from fleet.models import Server
 from incidents import brake, desk
-from incidents.models import Incident
+from incidents.models import Incident, PlaybookPolicy
 from incidents.outcomes import fixed
 from tests import factories
 from tests.incidents.scenes import Scene, playbook, raise_alarm
@@ -105,6 +105,20 @@ def test_a_person_lets_go_of_the_brake_for_a_place(scene):
 def test_what_is_no_scope_or_has_no_reason_is_refused(scope: str, reason: str):
     with pytest.raises(desk.DeskError):
         brake.release(scope, 60, "ada", reason)
+
+
+@pytest.mark.parametrize("scope", ["zone/nowhere", "provider/moon"])
+def test_a_place_that_there_is_not_is_refused(scope: str):
+    zone("a", 2)
+    with pytest.raises(desk.DeskError, match=f"^There is no {scope.replace('/', ' .')}'. Choose one of: "):
+        brake.release(scope, 60, "ada", "because")
+
+
+@pytest.mark.parametrize(("name", "right"), [("fail-over", False), ("failover", True)])
+def test_a_policy_is_for_a_playbook_that_there_is(admin_client, name: str, right: bool):
+    answer = admin_client.post("/admin/incidents/playbookpolicy/add/", {"resolver": name, "mode": "never"})
+    assert PlaybookPolicy.objects.exists() is right
+    assert right or "There is no playbook &#x27;fail-over&#x27;. Choose one of: " in answer.content.decode()
 
 
 def test_a_disk_that_fills_in_a_storm_is_seen_to(scene):

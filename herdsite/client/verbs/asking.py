@@ -56,12 +56,13 @@ class Ask:
             param.add(parser)
         if self.confirmed:
             parser.add_argument("--confirm", metavar="NAME", help="its name once more; asked for on a terminal")
+        parser.add_argument("--again", action="store_true", help="although somebody asked for the same a moment ago")
         _reason(parser)
         waits(parser)
 
     def run(self, herd: Herd) -> int:
         kind, thing = herd.find(herd.asked.thing, self.kinds)
-        body = {"verb": self.verb, **_given(herd, "reason")}
+        body = {"verb": self.verb, **_given(herd, "reason", "again")}
         if params := _given(herd, *(param.name for param in self.params)):
             body["params"] = params
         if self.confirmed:

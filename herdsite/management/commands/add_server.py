@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME")
-        parser.add_argument("--provider", choices=sorted(settings.PROVIDERS), default="local")
+        parser.add_argument("--provider", default="local", help=", ".join(sorted(settings.PROVIDERS)))
         parser.add_argument("--zone", default="a")
         parser.add_argument("--disk-mb", type=int, default=20_480)
         parser.add_argument("--capacity", type=int, default=4, help="how many instances it takes (default %(default)s)")

@@ -35,6 +35,7 @@ class Command(NamedCommand):
         parser.add_argument("--reason", default="", help="why; kept with its story (destroy wants one)")
         parser.add_argument("--confirm", default="", metavar="NAME", help="the name again (destroy, restore want it)")
         parser.add_argument("--key", default=None, help="asking twice with one key asks once")
+        parser.add_argument("--again", action="store_true", help="although somebody asked for the same a moment ago")
         parser.add_argument(
             "--wait", type=float, default=0, metavar="SECONDS", help="wait for its end, with how far it is"
         )
@@ -68,6 +69,7 @@ class Command(NamedCommand):
             confirm=options["confirm"],
             params=params,
             key=options["key"],
+            again=options["again"],
         )
 
     def _copy(self, member: Any, options: dict[str, Any]) -> Intent:
@@ -77,9 +79,9 @@ class Command(NamedCommand):
         like = {"name": options["new"], "plan": options["plan"], "zone": options["zone"]}
         at = copies.moment(options["at"], datetime.now(UTC)) if options["at"] else None
         if options["verb"] == "restore":
-            return copies.restore(member, at=at, confirm=options["confirm"], **common)
+            return copies.restore(member, at=at, confirm=options["confirm"], again=options["again"], **common)
         if options["verb"] == "upgrade":
-            return upgrading.upgrade(member, major=options["major"], **common)
+            return upgrading.upgrade(member, major=options["major"], again=options["again"], **common)
         if options["verb"] == "undelete":
             made = copies.undelete(member, **common)
         elif options["verb"] == "follow":

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from fleet import changing
+from fleet import changing, choices, intents
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Resource
 from fleet.states import CANCELLED, DONE
@@ -26,6 +26,7 @@ class Command(NamedCommand):
         parser.add_argument("--to", default="", metavar="INSTANCE", help="who shall lead; chosen if not given")
         parser.add_argument("--reason", default="", help="why; kept with the story")
         parser.add_argument("--patience", type=float, default=120, metavar="SECONDS", help="(default %(default)g)")
+        parser.add_argument("--again", action="store_true", help="although it moved a moment ago")
         if self.reason == Changeover.FAILOVER:
             parser.add_argument("--force", action="store_true", help="go past a refusal, on your own word")
             parser.add_argument("--accept-loss", default="", metavar="BYTES|unknown", help="what you accept to lose")
@@ -36,14 +37,13 @@ class Command(NamedCommand):
             raise CommandError(f"{resource.name} is a {resource.KIND}: name the database.")
         force, loss = bool(options.get("force")), options.get("accept_loss", "")
         try:
-            changing.accepted(loss)
-            if force and not loss:
-                raise CommandError("--force wants --accept-loss BYTES or --accept-loss unknown: say what may be lost.")
+            choices.check(resource, self.reason, {"to": options["to"], "force": force, "accept_loss": loss})
+            intents.asked_just_now(resource, self.reason, _actor(), options["again"])
             because = Because(None, options["reason"] or f"{self.reason} from the command line", _actor())
             changeover = changing.begin(
                 resource, self.reason, because, wanted=options["to"], force=force, accept_loss=loss
             )
-        except (changing.Busy, changing.CantMove, ValueError) as error:
+        except (changing.Busy, changing.CantMove, choices.AskError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{changeover.name}: {self.reason} of {resource.name}")
         changeover = foreground.follow(changeover, self.stdout.write, options["patience"])

@@ -11,9 +11,6 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
-# The `service_code` of who answers for a server and does not prove to be it; PostgreSQL's own codes begin otherwise.
-UNPROVEN = "HS001"
-
 BOOL, INT, FLOAT, TEXT = "bool", "int", "float", "text"
 
 
@@ -58,6 +55,10 @@ FACTS: dict[str, Fact] = _catalogue(
     ("dropped", BOOL, "", "its database and role are gone from the shared instance"),
     ("role", TEXT, "", "what the instance shall be: leader or standby"),
     ("outdated", BOOL, "", "it was a leader, and another leads now"),
+    ("generation", INT, "", "the generation that the host was told last"),
+    ("next_generation", INT, "", "the one that would come after what our records know"),
+    ("host_epoch", INT, "", "the epoch of the newest order that the host has taken"),
+    ("next_epoch", INT, "", "the one that would come after what our records know"),
     ("proven_silent", BOOL, "", "an open changeover has proven that it can't acknowledge a write, and counts on that"),
     ("stray_mark", BOOL, "", "it leads, and the fence mark on its host is of a changeover that is over"),
     ("configured", BOOL, "", "it was told last what it is to be now: whom to stream from, to wait for, to archive to"),
@@ -122,12 +123,7 @@ FACTS: dict[str, Fact] = _catalogue(
     # PostgreSQL (SQL).
     ("service_available", BOOL, "", "it let us in and answered"),
     ("service_why", TEXT, "", "why it did not"),
-    (
-        "service_code",
-        TEXT,
-        "",
-        "the SQLSTATE of its refusal, when it is there to refuse; HS001 where it does not prove who it is",
-    ),
+    ("service_code", TEXT, "", "the SQLSTATE of its refusal, when it is there to refuse"),
     ("in_recovery", BOOL, "", "it replays another's WAL: a standby, or restoring"),
     ("read_only", BOOL, "", "a new transaction may not write"),
     ("can_write", BOOL, "", "a write was committed"),

@@ -49,6 +49,7 @@ shift 4
 cd "$home"
 mkdir -p jobs
 [ ! -e "jobs/$job" ] || exit 0
+@guard@
 new=$(mktemp -d "jobs/.$job.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 cat > "$new/stdin"
@@ -83,7 +84,7 @@ fi
 
 # A job that still runs is killed with all that it started and that stayed in its process group, and waited for: what
 # it was writing may be removed next. The folder gives up its name before its content, so nobody ever sees half a job.
-_CLEAN = (
+CLEAN = (
     _STARTED
     + """
 survivors() {
@@ -128,30 +129,34 @@ def start(
     args: Sequence[str] = (),
     stdin: bytes = b"",
     secrets: Sequence[str] = (),
+    guard: str = "",
 ) -> None:
     """Begin to run `script` (POSIX sh, its arguments in "$1"…, its stdin `stdin`) in `home`, and return at once.
 
-    Does nothing when there is a job of that name, in whatever state. Raises CommandFailed when the host could not
-    start it (its disk is full, say), ValueError for a name that is not of a-z, 0-9 and "-".
+    Does nothing when there is a job of that name, in whatever state. `guard` is a script that gets the same arguments
+    first: when it fails, no job begins. Raises CommandFailed then, and when the host could not start the job (its disk
+    is full, say), ValueError for a name that is not of a-z, 0-9 and "-".
     """
-    argv = ["sh", "-c", _START, "herdsite", home, _valid(job), _RUN, script, *args]
+    begin = _START.replace("@guard@", f"({guard}\n)" if guard else "")
+    argv = ["sh", "-c", begin, "herdsite", home, valid(job), _RUN, script, *args]
     checked(argv, shell.run(argv, stdin=stdin, secrets=secrets))
 
 
 def look(shell: Shell, home: str, job: str) -> Look:
     """How the job is. Raises CommandFailed when the host could not tell."""
-    argv = ["sh", "-c", "home=$1 job=$2\n" + LOOK, "herdsite", home, _valid(job)]
+    argv = ["sh", "-c", "home=$1 job=$2\n" + LOOK, "herdsite", home, valid(job)]
     said = dict(line.split("=", 1) for line in checked(argv, shell.run(argv)).out.split("\n") if line)
     return Look(said["job"], said.get("job_why", ""))
 
 
 def clean(shell: Shell, home: str, job: str) -> None:
     """Forget the job, and kill it first if it runs. Does nothing when there is none; raises CommandFailed."""
-    argv = ["sh", "-c", _CLEAN, "herdsite", home, _valid(job)]
+    argv = ["sh", "-c", CLEAN, "herdsite", home, valid(job)]
     checked(argv, shell.run(argv))
 
 
-def _valid(job: str) -> str:
+def valid(job: str) -> str:
+    """The name of a job; ValueError for what is none."""
     if not re.fullmatch(r"[a-z0-9-]+", job):
         raise ValueError(f"{job!r} is not the name of a job: a-z, 0-9 and - only")
     return job

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from fleet.orders import Order
 from fleet.transports.base import Database, Host
 
 SERVER, INSTANCE, RESOURCE = "server", "instance", "resource"
@@ -23,9 +24,10 @@ class Subject:
 
     `now` is the database's clock when the subject was read, and `read_at` our monotonic one: workers' own clocks
     differ. `major` is PostgreSQL's major version; `bin` its folder on the host; `data` the data directory there;
-    `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on (""
-    for none); `script` what its host is asked about the place in `archive`, and `stdin` what that reads (which may be
-    secret); `verdict_s` in how many seconds its doubt window ends. Fields that a kind does not have are empty.
+    `socket` the host name by which psql on the host reaches it; `job` the detached job that the next step hangs on
+    ("" for none); `order` what its host is told bears; `script` what its host is asked about the place in
+    `archive`, and `stdin` what that reads (which may be secret); `verdict_s` in how many seconds its doubt window
+    ends. Fields that a kind does not have are empty.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Subject:
     socket: str = ""
     port: int = 0
     job: str = ""
+    order: Order = Order()
     archive: str = ""
     script: str = ""
     stdin: bytes = field(default=b"", repr=False)

@@ -1,13 +1,12 @@
 """Our own records as feeling and acting see them: Subjects, Databases, and the names of detached jobs."""
 
-from dataclasses import replace
 from datetime import datetime
 
-from fleet import certificates
 from fleet.models import Address, Credential, Instance, Intent, Resource
+from fleet.orders import Order
 from fleet.states import CREATING, DESTROYING, DOWN
 from fleet.subject import INSTANCE, Subject
-from fleet.transports.base import VERIFIED, Database
+from fleet.transports.base import Database
 
 MONITOR_DB = "postgres"
 
@@ -28,13 +27,14 @@ def instance_subject(
         host=server.host() if server.host_key else None,
         home=server.home,
         bind=server.bind,
-        database=database(server.address, member.port, MONITOR_DB, monitor, certificates.proves(member)),
+        database=database(server.address, member.port, MONITOR_DB, monitor),
         major=member.major,
         bin=server.pg.get(str(member.major), ""),
         data=member.data,
         socket=member.socket,
         port=member.port,
         job=job,
+        order=Order(member.epoch),
         interval_s=beat_s,
         known=member.facts,
         probed=member.probed,
@@ -48,15 +48,11 @@ def monitored(instance: Instance, now: datetime) -> Subject:
     )
 
 
-def database(
-    address: str, port: int, dbname: str, credential: Credential | None, proves: bool = False
-) -> Database | None:
-    """Where to look; None while the server has no address yet or the role no password. `proves`: who answers there has
-    to show a certificate of the herd's CA for that address."""
+def database(address: str, port: int, dbname: str, credential: Credential | None) -> Database | None:
+    """Where to look; None while the server has no address yet or the role no password."""
     if not address or credential is None:
         return None
-    found = Database(address, port, dbname, credential.role, credential.secret)
-    return replace(found, sslmode=VERIFIED, roots=certificates.roots()) if proves else found
+    return Database(address, port, dbname, credential.role, credential.secret)
 
 
 def serving(address: Address | None) -> Address | None:
@@ -77,7 +73,7 @@ def customers(resource: Resource, owner: Credential | None) -> Database | None:
         return None
     stable = serving(getattr(resource, "address", None))
     host, port = (stable.endpoint, stable.port) if stable else (instance.server.address, instance.port)
-    return database(host, port, resource.dbname, owner, certificates.proves(instance))
+    return database(host, port, resource.dbname, owner)
 
 
 def again(instance: Instance) -> bool:

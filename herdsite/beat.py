@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
-from fleet import context, doubt, lifecycle, policy, quorums, ring
+from fleet import context, doubt, lifecycle, orders, policy, quorums, ring
 from fleet.actions import ACTIONS, Acting, ActionError
 from fleet.facts import Facts, read
 from fleet.ports import Ports
@@ -207,7 +207,15 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
     try:
         note = ACTIONS[kind][verb](
             member,
-            Acting(ports, thought.loaded.subject, thought.facts, thought.loaded.intent, because, thought.claim.lease),
+            Acting(
+                ports,
+                thought.loaded.subject,
+                thought.facts,
+                thought.loaded.intent,
+                because,
+                thought.claim.lease,
+                orders.anchor(thought.look.attrs),
+            ),
         )
     except lifecycle.LeaseLost:
         # Another worker has gone on: nothing of this beat counts, and there is nothing to tell.

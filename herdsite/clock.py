@@ -16,7 +16,7 @@ from django.db.utils import Error
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
-from fleet import workers
+from fleet import planes, workers
 from herdsite import hints, wiring
 from incidents import ourselves, work
 from incidents.notices import desk as notices
@@ -79,6 +79,9 @@ def look_at_ourselves(watch: ourselves.Watch) -> None:
 
 def run() -> None:
     """Tick for ever."""
+    with _surviving():
+        if planes.start():
+            log.warning("another database", why="it may be an older copy: the control plane's epoch is raised")
     house_at, look_at, watch = 0.0, 0.0, ourselves.Watch()
     listener, ends = threading.Thread(), threading.Event()
     try:

@@ -2,11 +2,13 @@
 and goes to a person."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fleet.holding import right_of_a_step
 from fleet.models import Member
 from fleet.ports import Ports
+from fleet.postgres import control
 from fleet.subject import Subject
 from fleet.transports.base import Shell
 
@@ -65,3 +67,8 @@ class Case:
         if host is None:
             raise CantAct("Its server has no pinned host key: nothing can be done there.")
         return self.ports.shell(host)
+
+    def ordered(self, subject: Subject) -> tuple[Shell, Subject]:
+        """The same for an order: with the subject, which bears it. Raises CantAct and TransportError."""
+        shell, right = self.shell(subject), right_of_a_step()
+        return shell, replace(subject, order=right.order_since(subject.order.epoch, control.anchor(shell)))

@@ -27,6 +27,7 @@ from fleet.states import (
     RETIRING,
     UNCERTAIN,
 )
+from fleet.think.instance import host_knows_more
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
     *("server", "instance", "resource"),
@@ -109,6 +110,8 @@ serves = Condition("leaders live on it", ("leaders",), lambda facts: facts["lead
 # A standby that is down costs nobody a write; as long as it is not known to be one, the graver case counts.
 leads = Condition("it is no standby", ("role",), lambda facts: facts["role"] != "standby")
 unplanned = Condition("no planned changeover stops it", ("planned",), lambda facts: facts["planned"] is not True)
+# A host that was told nothing yet knows no generation, and so no more than we do.
+not_newer = Condition(f"not {host_knows_more}", host_knows_more.names, lambda facts: host_knows_more(facts) is not True)
 stands_by = named("it is a standby, and no leader that was", is_("role", "standby") & no("outdated"))
 
 # fmt: off
@@ -125,7 +128,8 @@ ALARMS: tuple[Alarm, ...] = (
                                                                                     4,   2,   WARN, ("sync_clock",), "certificates, logs and recovery to a time need the right one"),
     Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,         1,   2,   PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config", "replay_from_archive"), "nobody is served"),
     Alarm("standby_down",        INSTANCE, state(DOWN) & stands_by,                 2,   2,   WARN, ("restart_postgres", "rebuild_follower"), "there is one less to take over, or to read from"),
-    Alarm("two_writers",         INSTANCE, is_("role", "standby") & yes("service_available") & no("in_recovery"),
+    Alarm("records_outdated",    INSTANCE, host_knows_more,                         3,   2,   PAGE, (), "our database is older than the herd: who leads by it may not lead"),
+    Alarm("two_writers",         INSTANCE, is_("role", "standby") & yes("service_available") & no("in_recovery") & not_newer,
                                                                                     2,   1,   PAGE, ("fence_stray_leader",), "two may write, and one of them to nobody"),
     Alarm("follower_stuck",      INSTANCE, stands_by & state(AVAILABLE) & is_("receiver", "none"),
                                                                                     8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),

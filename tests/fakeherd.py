@@ -3,6 +3,7 @@ one provider. All of it lives in memory, and whatever a test breaks stays broken
 """
 
 import re
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any
 
 from fleet.models import Instance, Server
 from fleet.ports import Ports
-from fleet.postgres import copy_scripts, scripts, upgrade_scripts
+from fleet.postgres import copy_scripts, prologue, scripts, upgrade_scripts
 from fleet.postgres.config import DYNAMIC, MONITOR
 from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
@@ -35,6 +36,7 @@ NOW = {
     scripts.FENCE: "fence",
     scripts.HALT: "halt",
     scripts.UNFENCE: "unfence",
+    scripts.CLEAR: "clear",
     upgrade_scripts.LEAD: "lead",
 }
 SETTING = re.compile(r"^([\w.]+) = '(.*)'$", re.MULTILINE)
@@ -76,7 +78,9 @@ class Job:
 class FakeHerd:
     """`begun` counts how often each job really began; `fails` are the verbs whose jobs end badly, `refuses` those that
     are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
-    longer answer SQL, `asked` all that did; a host is silenced through `world.fail`."""
+    longer answer SQL, `asked` all that did; a host is silenced through `world.fail`. `taken` is the last order that
+    each data directory has taken (whose, of which reign, its epoch), and `slept_s` how long all hosts were up beyond
+    what passed here: what is under way meanwhile comes late."""
 
     def __init__(self) -> None:
         self.world, self.provider = World(), FakeProvider()
@@ -84,6 +88,8 @@ class FakeHerd:
         self.jobs: dict[tuple[str, str], Job] = {}
         self.begun: Counter[str] = Counter()
         self.boots: Counter[str] = Counter()
+        self.taken: dict[str, tuple[str, int, int]] = {}
+        self.slept_s = 1000.0
         self.fails: set[str] = set()
         self.refuses: set[str] = set()
         self.silent: set[str] = set()
@@ -112,7 +118,8 @@ class FakeHerd:
         if owner != database.user:
             raise Refused(f"{place}: {database.user} is not let into {database.dbname}", "3D000")
         self.asked.append(database)
-        return [[WELL | self._row(self.clusters[data])] for _statement in statements]
+        told = {"generation": int(self.clusters[data].told.get("herdsite.generation", 0))}
+        return [[WELL | told | self._row(self.clusters[data])] for _statement in statements]
 
     def _way(self, address: str) -> str:
         """Where a stable address leads to; any other leads to itself."""
@@ -164,7 +171,13 @@ class FakeHerd:
 
     def _sh(self, ran: Ran) -> Result:
         """What is done at once is known by its script. Cleaning a job has two arguments, a probe three, and what begins
-        a job brings its script along."""
+        a job brings its script along. An order comes after the data directory."""
+        if ran.argv[2] == prologue.ANCHOR:
+            return _said(f"boot_id={self._boot(ran.host)}\nuptime_s={self._uptime_s():.2f}")
+        if ran.argv[2] in NOW or len(ran.argv) > 10:
+            at = 5 if ran.argv[2] in NOW else 9
+            if refusal := self._heed(ran.host, ran.argv[at], ran.argv[at + 1]):
+                return refusal
         if ran.argv[2] in NOW:
             return self._now(NOW[ran.argv[2]], ran)
         if len(ran.argv) == 6:
@@ -180,7 +193,28 @@ class FakeHerd:
                 self._places[self.provider.machines[ran.host].address, _port(ran)] = data
         return _said("")
 
+    def _boot(self, host: str) -> str:
+        return f"boot-{self.boots[host]}"
+
+    def _uptime_s(self) -> float:
+        return time.monotonic() + self.slept_s
+
+    def _heed(self, host: str, data: str, order: str) -> Result | None:
+        """As fleet/postgres/prologue.py does; what it answers to an order that it does not take."""
+        plane, reign, epoch, boot, limit = order.split()
+        assert boot != "-", f"an order to {data} is bound to no time"
+        if boot != self._boot(host) or int(self._uptime_s()) >= int(limit):
+            return Result(prologue.LATE, "", "too late", 0.01)
+        had = self.taken.get(data)
+        if had and (had[0] != plane or had[1] > int(reign) or had[2] > int(epoch)):
+            return Result(prologue.SUPERSEDED, "", f"the host has taken a newer order than {order}: {had}", 0.01)
+        self.taken[data] = (plane, int(reign), int(epoch))
+        return None
+
     def _now(self, verb: str, ran: Ran) -> Result:
+        if verb == "clear":
+            self.jobs.pop((ran.host, ran.argv[8]), None)
+            return _said("")
         data, told = ran.argv[5], dict(SETTING.findall(_section(ran.stdin.decode(), DYNAMIC)))
         cluster = self.clusters.get(data)
         self.did.append((verb, data))
@@ -189,7 +223,7 @@ class FakeHerd:
         if verb in self.refuses:
             return Result(1, "", f"it does not {verb}", 0.01)
         if verb == "promote":
-            told = cluster.told | {"herdsite.generation": ran.argv[6]}
+            told = cluster.told | {"herdsite.generation": ran.argv[7]}
         if verb in ("configure", "promote"):
             if not cluster.newer(told):
                 return Result(3, "", "this order is older than one that was taken", 0.01)
@@ -222,10 +256,11 @@ class FakeHerd:
         words = {"postmaster": bool(there and there.runs), "data_dir": there is not None}
         lines = [f"{name}={str(value).lower()}" for name, value in words.items()]
         state = self.jobs[host, job].state if (host, job) in self.jobs else "none"
-        lines += ["ssh=true", f"boot_id=boot-{self.boots[host]}", f"job={state}"]
+        lines += ["ssh=true", f"boot_id={self._boot(host)}", f"uptime_s={self._uptime_s():.2f}", f"job={state}"]
+        lines += [f"host_epoch={self.taken[data][2]}"] if data in self.taken else []
         lines += ["job_why=no space left on device"] if state == "failed" else []
         return "\n".join(
-            ["=== upgrade", *lines, "=== host", *lines, "=== reach", f"boot_id=boot-{self.boots[host]}", "load1=0.25"]
+            ["=== upgrade", *lines, "=== host", *lines, "=== reach", f"boot_id={self._boot(host)}", "load1=0.25"]
         )
 
     def _psql(self, ran: Ran) -> Result:

@@ -9,6 +9,7 @@ from uuid import UUID
 from fleet.facts import Facts
 from fleet.lifecycle import Because, answer
 from fleet.models import Intent
+from fleet.orders import Anchor
 from fleet.ports import Ports
 from fleet.subject import Subject
 
@@ -20,7 +21,8 @@ class ActionError(Exception):
 @dataclass(frozen=True)
 class Acting:
     """One action's surroundings: ports, the thing as it was felt, the facts, the intent that counts, the row, and the
-    lease of the beat: what the action writes counts only while the beat is still ours."""
+    lease of the beat: what the action writes counts only while the beat is still ours. `anchor` is the clock of the
+    subject's host, where this beat has looked at that."""
 
     ports: Ports
     subject: Subject
@@ -28,6 +30,7 @@ class Acting:
     intent: Intent | None
     because: Because
     lease: UUID
+    anchor: Anchor | None = None
 
 
 Action = Callable[[Any, Acting], str | None]

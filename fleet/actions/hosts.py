@@ -1,12 +1,23 @@
 """Ways from a row of ours to the host that it lives on."""
 
+from dataclasses import replace
 from datetime import datetime
 
-from fleet import subjects
+from fleet import holding, subjects
 from fleet.actions.base import Acting, ActionError
+from fleet.holding import Right
 from fleet.models import Instance
+from fleet.orders import Anchor, Order
+from fleet.postgres import control
 from fleet.subject import Subject
 from fleet.transports.base import Shell
+
+
+def ordered(acting: Acting) -> tuple[Shell, Subject]:
+    """The Shell of the acting subject's host, and the subject with an order that ends with the right to act: it goes by
+    the host's clock as the beat's own look read it, or as it is read now."""
+    way = shell(acting)
+    return way, _bound(way, acting.subject, acting, acting.anchor)
 
 
 def shell(acting: Acting) -> Shell:
@@ -22,6 +33,24 @@ def of(instance: Instance, acting: Acting) -> tuple[Shell, Subject]:
     if subject.host is None:
         raise ActionError(f"{instance.server} has no pinned host key: nothing can be done there.")
     return acting.ports.shell(subject.host), subject
+
+
+def orders(instance: Instance, acting: Acting, epoch: int) -> tuple[Shell, Subject]:
+    """The same of another instance, for an order of that epoch: what the acting one goes by, however new the other's
+    records are."""
+    way, subject = of(instance, acting)
+    return way, _bound(way, replace(subject, order=Order(epoch)), acting)
+
+
+def right(acting: Acting) -> Right:
+    """Until when the beat may act. Raises LeaseLost."""
+    return holding.right(acting.subject.kind, acting.subject.id, acting.lease)
+
+
+def _bound(way: Shell, subject: Subject, acting: Acting, anchor: Anchor | None = None) -> Subject:
+    # The clock first, then the lease: so the order never ends later than that.
+    anchor = anchor or control.anchor(way)
+    return replace(subject, order=right(acting).order(subject.order.epoch, anchor))
 
 
 def _now(acting: Acting) -> datetime:

@@ -2,11 +2,10 @@
 after the step it is for (context.job); later beats see what became of it."""
 
 import json
-import time
 
 from django.db import transaction
 
-from fleet import certificates, jobs, ring, streams, subjects
+from fleet import ring, streams, subjects
 from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
@@ -25,16 +24,14 @@ def build(instance: Instance, acting: Acting) -> str | None:
     """Begin what makes it: a cluster of its own, a copy of its leader, or what an archive holds."""
     if not acting.subject.bin:
         raise ActionError(f"{instance.server} has no PostgreSQL {instance.major}.")
-    certificates.issue(instance)
-    _told(instance, _wanted(instance))
+    _told(instance)
     if instance.role == Instance.STANDBY:
         return copying.stand_by(instance, acting, _mode(instance), sizing(instance))
     if instance.timeline.parent_id:
         return copying.restore(instance, acting, sizing(instance))
     secrets = dict(Credential.objects.filter(instance=instance).values_list("purpose", "secret"))
     control.build(
-        hosts.shell(acting),
-        acting.subject,
+        *hosts.ordered(acting),
         acting.subject.job,
         sizing(instance),
         secrets[Credential.MONITOR],
@@ -70,45 +67,45 @@ def rebuild(instance: Instance, acting: Acting) -> str:
 def destroy_again(instance: Instance, acting: Acting) -> None:
     """Clear a failed removal's job away and begin anew."""
     _begin_anew(instance, acting)
-    control.destroy(hosts.shell(acting), acting.subject, acting.subject.job)
+    control.destroy(*hosts.ordered(acting), acting.subject.job)
 
 
 def _begin_anew(instance: Instance, acting: Acting) -> None:
     """Forget the job that failed; a person who asked for that is answered, and the tries count from the start."""
-    jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
+    control.clear(*hosts.ordered(acting), acting.subject.job)
     if acting.intent and acting.intent.verb == "retry":
         answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, "trying again")
         instance.tries = 0
 
 
 def restart(_instance: Instance, acting: Acting) -> None:
-    control.restart(hosts.shell(acting), acting.subject, acting.subject.job)
+    control.restart(*hosts.ordered(acting), acting.subject.job)
 
 
 def stop(_instance: Instance, acting: Acting) -> None:
-    control.stop(hosts.shell(acting), acting.subject, acting.subject.job)
+    control.stop(*hosts.ordered(acting), acting.subject.job)
 
 
 def start(_instance: Instance, acting: Acting) -> None:
-    control.start(hosts.shell(acting), acting.subject, acting.subject.job)
+    control.start(*hosts.ordered(acting), acting.subject.job)
 
 
 def destroy(_instance: Instance, acting: Acting) -> None:
-    control.destroy(hosts.shell(acting), acting.subject, acting.subject.job)
+    control.destroy(*hosts.ordered(acting), acting.subject.job)
 
 
 def fence(instance: Instance, acting: Acting) -> str:
     """Stop what may not lead, for good; where its WAL ended goes onto the receipt of the changeover that it lost."""
-    shell = hosts.shell(acting)
+    shell, subject = hosts.ordered(acting)
     Instance.objects.filter(pk=instance.pk).update(fenced_by=instance.epoch)
-    ended = control.fence(shell, acting.subject, instance.generation).get("lsn") or control.end(shell, acting.subject)
+    ended = control.fence(shell, subject, instance.generation).get("lsn") or control.end(shell, subject)
     receipts.note_end(instance, ended)
     return f"its WAL ended at {ended or 'an unknown place'}"
 
 
 def unfence(instance: Instance, acting: Acting) -> str:
     """Take away the mark that a changeover left on the host of who leads on."""
-    control.unfence(hosts.shell(acting), acting.subject, instance.generation + 1)
+    control.unfence(*hosts.ordered(acting), instance.generation + 1)
     Instance.objects.filter(pk=instance.pk).update(fenced_by=None)
     return f"the mark of epoch {instance.fenced_by}"
 
@@ -126,11 +123,8 @@ def configure(instance: Instance, acting: Acting) -> str:
         raise ActionError("A leader that was is told nothing: it is fenced, and made a standby.")
     if instance.role == Instance.STANDBY:
         copying.keep_place(instance, acting)
-    certificates.issue(instance)
-    # What our records say before the files are made of them: what changes meanwhile is told next.
-    wanted = _wanted(instance)
-    control.configure(hosts.shell(acting), acting.subject, streams.files(instance, acting.subject))
-    _told(instance, wanted)
+    control.configure(*hosts.ordered(acting), streams.files(instance, acting.subject))
+    _told(instance)
     return f"{instance.role} of {instance.timeline}"
 
 
@@ -155,15 +149,9 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
     return str(acting.facts["quorum_why"])
 
 
-def _wanted(instance: Instance) -> str:
-    return streams.wanted(instance, streams.quorum(instance))
-
-
-def _told(instance: Instance, wanted: str) -> None:
-    """Note what it was told, and when (epoch, s); it is compared at each beat with what it is to be told."""
-    instance.attrs |= {"told": wanted, "told_at": f"{time.time():.0f}"}
-    if certificates.issued(instance):
-        instance.attrs[certificates.PROVES] = "true"
+def _told(instance: Instance) -> None:
+    """Note what it was told; it is compared at each beat with what it is to be told."""
+    instance.attrs["told"] = streams.wanted(instance, streams.quorum(instance))
     Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
 
 

@@ -22,7 +22,7 @@ def unfollow(resource: Resource, acting: Acting) -> str:
     if instance.role == Instance.STANDBY:
         _records(resource, instance)
         instance.refresh_from_db()
-    shell, subject = hosts.of(instance, acting)
+    shell, subject = hosts.orders(instance, acting, instance.epoch)
     said = control.promote(shell, subject, instance.generation)
     Timeline.objects.filter(pk=instance.timeline_id).update(
         timeline_id=int(said["timeline_id"]), forked_lsn=said.get("forked_lsn", ""), forked_at=Now()

@@ -9,8 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import certificates, logical, policy, quorums, retiring, streams
-from fleet.facts import UNPROVEN
+from fleet import logical, policy, quorums, retiring, streams
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
 from fleet.states import (
     AVAILABLE,
@@ -82,13 +81,15 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "doubt_window_s": window_s,
         "role": member.role,
         "outdated": member.outdated,
-        "configured": configured(member, wanted),
+        "configured": member.attrs.get("told") == wanted if wanted else None,
         "upstream_state": member.upstream.state if member.upstream else None,
         "hasty": member.plan.high_availability,
         "standby_ready": member.standby_ready,
         "planned": member.planned,
         "changeover": "open" if member.taking else "none",
         "upgrading": member.upgrading,
+        "next_generation": member.generation + 1,
+        "next_epoch": member.epoch + 1,
         "proven_silent": member.proven_silent,
         "stray_mark": _leads(member) and member.fenced_by is not None and not member.marking,
         "upstream_takes": member.upstream_takes,
@@ -98,16 +99,6 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
 
 def _leads(member: Any) -> bool:
     return member.role == Instance.LEADER and not member.outdated
-
-
-def configured(member: Any, wanted: str) -> bool | None:
-    """It was told last what it is to be told; None while that can't be known. Where it does not prove who it is, it is
-    told again, once in each doubt."""
-    if not wanted:
-        return None
-    told_at, since = float(member.attrs.get("told_at", 0)), member.evidence.get("since")
-    unproven = member.facts.get("service_code") == UNPROVEN and since is not None and told_at < since
-    return member.attrs.get("told") == wanted and not unproven
 
 
 def resource(member: Any, now: Any, intent: Intent | None) -> Known:
@@ -193,8 +184,7 @@ def instances() -> QuerySet[Any]:
     planned = begun.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
     taking = open_.filter(target=OuterRef("pk"))
     return (
-        Instance.objects.select_related("server", "plan", "timeline", "upstream__server", "certificate")
-        .defer("certificate__certificate", "certificate__key")
+        Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
         .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
         .annotate(
             members=Count("resources", filter=stays),
@@ -210,7 +200,6 @@ def instances() -> QuerySet[Any]:
             ),
             upgrading=Exists(taking.filter(marks__has_key="upgrading").exclude(marks__has_key="promoted")),
             quorum=Subquery(mine.values("quorum")[:1]),
-            endpoints=certificates.endpoints(),
         )
     )
 

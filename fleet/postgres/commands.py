@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+from fleet import jobs
 from fleet.postgres import copy_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
+from fleet.postgres.tls import Certificate
 from fleet.subject import Subject
 
 PATIENCE_S = 30
@@ -30,25 +32,27 @@ def build(
     subject: Subject,
     sizing: Sizing,
     verifier: str,
-    tls: bool = True,
+    certificate: Certificate | None = None,
     also: str = "",
     replica: str | None = None,
     dynamic: Mapping[str, str] = MappingProxyType({}),
 ) -> Script:
-    """Make the cluster and leave it running: initdb, configuration, start, the roles of ours, then the SQL `also` (a
-    production instance's only database, say). With `tls` its certificate is one of the files in `dynamic` (tls.files).
+    """Make the cluster and leave it running: initdb, configuration, certificate, start, the roles of ours, then the SQL
+    `also` (a production instance's only database, say). Without a certificate the cluster speaks no TLS.
 
     `verifier` is the monitoring role's, `replica` the replication role's; `dynamic` are the files that change while it
     lives, by name. A cluster that is there already is started, never made again.
     """
     sql = PREAMBLE + foundation(subject.major, verifier, replica) + also
-    stdin = f"{sections(files(subject, sizing, tls) | dict(dynamic))}{sql}".encode()
-    return Script(scripts.BUILD, (*_where(subject), *psql(subject)), stdin)
+    stdin = f"{sections(files(subject, sizing, certificate) | dict(dynamic))}{sql}".encode()
+    return Script(scripts.BUILD, (*_ordered(subject), *psql(subject)), stdin)
 
 
-def files(subject: Subject, sizing: Sizing, tls: bool) -> dict[str, str]:
+def files(subject: Subject, sizing: Sizing, certificate: Certificate | None) -> dict[str, str]:
     """The files beside the data that an instance is born with, by name."""
-    return {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
+    tls = certificate is not None
+    born = {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
+    return born if certificate is None else born | {"server.crt": certificate.cert, "server.key": certificate.key}
 
 
 def stand_by(
@@ -62,7 +66,9 @@ def stand_by(
     databases of a leader that was are dumped there first.
     """
     return Script(
-        copy_scripts.STANDBY, (*_where(subject), conninfo, slot, mode, stray, subject.socket), sections(beside).encode()
+        copy_scripts.STANDBY,
+        (*_ordered(subject), conninfo, slot, mode, stray, subject.socket),
+        sections(beside).encode(),
     )
 
 
@@ -78,36 +84,35 @@ def restore(
         fetch = {"f": last, "p": "awaited", "%": "%"}
         more["await.sh"] = re.sub("%(.)", lambda found: fetch[found[1]], recovery["restore_command"]) + "\n"
     stdin = f"{sections(dict(beside) | more)}{PREAMBLE}{also}".encode()
-    return Script(copy_scripts.RESTORE, (*_where(subject), *psql(subject)), stdin)
+    return Script(copy_scripts.RESTORE, (*_ordered(subject), *psql(subject)), stdin)
 
 
 def configure(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside the data, each whole or not at all, and have it read them if it runs."""
-    return Script(scripts.CONFIGURE, _where(subject), sections(beside).encode())
+    return Script(scripts.CONFIGURE, _ordered(subject), sections(beside).encode())
 
 
 def promote(subject: Subject, generation: int) -> Script:
     """Make the standby a leader of that generation; does nothing more to one that leads already. Prints its timeline's
     number and where its own WAL begins."""
-    return Script(scripts.PROMOTE, (*_where(subject), str(generation), subject.socket, str(subject.port)))
+    return Script(scripts.PROMOTE, (*_ordered(subject), str(generation), subject.socket, str(subject.port)))
 
 
-def upgrade(subject: Subject, old: str, beside: Mapping[str, str]) -> Script:
+def upgrade(subject: Subject, old: str, sizing: Sizing, certificate: Certificate | None) -> Script:
     """Bring what lies there, a standby whose leader was stopped cleanly, to the version of `subject`, and leave it
-    stopped; `old` are the programs of the version that it has, `beside` its files by name."""
-    return Script(
-        upgrade_scripts.UPGRADE, (*_where(subject), old, str(subject.major), subject.socket), sections(beside).encode()
-    )
+    stopped; `old` are the programs of the version that it has."""
+    beside = sections(files(subject, sizing, certificate)).encode()
+    return Script(upgrade_scripts.UPGRADE, (*_ordered(subject), old, str(subject.major), subject.socket), beside)
 
 
 def lead(subject: Subject, beside: Mapping[str, str]) -> Script:
     """Put these files beside its data and start it, as a leader whose history begins here."""
-    return Script(upgrade_scripts.LEAD, _where(subject), sections(beside).encode())
+    return Script(upgrade_scripts.LEAD, _ordered(subject), sections(beside).encode())
 
 
 def after_upgrade(subject: Subject) -> Script:
     """What an upgrade leaves to be done while it serves."""
-    return Script(upgrade_scripts.AFTERWARDS, (*_where(subject), subject.socket, str(subject.port), *psql(subject)))
+    return Script(upgrade_scripts.AFTERWARDS, (*_ordered(subject), subject.socket, str(subject.port), *psql(subject)))
 
 
 def parted(subject: Subject) -> Script:
@@ -118,14 +123,14 @@ def parted(subject: Subject) -> Script:
 def fence(subject: Subject, generation: int) -> Script:
     """Stop it at once, by force if it must be, and mark it with the generation that does so: nothing starts it then.
     Prints where its WAL ended, if that is known at once."""
-    return Script(scripts.FENCE, (*_where(subject), str(generation)))
+    return Script(scripts.FENCE, (*_ordered(subject), str(generation)))
 
 
 def halt(subject: Subject, patience_s: int, generation: int) -> Script:
     """Stop it cleanly, and mark it so that nothing starts it. Prints where its WAL ended: its standbys are sent all of
     it, which may last a moment longer, so whoever counts on one asks it. Fails when it takes longer than `patience_s`
     seconds: `unfence` takes it back, whatever became of it."""
-    return Script(scripts.HALT, (*_where(subject), str(patience_s), str(generation)))
+    return Script(scripts.HALT, (*_ordered(subject), str(patience_s), str(generation)))
 
 
 def end(subject: Subject) -> Script:
@@ -135,27 +140,32 @@ def end(subject: Subject) -> Script:
 
 def unfence(subject: Subject, generation: int) -> Script:
     """Take the mark of that generation away and start it: a changeover that was begun is rolled back."""
-    return Script(scripts.UNFENCE, (*_where(subject), str(generation)))
+    return Script(scripts.UNFENCE, (*_ordered(subject), str(generation)))
 
 
 def start(subject: Subject) -> Script:
     """Start PostgreSQL and wait until it lets clients in; does nothing but wait when it runs."""
-    return Script(scripts.START, _where(subject))
+    return Script(scripts.START, _ordered(subject))
 
 
 def stop(subject: Subject, patience_s: int = PATIENCE_S) -> Script:
     """Stop it: cleanly, or after `patience_s` seconds by force; does nothing when it does not run."""
-    return Script(scripts.STOP, (*_where(subject), str(patience_s)))
+    return Script(scripts.STOP, (*_ordered(subject), str(patience_s)))
 
 
 def restart(subject: Subject, patience_s: int = PATIENCE_S) -> Script:
     """Stop, then start."""
-    return Script(scripts.RESTART, (*_where(subject), str(patience_s)))
+    return Script(scripts.RESTART, (*_ordered(subject), str(patience_s)))
 
 
 def destroy(subject: Subject) -> Script:
     """Stop it and remove the data directory with all that is in it."""
-    return Script(scripts.DESTROY, _where(subject))
+    return Script(scripts.DESTROY, _ordered(subject))
+
+
+def clear(subject: Subject, job: str) -> Script:
+    """Forget a job that was to change the instance, and kill it first if it runs."""
+    return Script(scripts.CLEAR, (*_ordered(subject), subject.home, jobs.valid(job)))
 
 
 def reload(subject: Subject) -> list[str]:
@@ -186,6 +196,11 @@ def inline(script: Script) -> str:
 def sections(beside: Mapping[str, str]) -> str:
     """Files by name as the scripts read them from stdin."""
     return "".join(f"=== {name}\n{text}" for name, text in beside.items()) + "===\n"
+
+
+def _ordered(subject: Subject) -> tuple[str, str, str]:
+    """The same, and the order: for what changes something."""
+    return (*_where(subject), str(subject.order))
 
 
 def _where(subject: Subject) -> tuple[str, str]:

@@ -1,23 +1,36 @@
 """The verbs on a PostgreSQL, through the Shell of its host. What may take seconds becomes a detached job (jobs.py) that
 later beats look at; the rest answers at once. Every verb can be repeated.
 
-All raise Unreachable or Refused when the host can't be asked, and CommandFailed when it said no.
+All raise Unreachable or Refused when the host can't be asked, and CommandFailed when it said no: TooLate and Superseded
+when that is because of the order that the Subject bears.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
-from fleet import jobs
+from fleet import jobs, orders
+from fleet.orders import Anchor
 from fleet.postgres import commands, roles
 from fleet.postgres.config import Sizing
+from fleet.postgres.prologue import ANCHOR, GUARD, LATE, SUPERSEDED
 from fleet.postgres.roles import PREAMBLE, Limits
 from fleet.postgres.scram import scram
+from fleet.postgres.tls import Certificate, certificate
 from fleet.subject import Subject
-from fleet.transports.base import Shell, checked
+from fleet.transports.base import CommandFailed, Shell, TransportError, checked
 
 # Iterations make guessing dear. The monitoring role's password is 192 random bits, which nobody guesses, and it logs
 # in at every beat. A customer's role keeps the usual number: there are drivers that refuse less.
 OURS = 1
+
+
+class TooLate(CommandFailed):
+    """The order came after the right to give it had ended; the host did nothing."""
+
+
+class Superseded(CommandFailed):
+    """The host has taken a newer order, or another herdsite's; it did nothing."""
 
 
 def build(
@@ -33,9 +46,11 @@ def build(
 ) -> None:
     """Begin to make the cluster of the instance `subject`. `password` is to be the monitoring role's, `replica` the
     replication role's; `also` is SQL that ends the build (roles.create_resource); `dynamic` are files that change while
-    it lives, the certificate among them."""
+    it lives."""
     verifier = scram(replica, iterations=OURS) if replica else None
-    script = commands.build(subject, sizing, scram(password, iterations=OURS), tls, also, verifier, dynamic)
+    script = commands.build(
+        subject, sizing, scram(password, iterations=OURS), _shown(subject, tls), also, verifier, dynamic
+    )
     _begin(shell, subject, job, script)
 
 
@@ -52,7 +67,7 @@ def stand_by(
     tls: bool = True,
 ) -> None:
     """Begin to make it a standby of the leader that `conninfo` leads to (commands.stand_by)."""
-    beside = commands.files(subject, sizing, tls) | dict(dynamic)
+    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
     _begin(shell, subject, job, commands.stand_by(subject, beside, conninfo, slot, mode, stray))
 
 
@@ -69,7 +84,7 @@ def restore(
     last: str = "",
 ) -> None:
     """Begin to make it of a base backup and the WAL that leads on from it (commands.restore)."""
-    beside = commands.files(subject, sizing, tls) | dict(dynamic)
+    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
     _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also, last))
 
 
@@ -84,18 +99,9 @@ def promote(shell: Shell, subject: Subject, generation: int, timeout: float = 20
     return _now(shell, commands.promote(subject, generation), timeout)
 
 
-def upgrade(
-    shell: Shell,
-    subject: Subject,
-    job: str,
-    old: str,
-    sizing: Sizing,
-    tls: bool = True,
-    shown: Mapping[str, str] = MappingProxyType({}),
-) -> None:
-    """Begin to bring a standby whose leader was stopped to the version of `subject` (commands.upgrade); `shown` are the
-    files by which it proves who it is."""
-    _begin(shell, subject, job, commands.upgrade(subject, old, commands.files(subject, sizing, tls) | dict(shown)))
+def upgrade(shell: Shell, subject: Subject, job: str, old: str, sizing: Sizing, tls: bool = True) -> None:
+    """Begin to bring a standby whose leader was stopped to the version of `subject` (commands.upgrade)."""
+    _begin(shell, subject, job, commands.upgrade(subject, old, sizing, _shown(subject, tls)))
 
 
 def lead(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
@@ -186,12 +192,44 @@ def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres"
     return checked(argv, shell.run(argv, stdin=(PREAMBLE + sql).encode(), timeout=timeout)).out
 
 
+def _shown(subject: Subject, tls: bool) -> Certificate | None:
+    address = subject.host.address if subject.host else subject.bind
+    return certificate(subject.name, address) if tls else None
+
+
+def clear(shell: Shell, subject: Subject, job: str) -> None:
+    """Forget a job that was to change the instance, and kill it first if it runs."""
+    _now(shell, commands.clear(subject, job))
+
+
+def anchor(shell: Shell, timeout: float = 3.0) -> Anchor:
+    """The host's clock as it is now."""
+    found = orders.anchor(_now(shell, commands.Script(ANCHOR, ()), timeout))
+    if found is None:
+        raise TransportError("The host does not tell its boot id and how long it has been up.")
+    return found
+
+
 def _now(shell: Shell, script: commands.Script, timeout: float = 10.0) -> dict[str, str]:
     """Run it here and now; the NAME=VALUE lines that it printed."""
     argv = ["sh", "-c", script.text, "herdsite", *script.args]
-    out = checked(argv, shell.run(argv, stdin=script.stdin, timeout=timeout)).out
+    with _refusals():
+        out = checked(argv, shell.run(argv, stdin=script.stdin, timeout=timeout)).out
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
 def _begin(shell: Shell, subject: Subject, job: str, script: commands.Script) -> None:
-    jobs.start(shell, subject.home, job, script.text, script.args, script.stdin)
+    with _refusals():
+        jobs.start(shell, subject.home, job, script.text, script.args, script.stdin, guard=GUARD)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The errors of their own of an order that its host does not take."""
+    try:
+        yield
+    except CommandFailed as error:
+        kind = {LATE: TooLate, SUPERSEDED: Superseded}.get(error.result.code)
+        if kind is None:
+            raise
+        raise kind(error.argv, error.result) from error

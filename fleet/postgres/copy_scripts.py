@@ -2,15 +2,16 @@
 what an archive holds. POSIX sh, as in scripts.py; each can be cut off after any line and run again.
 """
 
-from fleet.postgres.scripts import COMMON
+from fleet.postgres.scripts import ORDERED
 from fleet.progress import SAYING
 
 # CONNINFO SLOT MODE STRAY SOCKET. What stands in its place is replaced only by something complete; a rewind that was
 # cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
 STANDBY = (
-    COMMON
+    ORDERED
     + SAYING
     + """
+unlock
 conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7
 rm -rf "$data.files" "$data.new" "$data.gone"
 mkdir -p "$data.files"
@@ -32,7 +33,7 @@ dump() {
         "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -Fc -f "$stray.new/$name.dump" "$name"
     done
     stop 10
-    touch "$data/herdsite.fenced"
+    fence 0
     mv -T "$stray.new" "$stray"
 }
 
@@ -53,9 +54,16 @@ copy() {
     rm -f "$data.new/herdsite.rewinding" "$data.new/herdsite.fenced"
     place "$data.new"
     touch "$data.new/standby.signal"
+    # It took long, and another order may have come meanwhile.
+    lock
+    heed
+    unlock
     ! running || stop 5
+    lock
+    heed
     [ ! -e "$data" ] || mv -T "$data" "$data.gone"
     mv -T "$data.new" "$data"
+    unlock
     rm -rf "$data.gone"
 }
 
@@ -67,6 +75,8 @@ fi
 if [ "$mode" = build ] && [ -e "$data/standby.signal" ] && [ ! -e "$data/herdsite.rewinding" ]; then
     place "$data"
 elif [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ] && [ ! -e "$data/herdsite.rewinding" ] && rewind; then
+    lock
+    heed
     place "$data"
     touch "$data/standby.signal"
     sync "$data/standby.signal" "$data"
@@ -84,18 +94,20 @@ start
 # recovers and herdsite.conf how it lives afterwards; then SQL. A recovery that finds
 # no commit past its target has all that was committed before it, so it is let run to the end.
 RESTORE = (
-    COMMON
+    ORDERED
     + SAYING
     + """
+unlock
 rm -rf "$data.files"
 mkdir -p "$data.files"
 files_into "$data.files"
 shift 2
 
 begin() {
-    mkdir -p "$data/log"
-    : > "$data/log/startup.log"
-    "$bin/pg_ctl" start -D "$data" -W -s -l "$data/log/startup.log" < /dev/null
+    lock
+    heed
+    launch
+    unlock
 }
 recovers() { [ "$(echo 'SELECT pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
 
@@ -112,8 +124,11 @@ if [ ! -e "$data/PG_VERSION" ]; then
     mv -f "$data.new/herdsite.recovery" "$data.new/herdsite.conf"
     rm -f "$data.new/restore.sh" "$data.new/restore.in"
     touch "$data.new/recovery.signal" "$data.new/herdsite.restoring"
+    lock
+    heed
     [ ! -e "$data" ] || rmdir "$data"
     mv -T "$data.new" "$data"
+    unlock
 fi
 if [ -e "$data/herdsite.restoring" ]; then
     # The last of what it is to replay may be on its way to the archive still: copying did not wait for it.

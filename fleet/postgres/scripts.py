@@ -1,8 +1,12 @@
 """What runs on a host to build, start, stop or destroy a cluster: POSIX sh, sent along with each command, so nothing of
 ours is installed there. Each can be cut off after any line and run again.
 
-Positional arguments: BIN DATA, then what the script itself names.
+Positional arguments: BIN DATA, then what the script itself names. What changes something is ORDERED: it gets the order
+after these two, and begins with the prologue.
 """
+
+from fleet.jobs import CLEAN
+from fleet.postgres.prologue import PROLOGUE
 
 COMMON = """
 set -eu
@@ -29,10 +33,8 @@ lodgers() {
 }
 
 # With no postmaster left, see its children out: they end by themselves once they look up from what they are at, and
-# until then might still acknowledge a write, and keep a new postmaster from starting. One that won't is killed. A
-# postmaster.pid that nobody stands behind goes too, or PostgreSQL would not start when another process of ours
-# bears that number by now.
-vacate() {
+# until then might still acknowledge a write, and keep a new postmaster from starting. One that won't is killed.
+see_out() {
     tries=0
     while left=$(lodgers) && [ -n "$left" ] && [ "$tries" -lt 80 ]; do
         ! running || return 0
@@ -40,7 +42,13 @@ vacate() {
         sleep 0.05
         tries=$((tries + 1))
     done
-    rm -f "$data/postmaster.pid"
+}
+
+# A postmaster.pid that nobody stands behind goes too, or PostgreSQL would not start when another process of ours
+# bears that number by now.
+vacate() {
+    see_out
+    running || rm -f "$data/postmaster.pid"
 }
 
 # Why it did not start: what it said before its log collector ran, or else the log.
@@ -50,17 +58,28 @@ why() {
     tail -n 20 "$said" | grep -E 'FATAL|PANIC|could not|not supported' | sed 's/^[^]]*] *//' | tail -n 3
 }
 
+# Under the lock until the postmaster can be found by who wants to stop it; not while it recovers.
+launch() {
+    mkdir -p "$data/log"
+    : > "$data/log/startup.log"
+    rm -f "$data/postmaster.pid"
+    setsid "$bin/postgres" -D "$data" < /dev/null >> "$data/log/startup.log" 2>&1 9>&- &
+    begun=$!
+    until running || [ ! -e "/proc/$begun/exe" ]; do sleep 0.01; done
+}
+
+# Whoever waits here may be overtaken by a fence: that is seen under the lock, right before anything is launched.
 start() {
-    if [ -e "$data/herdsite.fenced" ]; then
+    unlock
+    running || see_out
+    lock
+    heed
+    if fenced; then
         echo "it is fenced: it was a leader, and comes back only as a standby" >&2
         exit 1
     fi
-    running || vacate
-    if ! running; then
-        mkdir -p "$data/log"
-        : > "$data/log/startup.log"
-        "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$data/log/startup.log" < /dev/null || { why >&2; exit 1; }
-    fi
+    running || launch
+    unlock
     until sed -n 8p "$data/postmaster.pid" 2>/dev/null | grep -q ready; do
         running || { why >&2; exit 1; }
         sleep 0.1
@@ -108,12 +127,15 @@ ended() {
 }
 """
 
+ORDERED = COMMON + PROLOGUE
+
 # Then psql's command line. On stdin: files, each headed by a line "=== NAME", then a line "===", then SQL. The cluster
 # is made beside its place and moved there when it is complete, so what stands in its place is never half-made and never
 # removed. PEM and configuration hold no line that begins with "===".
 BUILD = (
-    COMMON
+    ORDERED
     + """
+unlock
 new=$data.new
 rm -rf "$new"
 mkdir -p "$new"
@@ -123,6 +145,8 @@ if [ ! -e "$data/PG_VERSION" ]; then
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums < /dev/null > /dev/null
     files_into "$new"
     printf 'herdsite "%s" postgres\\n' "$(id -un)" > "$new/pg_ident.conf"
+    lock
+    heed
     mv -T "$new" "$data"
 else
     files_into "$new"
@@ -134,17 +158,18 @@ exec "$@" > /dev/null
 """
 )
 
-START = COMMON + "start\n"
+START = ORDERED + "start\n"
 
 # PATIENCE: seconds that clients get to end, before they are cut off.
-STOP = COMMON + 'stop "$3"\n'
+STOP = ORDERED + 'unlock\nstop "$3"\n'
 
-RESTART = COMMON + 'stop "$3"\nstart\n'
+RESTART = ORDERED + 'unlock\nstop "$3"\nstart\n'
 
 # The directory gives up its name first: half a cluster must never look like a cluster.
 DESTROY = (
-    COMMON
+    ORDERED
     + """
+unlock
 # What is being destroyed need not end well.
 (stop 5) || {
     ! running || kill -9 "$pid"
@@ -152,10 +177,16 @@ DESTROY = (
     vacate
 }
 rm -rf "$data.new" "$data.gone"
+lock
+heed
 [ ! -e "$data" ] || mv -T "$data" "$data.gone"
+unlock
 rm -rf "$data.gone"
 """
 )
+
+# HOME JOB: a job that was to change it is killed and forgotten.
+CLEAR = ORDERED + "shift 2\n" + CLEAN
 
 # An order that was held up on its way must not undo a later one: the file says which it is of.
 _NEWER = """
@@ -173,12 +204,10 @@ newer() {
 }
 """
 
-# The lock: being told and being promoted go through the same folder, and each may be asked for while the other runs.
 CONFIGURE = (
-    COMMON
+    ORDERED
     + _NEWER
     + """
-exec 9< "$data" && flock 9
 rm -rf "$data.files"
 mkdir -p "$data.files"
 files_into "$data.files"
@@ -210,10 +239,9 @@ fi
 # Customers wait, so it is told by signals, as pg_ctl would. Only the generation is noted, so that no order that was
 # held up undoes it; what else it is told to be it is told afterwards.
 PROMOTE = (
-    COMMON
+    ORDERED
     + _NEWER
     + """
-exec 9< "$data" && flock 9
 had=$(told generation "$data/herdsite.conf")
 if [ "${had:-0}" -gt "$3" ]; then
     echo "this order's generation is $3, it has taken $had" >&2
@@ -244,9 +272,12 @@ if [ -e "$data/standby.signal" ]; then
     "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p" > "$mark"
 elif [ -e "$mark" ] && [ "$(writes "$@")" = "$(cat "$mark")" ]; then
     # A promotion died on its way, and left what would go on writing its former leader's timeline.
+    unlock
     stop 10
     touch "$data/standby.signal"
     start
+    lock
+    heed
 fi
 if [ -e "$data/standby.signal" ]; then
     # It has all that there is: what the archive has is not asked for any more.
@@ -255,6 +286,8 @@ if [ -e "$data/standby.signal" ]; then
     kill -HUP "$pid"
     touch "$data/promote"
     kill -USR1 "$pid"
+    # A fence must not wait for what may take long.
+    unlock
     recovers=$(startup)
     tries=0
     until "$bin/pg_controldata" -D "$data" | grep -q '^Database cluster state: *in production'; do
@@ -282,11 +315,12 @@ halted() {
 # The mark first: from then on nothing of ours starts it, whatever happens to this script. One that halts already can
 # acknowledge nothing any more, and gets a moment to archive its last segment.
 FENCE = (
-    COMMON
+    ORDERED
     + _HALTED
     + """
-echo "$3" > "$data/herdsite.fenced"
-sync "$data/herdsite.fenced" "$data"
+fence "$3"
+unlock
+sync "$data"
 tries=100
 while running && halted && [ "$tries" -gt 0 ]; do
     sleep 0.05
@@ -320,11 +354,12 @@ timeout 15 "$bin/pg_waldump" -q -p "$data/pg_wal" -t "$line" -s "$from" 2>&1 > /
 # more often than pg_ctl does, and no longer than until the control file says that it was shut down, which it is when
 # every client is out and the last checkpoint is written. Its archiver may still be at work then.
 HALT = (
-    COMMON
+    ORDERED
     + _HALTED
     + """
-echo "$4" > "$data/herdsite.fenced"
-sync "$data/herdsite.fenced" "$data" &
+fence "$4"
+unlock
+sync "$data" &
 durable=$!
 if running; then
     "$bin/pg_ctl" stop -D "$data" -m fast -W -s || { rm -f "$data/herdsite.fenced"; exit 1; }
@@ -344,12 +379,14 @@ ended
 """
 )
 
+# A mark that a version before this one put there is a file.
 UNFENCE = (
-    COMMON
+    ORDERED
     + """
-{ read -r fenced < "$data/herdsite.fenced"; } 2> /dev/null || fenced=
-[ "${fenced:-0}" -le "$3" ] || { echo "it was fenced by generation $fenced, a later one than $3" >&2; exit 3; }
+by=$(readlink "$data/herdsite.fenced") || { read -r by < "$data/herdsite.fenced"; } 2> /dev/null || by=
+[ "${by:-0}" -le "$3" ] || refuse "it was fenced by generation $by, a later one than $3"
 rm -f "$data/herdsite.fenced"
+unlock
 while running && sed -n 8p "$data/postmaster.pid" | grep -q stopping; do sleep 0.02; done
 start
 """

@@ -1,6 +1,6 @@
 """What runs on a host to bring a cluster to another major version of PostgreSQL: POSIX sh around pg_upgrade."""
 
-from fleet.postgres.scripts import COMMON
+from fleet.postgres.scripts import ORDERED
 
 # Then OLD MAJOR SOCKET: the programs of the version that it has, the version that it is to have, and the folder of its
 # socket. On stdin: the files that it is born with in the new version.
@@ -12,8 +12,9 @@ from fleet.postgres.scripts import COMMON
 # It ends stopped: only what is on record as a leader runs as one. The mark says that what lies beside its place is
 # complete.
 UPGRADE = (
-    COMMON
+    ORDERED
     + """
+unlock
 new=$bin old=$3 major=$4 socket=$5 fresh=$data.new work=$data.upgrade
 there() { [ "$(cat "$data/PG_VERSION" 2> /dev/null)" = "$major" ]; }
 
@@ -48,8 +49,11 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     sync "$fresh/herdsite.upgraded" "$fresh"
 fi
 if ! there; then
+    lock
+    heed
     [ ! -e "$data" ] || mv -T "$data" "$data.gone"
     mv -T "$fresh" "$data"
+    unlock
 fi
 rm -rf "$data.gone"
 """
@@ -57,14 +61,12 @@ rm -rf "$data.gone"
 
 # Begin as a leader: with these files beside its data, from stdin.
 LEAD = (
-    COMMON
+    ORDERED
     + """
-exec 9< "$data" && flock 9
 rm -rf "$data.files"
 mkdir -p "$data.files"
 files_into "$data.files"
 place "$data"
-exec 9<&-
 rm -f "$data/herdsite.upgraded"
 start
 ended
@@ -76,8 +78,9 @@ echo "system_identifier=$("$bin/pg_controldata" -D "$data" | sed -n 's/^Database
 # Then psql's command line. What pg_upgrade leaves to be done while it serves: extensions in their new versions, and
 # statistics, the coarse ones first.
 AFTERWARDS = (
-    COMMON
+    ORDERED
     + """
+unlock
 work=$data.upgrade socket=$3 port=$4
 shift 4
 [ ! -e "$work/update_extensions.sql" ] || "$@" -f "$work/update_extensions.sql" > /dev/null

@@ -5,7 +5,6 @@ Nothing on a host starts PostgreSQL but the rows below: a host that reboots brin
 
 from fleet import policy
 from fleet.conditions import always, asked, is_, named, no, over, paced, reached, under, yes
-from fleet.facts import UNPROVEN
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
 
@@ -21,19 +20,16 @@ confirmed_down = named(
     & (yes("ssh") | over("ssh_vantages", 0))
     & yes("vantage_sees"),
 )
-unproven = named(
-    "it runs, what answers by SQL does not prove to be it, and it was not told since",
-    is_("service_code", UNPROVEN)
-    & yes("postmaster")
-    & no("outdated")
-    & no("configured")
-    & (is_("role", "leader") | is_("upstream_state", "available")),
+host_knows_more = named(
+    "its host has taken newer orders than our records know of",
+    reached("generation", "next_generation") | reached("host_epoch", "next_epoch"),
 )
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")
 
 LIFE = (
     # row  in state    when the facts say                     then              because
+    Rule(91, (*SERVING, STOPPED, FENCED), host_knows_more, WAIT, "Our records are older than this host: nothing is done to it until a person has looked"),
     Rule(101, ALIVE, asked("destroy") & over("members", 0), do("refuse"), "a database is on it: destroy that, or let another instance lead first"),
     Rule(102, (*SERVING, STOPPED, FENCED), asked("destroy") & is_("changeover", "open"), WAIT, "its changeover may make it the leader: it is destroyed after that, unless it leads"),
     Rule(103, ALIVE, asked("destroy") & under("members", 1), go("destroy"), "asked for, and no database is on it"),
@@ -78,7 +74,6 @@ LIFE = (
     Rule(305, AVAILABLE, no("outdated") & is_("quorum_step", "record"), do("record_quorum"), "what commits wait for is put on record in the order that keeps it true"),
     Rule(307, AVAILABLE, no("outdated") & (no("configured") | is_("quorum_step", "apply")), do("configure"), "it was told something else than what it is to be now"),
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),
-    Rule(312, (UNCERTAIN, DOWN), unproven, do("configure"), "its certificate is not accepted: it gets one over SSH, once in each doubt"),
     Rule(313, UNCERTAIN, proof_of_death, go("go_down"), "proof needs no second look"),
     Rule(314, UNCERTAIN, no("service_available") & is_("server_state", "down"), go("go_down"), "its server is down, and that is proven"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),

@@ -163,8 +163,7 @@ def _fenced(case: Case, resource: Resource, source: Instance) -> tuple[Evidence,
         machine = case.ports.provider(source.server.provider).describe(source.server.name).state
         evidence = replace(evidence, machine=machine, machine_age_s=0.0)
     try:
-        subject = _subject(case, source)
-        shell = case.shell(subject)
+        shell, subject = case.ordered(_subject(case, source))
         # Also where its data directory is gone: the mark needs a place.
         shell.run(["mkdir", "-p", subject.data], timeout=FENCE_S)
         Instance.objects.filter(pk=source.pk).update(fenced_by=source.epoch)
@@ -223,8 +222,7 @@ def _call_off(case: Case, changeover: Changeover, why: str) -> str:
     source = changeover.source
     assert source is not None
     with suppress(TransportError, CantAct):
-        subject = _subject(case, source)
-        control.unfence(case.shell(subject), subject, changeover.generation)
+        control.unfence(*case.ordered(_subject(case, source)), changeover.generation)
         Instance.objects.filter(pk=source.pk).update(fenced_by=None)
     return why
 

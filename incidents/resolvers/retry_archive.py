@@ -22,7 +22,7 @@ def tell(case: Case) -> Outcome:
     if subject.host is None:
         return give_up("its server has no pinned host key")
     try:
-        shell = case.ports.shell(subject.host)
+        shell, subject = case.ordered(subject)
         control.configure(shell, subject, streams.files(instance, subject))
         control.run_sql(shell, subject, "SELECT pg_switch_wal();\n")
     except TransportError as error:

@@ -42,7 +42,8 @@ PROBES: tuple[Probe, ...] = (
     Probe("reach",       SERVER,   SHELL,    15,    4,       reach.FILLS, script(reach.SCRIPT), reach.read),
     Probe("host",        INSTANCE, SHELL,    0,     4,       host.FILLS, script(host.SCRIPT), lines, NOT_SERVING, True),
     Probe("service",     INSTANCE, SQL,      0,     2,
-          _names("service_available in_recovery lsn timeline_id version started connections max_connections"),
+          _names("service_available in_recovery lsn timeline_id generation version started")
+          + _names("connections max_connections"),
           sql("service"), first_row),
     Probe("replication", INSTANCE, SQL,      15,    2,
           _names("standbys sync_standbys standby_lag_bytes receiver receiver_age_s received_lsn replay_lag_s"),

@@ -237,7 +237,7 @@ def test_a_cancelled_one_leaves_everything_as_it_was(world: Premium):
 def test_a_beat_that_took_the_new_leader_for_a_standby_is_dropped(world: Premium):
     world.lose(world.leader)
     changeover = begin(world, Changeover.FAILOVER)
-    due(world.standby)
+    due(world.standby, 3600.0)
     claim = ring.claim(Instance.KIND, again(world.standby).queue, 1, "there/2")
     assert list(claim.ids) == [world.standby.pk]
     late = again(world.standby)

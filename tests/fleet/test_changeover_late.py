@@ -3,20 +3,26 @@ nothing, whatever became of the changeover. And what a changeover leaves behind 
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import transaction
+from django.utils import timezone
 
-from fleet import changing, intents, policy, upgrading
+from fleet import changing, intents, planes, policy, subjects, upgrading
 from fleet.actions import ACTIONS
 from fleet.actions.base import ActionError
 from fleet.ledger import Overtaken
-from fleet.lifecycle import Because
-from fleet.models import Changeover, Instance, Intent
+from fleet.lifecycle import Because, LeaseLost
+from fleet.models import Changeover, ControlPlane, Instance, Intent
+from fleet.orders import Order
+from fleet.postgres import control
 from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PROMOTING
 from fleet.transports.base import Unreachable
 from herdsite.turns import Turn
-from tests.fakeherd import FakeHerd
+from incidents import watch
+from tests.fakeherd import NOW, FakeHerd
 from tests.herd import again, change, expire
 from tests.premiumworld import Premium, premium
 from tests.races.test_killed_workers import Killed
@@ -254,3 +260,83 @@ def test_an_upgrade_that_leads_by_our_records_is_never_destroyed():
     intents.ask(changeovers.get(), "retry", actor="anna", reason="it may start by now")
     world.settle(lambda: changeovers.get().state == DONE, 60)
     assert writers(world) == [again(world.resource).instance.name]
+
+
+def test_an_order_of_a_changeover_that_was_called_off_is_refused_by_its_host(world: Premium):
+    first = begin(world)
+    intents.ask(first, "cancel", actor="anna", reason="no")
+    world.settle(lambda: ended(first))
+    second = begin(world)
+    world.settle(lambda: ended(second))
+    old = again(world.leader)
+    plane, reign, _epoch = world.herd.taken[old.data]
+    clock = control.anchor(world.herd.ports.shell(old.server.host()))
+    order = Order(again(first).epoch, plane, reign, clock.boot_id, clock.uptime_s + 60)
+    late = replace(subjects.monitored(old, timezone.now()), order=order)
+    for verb in (control.unfence, control.fence, control.promote):
+        with pytest.raises(control.Superseded):
+            verb(world.herd.ports.shell(old.server.host()), late, again(first).generation)
+    with pytest.raises(control.Superseded):
+        control.start(world.herd.ports.shell(old.server.host()), late, "late-start")
+    assert "late-start" not in world.herd.begun
+    assert writers(world) == [world.standby.name]
+
+
+def test_an_order_that_is_under_way_for_longer_than_its_lease_does_nothing(world: Premium):
+    run = world.herd.world.run
+
+    def slow(ran: Any, timeout: float) -> Any:
+        # The host's clock goes on while the order is under way.
+        world.herd.slept_s += 60.0 if NOW.get(ran.argv[2]) in ("halt", "promote", "fence") else 0.0
+        return run(ran, timeout)
+
+    world.herd.world.run = slow  # type: ignore[method-assign]
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == CANCELLED
+    assert not {"halt", "promote", "fence"} & {verb for verb, _data in world.herd.did}
+    assert writers(world) == [world.leader.name]
+
+
+def test_a_worker_held_up_before_it_rebuilds_a_standby_does_not_copy_over_who_leads_by_now(
+    world: Premium, monkeypatch: pytest.MonkeyPatch
+):
+    late = held_up(monkeypatch, "configure", Instance.KIND)
+    change(world.standby, attrs={**again(world.standby).attrs, "told": "something else"})
+    world.settle(lambda: late)
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    world.settle(world.whole, 60)
+    before = state(world)
+    with pytest.raises(LeaseLost):
+        late[0]()
+    assert state(world) == before
+
+
+def test_our_database_restored_to_before_a_changeover_touches_nobody_and_pages(world: Premium):
+    before = transaction.savepoint()
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    world.settle(world.whole, 60)
+    transaction.savepoint_rollback(before)
+    ControlPlane.objects.update_or_create(only=True, defaults={"system": "another"})
+    planes.start()
+    did = list(world.herd.did)
+    for _ in range(6):
+        world.round()
+    assert writers(world) == [world.standby.name]
+    assert world.herd.did == did
+    assert "records_outdated" in watch.open_types(again(world.standby).watch)
+    assert "two_writers" not in watch.open_types(again(world.standby).watch)
+
+
+def test_a_host_takes_orders_of_one_herdsite_only(world: Premium):
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    world.settle(world.whole, 60)
+    ControlPlane.objects.all().delete()
+    did = list(world.herd.did)
+    other = begin(world)
+    world.settle(lambda: ended(other))
+    assert again(other).state == CANCELLED, "another portal with a copy of the records can do nothing"
+    assert world.herd.did == did

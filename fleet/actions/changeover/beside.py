@@ -4,10 +4,11 @@ other proof keeps the fence from being sent. A host that answers has the better 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.models import Instance
+from fleet.models import Changeover, Instance
 from fleet.postgres import control
 from fleet.transports.base import TransportError
 
@@ -19,7 +20,7 @@ Said = dict[str, str]
 
 @contextmanager
 def fencing(
-    source: Instance, generation: int, acting: Acting, timeout: float
+    source: Instance, changeover: Changeover, acting: Acting, timeout: float
 ) -> Iterator[Callable[[float | None], Said | None]]:
     """Send the fence now. What is given waits for its answer, for so many seconds or (None) for as long as the fence
     may take: what the host said, or None where it said nothing, or no. An answer that is later is nobody's."""
@@ -28,8 +29,15 @@ def fencing(
     except ActionError:
         yield lambda _seconds: None
         return
+    right = hosts.right(acting)
+
+    def send() -> Said:
+        # This thread has no way to our database: the right was asked for before the host's clock is read.
+        order = right.order_since(changeover.epoch, control.anchor(shell))
+        return control.fence(shell, replace(subject, order=order), changeover.generation, timeout)
+
     pool = ThreadPoolExecutor(1)
-    sent = pool.submit(control.fence, shell, subject, generation, timeout)
+    sent = pool.submit(send)
 
     def answer(seconds: float | None) -> Said | None:
         try:

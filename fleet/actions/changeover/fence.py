@@ -74,7 +74,7 @@ def _evidence(changeover: Changeover, source: Instance, target: Instance, acting
     if record.says == CANT_LOSE and target.slot in record.required:
         return Evidence(**evidence)
     ledger.mark_fenced(changeover, acting.lease, source, "fence_sent")
-    with beside.fencing(source, changeover.generation, acting, SSH_PATIENCE_S) as fenced:
+    with beside.fencing(source, changeover, acting, SSH_PATIENCE_S) as fenced:
         try:
             machine = acting.ports.provider(source.server.provider).describe(source.server.name).state
             evidence |= {"machine": machine, "machine_age_s": 0.0}
@@ -92,7 +92,7 @@ def _evidence(changeover: Changeover, source: Instance, target: Instance, acting
 def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Acting) -> str:
     """Clients wait at the address, the leader stops cleanly, its successor has all of it; or all goes on as before."""
     address = Address.objects.filter(resource=changeover.resource).first()
-    shell, subject = hosts.of(source, acting)
+    shell, subject = hosts.orders(source, acting, changeover.epoch)
     if address:
         provider = acting.ports.provider(address.provider)
         if provider.can_hold:
@@ -100,6 +100,8 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     ledger.mark_fenced(changeover, acting.lease, source, "paused")
     try:
         said = control.halt(shell, subject, HALT_S, changeover.generation)
+    except (control.TooLate, control.Superseded) as error:
+        return refuse(changeover, acting, f"{source.name} did not take the order to stop: {error}")
     except TransportError as error:
         return refuse(changeover, acting, f"{source.name} would not stop within {HALT_S} s: {error}")
     end = lsn.known(said.get("lsn"))
@@ -142,8 +144,10 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
         # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
         # table does it once the host answers.
         with nullcontext() if changeover.planned else suppress(TransportError):
-            shell, subject = hosts.of(source, acting)
-            control.unfence(shell, subject, changeover.generation)
+            shell, subject = hosts.orders(source, acting, changeover.epoch)
+            # A host that takes no order of ours has not got our mark either.
+            with suppress(control.Superseded):
+                control.unfence(shell, subject, changeover.generation)
             Instance.objects.filter(pk=source.pk).update(fenced_by=None)
         note = f"{source.name} leads on"
     address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, ledger, lifecycle, quorums, ring, subjects, upgrading
+from fleet import archiving, ledger, lifecycle, quorums, ring, streams, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import upgrade
@@ -32,9 +32,9 @@ LEASES = ("lease", "leased_until", "acting", "acting_until")
 def promote(changeover: Changeover, acting: Acting) -> str:
     _hand_over(changeover, acting)
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
-    shell, subject = hosts.of(target, acting)
+    shell, subject = hosts.orders(target, acting, changeover.epoch)
     if changeover.reason == Changeover.UPGRADE:
-        said = upgrade.lead(target, acting)
+        said = control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
     else:
         said = control.promote(shell, subject, changeover.generation, timeout=9.0)
     with suppress(ActionError):

@@ -3,7 +3,7 @@ meanwhile: to roll back is to start it again."""
 
 from dataclasses import replace
 
-from fleet import certificates, intents, ledger, streams, upgrading
+from fleet import intents, ledger, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.instance import sizing
@@ -17,23 +17,15 @@ def upgrade(changeover: Changeover, acting: Acting) -> str:
     """Begin it, as a detached job."""
     target = _target(changeover)
     major = upgrading.major_of(changeover)
-    shell, old = hosts.of(target, acting)
+    shell, old = hosts.orders(target, acting, changeover.epoch)
     ledger.mark(changeover, acting.lease, "upgrading")
-    certificates.issue(target)
-    shown = certificates.files(target)
-    control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target), shown=shown)
+    control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target))
     return f"{target.name} to PostgreSQL {major}"
-
-
-def lead(target: Instance, acting: Acting) -> dict[str, str]:
-    """Start what was upgraded, as it is on record by now."""
-    shell, subject = hosts.of(target, acting)
-    return control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
 
 
 def afterwards(changeover: Changeover, target: Instance, acting: Acting) -> None:
     """It serves: gather statistics, and let those go who have the old version."""
-    shell, subject = hosts.of(target, acting)
+    shell, subject = hosts.orders(target, acting, changeover.epoch)
     control.after_upgrade(shell, subject, f"{target.name}-analyze-{changeover.generation}")
     why = f"{changeover.resource.name} has PostgreSQL {target.major} now"
     others = Instance.objects.filter(standby_for=changeover.resource, major__lt=target.major)

@@ -6,6 +6,7 @@ SELECT true AS service_available,
             THEN coalesce((SELECT received_tli FROM pg_stat_wal_receiver), (SELECT timeline_id FROM pg_control_checkpoint()))
             ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int
        END AS timeline_id,
+       nullif(current_setting('herdsite.generation', true), '')::int AS generation,
        current_setting('server_version_num')::int AS version,
        extract(epoch FROM pg_postmaster_start_time())::float8 AS started,
        (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,

@@ -26,7 +26,7 @@ from fleet.models import Credential, Customer, Instance, Plan, Resource, Server,
 from fleet.postgres import roles
 from fleet.postgres.roles import Limits
 from fleet.postgres.scram import scram
-from fleet.postgres.tls import certificate
+from fleet.postgres.tls import authority, certificate
 from fleet.providers.local import spawn
 from fleet.subject import RESOURCE
 from fleet.transports.base import Database
@@ -81,7 +81,7 @@ def _cluster(n: int) -> Bare:
     """One instance with its databases, as herdsite would have made them."""
     bare = Bare(spawn.land(settings.VAR / "raw") / f"i{n}", PORT + n)
     bare.init()
-    shown = certificate(f"bench-{n}", "127.0.0.1")
+    shown = certificate([f"bench-{n}", "127.0.0.1"], authority("bench"))
     for name, pem in (("server.crt", shown.cert), ("server.key", shown.key)):
         path = bare.data / name
         path.write_text(pem)

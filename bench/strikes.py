@@ -122,7 +122,7 @@ def _session(scene: Scene) -> psycopg.Connection[Any]:
     assert target
     session = psycopg.connect(
         host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
-        sslmode=target.sslmode, connect_timeout=10,
+        sslmode="require", connect_timeout=10,
     )  # fmt: skip
     scene.undo.callback(session.close)
     return session

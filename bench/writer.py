@@ -21,7 +21,7 @@ def connect(target: Database, **more: Any) -> psycopg.Connection[Any]:
     """As a customer connects; psycopg.Error if that does not work."""
     return psycopg.connect(
         host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
-        sslmode=target.sslmode, connect_timeout=CONNECT_S, autocommit=True, **more,
+        sslmode="require", connect_timeout=CONNECT_S, autocommit=True, **more,
     )  # fmt: skip
 
 

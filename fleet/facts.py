@@ -11,6 +11,9 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
+# The `service_code` of who answers for a server and does not prove to be it; PostgreSQL's own codes begin otherwise.
+UNPROVEN = "HS001"
+
 BOOL, INT, FLOAT, TEXT = "bool", "int", "float", "text"
 
 
@@ -123,7 +126,12 @@ FACTS: dict[str, Fact] = _catalogue(
     # PostgreSQL (SQL).
     ("service_available", BOOL, "", "it let us in and answered"),
     ("service_why", TEXT, "", "why it did not"),
-    ("service_code", TEXT, "", "the SQLSTATE of its refusal, when it is there to refuse"),
+    (
+        "service_code",
+        TEXT,
+        "",
+        "the SQLSTATE of its refusal, when it is there to refuse; HS001 where it does not prove who it is",
+    ),
     ("in_recovery", BOOL, "", "it replays another's WAL: a standby, or restoring"),
     ("read_only", BOOL, "", "a new transaction may not write"),
     ("can_write", BOOL, "", "a write was committed"),

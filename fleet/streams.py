@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from fleet import archiving
+from fleet import archiving, certificates
 from fleet.models import Credential, Instance, Resource
 from fleet.postgres import replication
+from fleet.postgres.config import SHOWN
 from fleet.subject import Subject
 from fleet.succession.seen import setting
 
@@ -21,10 +22,11 @@ def wanted(instance: Instance, quorum: Mapping[str, Any]) -> str:
     `quorum` is the record of the resource that it leads ({} when it leads none with high availability)."""
     upstream, timeline = instance.upstream, instance.timeline
     words = [instance.role, timeline.archive, timeline.place, timeline.writer, str(instance.generation)]
+    words.append(certificates.word(instance))
     if instance.role == Instance.STANDBY:
         if upstream is None or not upstream.server.address:
             return ""
-        words += [str(upstream.pk), upstream.server.address, str(upstream.port)]
+        words += [str(upstream.pk), upstream.server.address, str(upstream.port), str(certificates.proves(upstream))]
     else:
         words += [str(quorum.get("serial", 0)), str(archiving.is_ready(timeline)), *quorum.get("required", ())]
     return sha256("\0".join(words).encode()).hexdigest()[:16]
@@ -36,17 +38,19 @@ def quorum(instance: Instance) -> dict[str, Any]:
     return mine.values_list("quorum", flat=True).first() or {}
 
 
-def conninfo(instance: Instance, passfile: str = "") -> str:
-    """How the standby reaches its upstream. ValueError when it has none that could be reached."""
+def conninfo(instance: Instance, folder: str = "") -> str:
+    """How the standby reaches its upstream; its files lie beside its data, or in `folder`. ValueError when it has none
+    that could be reached."""
     upstream = instance.upstream
     if upstream is None or not upstream.server.address:
         raise ValueError(f"{instance.name} has nobody to stream from")
-    return to(upstream, instance.slot, passfile or f"{instance.data}/{replication.PASSFILE}")
+    return to(upstream, instance.slot, folder or instance.data)
 
 
-def to(upstream: Instance, name: str, passfile: str) -> str:
-    """How whoever calls himself `name` reaches it as a replica; `passfile` is a path on his host."""
-    return replication.conninfo(upstream.server.address, upstream.port, name, passfile)
+def to(upstream: Instance, name: str, folder: str) -> str:
+    """How whoever calls himself `name` reaches it as a replica; in `folder`, on his host, lie the password and CAs."""
+    proves = certificates.proves(upstream)
+    return replication.conninfo(upstream.server.address, upstream.port, name, folder, proves)
 
 
 def files(instance: Instance, subject: Subject) -> dict[str, str]:
@@ -59,7 +63,9 @@ def files(instance: Instance, subject: Subject) -> dict[str, str]:
     else:
         record = quorum(instance)
         settings, more = leading(instance, subject, record.get("required", ()), record.get("serial", 0))
-    return replication.files(settings | {"herdsite.generation": str(instance.generation)}, secret, more)
+    shown = certificates.files(instance)
+    settings = {**settings, **(SHOWN if shown else {}), "herdsite.generation": str(instance.generation)}
+    return replication.files(settings, secret, {**more, **shown})
 
 
 def leading(

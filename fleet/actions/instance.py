@@ -2,10 +2,11 @@
 after the step it is for (context.job); later beats see what became of it."""
 
 import json
+import time
 
 from django.db import transaction
 
-from fleet import ring, streams, subjects
+from fleet import certificates, ring, streams, subjects
 from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
@@ -24,7 +25,8 @@ def build(instance: Instance, acting: Acting) -> str | None:
     """Begin what makes it: a cluster of its own, a copy of its leader, or what an archive holds."""
     if not acting.subject.bin:
         raise ActionError(f"{instance.server} has no PostgreSQL {instance.major}.")
-    _told(instance)
+    certificates.issue(instance)
+    _told(instance, _wanted(instance))
     if instance.role == Instance.STANDBY:
         return copying.stand_by(instance, acting, _mode(instance), sizing(instance))
     if instance.timeline.parent_id:
@@ -123,8 +125,11 @@ def configure(instance: Instance, acting: Acting) -> str:
         raise ActionError("A leader that was is told nothing: it is fenced, and made a standby.")
     if instance.role == Instance.STANDBY:
         copying.keep_place(instance, acting)
+    certificates.issue(instance)
+    # What our records say before the files are made of them: what changes meanwhile is told next.
+    wanted = _wanted(instance)
     control.configure(*hosts.ordered(acting), streams.files(instance, acting.subject))
-    _told(instance)
+    _told(instance, wanted)
     return f"{instance.role} of {instance.timeline}"
 
 
@@ -149,9 +154,15 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
     return str(acting.facts["quorum_why"])
 
 
-def _told(instance: Instance) -> None:
-    """Note what it was told; it is compared at each beat with what it is to be told."""
-    instance.attrs["told"] = streams.wanted(instance, streams.quorum(instance))
+def _wanted(instance: Instance) -> str:
+    return streams.wanted(instance, streams.quorum(instance))
+
+
+def _told(instance: Instance, wanted: str) -> None:
+    """Note what it was told, and when (epoch, s); it is compared at each beat with what it is to be told."""
+    instance.attrs |= {"told": wanted, "told_at": f"{time.time():.0f}"}
+    if certificates.issued(instance):
+        instance.attrs[certificates.PROVES] = "true"
     Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
 
 

@@ -1,14 +1,13 @@
 """Credentials: whose and what for, and the one way to be shown a secret, which is written into the story."""
 
 from typing import Any, ClassVar
-from urllib.parse import quote
 
 from django.db import transaction
 from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import context
+from fleet import connecting, context
 from fleet.api import fields, shapes
 from fleet.api.base import Things
 from fleet.api.params import OneOf, Param
@@ -52,9 +51,8 @@ class Credentials(Things):
             if target is None:
                 raise Conflict("Only the credential of a database that has a place can be shown.")
             story(resource, "revealed its credential", Because(None, reason, self.asker.name))
-        login = f"{quote(target.user, safe='')}:{quote(target.password, safe='')}"
         shown = {
-            "url": f"postgres://{login}@{target.address}:{target.port}/{target.dbname}?sslmode={target.sslmode}",
+            "url": connecting.url(target),
             "host": target.address,
             "port": target.port,
             "dbname": target.dbname,

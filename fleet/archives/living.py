@@ -6,13 +6,12 @@ from fleet.postgres.commands import Script
 from fleet.progress import SAYING
 from fleet.subject import Subject
 
-# CONNINFO LINE LABEL BYTES INTO BIN PASSFILE.
+# CONNINFO LINE LABEL BYTES INTO BIN.
 _COPY = (
     COMMON
     + SAYING
     + """
 conninfo=$1 line=$2 label=$3 bytes=$4 into=$5 bin=$6
-export PGPASSFILE="$7"
 """
     + ROOM
     + """
@@ -23,8 +22,7 @@ far copying "$bytes"
 )
 
 
-def copy(conninfo: str, passfile: str, line: str, subject: Subject, size: int, into: str) -> Script:
+def copy(conninfo: str, line: str, subject: Subject, size: int, into: str) -> Script:
     """Put the files of the follower that `conninfo` leads to into the folder `into`, as an archive's `restore` does.
-    `passfile` is a path on the host of `subject`, `line` the name of its timeline, `size` how
-    many bytes it is about to be."""
-    return Script(_COPY, (conninfo, line, "living", str(size), into, subject.bin, passfile))
+    `line` is the name of its timeline, `size` how many bytes it is about to be."""
+    return Script(_COPY, (conninfo, line, "living", str(size), into, subject.bin))

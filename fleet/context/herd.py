@@ -9,7 +9,8 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import logical, policy, quorums, retiring, streams
+from fleet import certificates, logical, policy, quorums, retiring, streams
+from fleet.facts import UNPROVEN
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
 from fleet.states import (
     AVAILABLE,
@@ -81,7 +82,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "doubt_window_s": window_s,
         "role": member.role,
         "outdated": member.outdated,
-        "configured": member.attrs.get("told") == wanted if wanted else None,
+        "configured": configured(member, wanted),
         "upstream_state": member.upstream.state if member.upstream else None,
         "hasty": member.plan.high_availability,
         "standby_ready": member.standby_ready,
@@ -99,6 +100,16 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
 
 def _leads(member: Any) -> bool:
     return member.role == Instance.LEADER and not member.outdated
+
+
+def configured(member: Any, wanted: str) -> bool | None:
+    """It was told last what it is to be told; None while that can't be known. Where it does not prove who it is, it is
+    told again, once in each doubt."""
+    if not wanted:
+        return None
+    told_at, since = float(member.attrs.get("told_at", 0)), member.evidence.get("since")
+    unproven = member.facts.get("service_code") == UNPROVEN and since is not None and told_at < since
+    return member.attrs.get("told") == wanted and not unproven
 
 
 def resource(member: Any, now: Any, intent: Intent | None) -> Known:
@@ -184,7 +195,8 @@ def instances() -> QuerySet[Any]:
     planned = begun.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
     taking = open_.filter(target=OuterRef("pk"))
     return (
-        Instance.objects.select_related("server", "plan", "timeline", "upstream__server")
+        Instance.objects.select_related("server", "plan", "timeline", "upstream__server", "certificate")
+        .defer("certificate__certificate", "certificate__key")
         .prefetch_related(Prefetch("credentials", Credential.objects.filter(purpose=Credential.MONITOR)))
         .annotate(
             members=Count("resources", filter=stays),
@@ -200,6 +212,7 @@ def instances() -> QuerySet[Any]:
             ),
             upgrading=Exists(taking.filter(marks__has_key="upgrading").exclude(marks__has_key="promoted")),
             quorum=Subquery(mine.values("quorum")[:1]),
+            endpoints=certificates.endpoints(),
         )
     )
 

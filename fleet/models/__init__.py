@@ -3,6 +3,7 @@
 from typing import Any
 
 from fleet.models.address import Address
+from fleet.models.authority import Authority, ServerCertificate
 from fleet.models.backup import Backup
 from fleet.models.changeover import Changeover
 from fleet.models.credential import Credential
@@ -25,6 +26,7 @@ MEMBERS: dict[str, type[Any]] = {model.KIND: model for model in _MODELS}
 __all__ = [
     "MEMBERS",
     "Address",
+    "Authority",
     "Backup",
     "Changeover",
     "ControlPlane",
@@ -37,6 +39,7 @@ __all__ = [
     "Plan",
     "Resource",
     "Server",
+    "ServerCertificate",
     "Timeline",
     "Worker",
 ]

@@ -12,7 +12,6 @@ from fleet import jobs
 from fleet.postgres import copy_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
-from fleet.postgres.tls import Certificate
 from fleet.subject import Subject
 
 PATIENCE_S = 30
@@ -32,27 +31,25 @@ def build(
     subject: Subject,
     sizing: Sizing,
     verifier: str,
-    certificate: Certificate | None = None,
+    tls: bool = True,
     also: str = "",
     replica: str | None = None,
     dynamic: Mapping[str, str] = MappingProxyType({}),
 ) -> Script:
-    """Make the cluster and leave it running: initdb, configuration, certificate, start, the roles of ours, then the SQL
-    `also` (a production instance's only database, say). Without a certificate the cluster speaks no TLS.
+    """Make the cluster and leave it running: initdb, configuration, start, the roles of ours, then the SQL `also` (a
+    production instance's only database, say). With `tls` its certificate is one of the files in `dynamic` (tls.files).
 
     `verifier` is the monitoring role's, `replica` the replication role's; `dynamic` are the files that change while it
     lives, by name. A cluster that is there already is started, never made again.
     """
     sql = PREAMBLE + foundation(subject.major, verifier, replica) + also
-    stdin = f"{sections(files(subject, sizing, certificate) | dict(dynamic))}{sql}".encode()
+    stdin = f"{sections(files(subject, sizing, tls) | dict(dynamic))}{sql}".encode()
     return Script(scripts.BUILD, (*_ordered(subject), *psql(subject)), stdin)
 
 
-def files(subject: Subject, sizing: Sizing, certificate: Certificate | None) -> dict[str, str]:
+def files(subject: Subject, sizing: Sizing, tls: bool) -> dict[str, str]:
     """The files beside the data that an instance is born with, by name."""
-    tls = certificate is not None
-    born = {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
-    return born if certificate is None else born | {"server.crt": certificate.cert, "server.key": certificate.key}
+    return {"postgresql.conf": conf(subject, sizing, tls), "pg_hba.conf": hba(tls)}
 
 
 def stand_by(
@@ -98,11 +95,14 @@ def promote(subject: Subject, generation: int) -> Script:
     return Script(scripts.PROMOTE, (*_ordered(subject), str(generation), subject.socket, str(subject.port)))
 
 
-def upgrade(subject: Subject, old: str, sizing: Sizing, certificate: Certificate | None) -> Script:
+def upgrade(subject: Subject, old: str, beside: Mapping[str, str]) -> Script:
     """Bring what lies there, a standby whose leader was stopped cleanly, to the version of `subject`, and leave it
-    stopped; `old` are the programs of the version that it has."""
-    beside = sections(files(subject, sizing, certificate)).encode()
-    return Script(upgrade_scripts.UPGRADE, (*_ordered(subject), old, str(subject.major), subject.socket), beside)
+    stopped; `old` are the programs of the version that it has, `beside` its files by name."""
+    return Script(
+        upgrade_scripts.UPGRADE,
+        (*_ordered(subject), old, str(subject.major), subject.socket),
+        sections(beside).encode(),
+    )
 
 
 def lead(subject: Subject, beside: Mapping[str, str]) -> Script:

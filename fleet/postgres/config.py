@@ -12,6 +12,11 @@ REPLICA = "herdsite_replica"
 # What changes while an instance lives (whom it streams from, whose word it waits for, where its WAL goes) has a file of
 # its own, which is always written whole.
 DYNAMIC = "herdsite.conf"
+# What a server shows, and the CAs by which it knows others. Certificate and key are one file, so that they are replaced
+# together or not at all. Files are moved to their places in the order of their names: these two come before DYNAMIC,
+# which names the first.
+CERTIFICATE, ROOTS = "herdsite.cert", "herdsite.ca"
+SHOWN = {"ssl_cert_file": CERTIFICATE, "ssl_key_file": CERTIFICATE}
 # Connections on top of the plan's: PostgreSQL keeps these back for superusers and for the monitoring role.
 SUPERUSER_RESERVE = 3
 RESERVE = SUPERUSER_RESERVE + MONITOR_CONNECTIONS
@@ -36,16 +41,7 @@ def settings(sizing: Sizing, major: int, bind: str, port: int, socket: str, tls:
     """postgresql.conf as names and values, for PostgreSQL `major`. `socket` is the unix socket's folder."""
     wal = _within(128, sizing.disk_mb // 10, 16384)
     reserve = {"reserved_connections": f"{MONITOR_CONNECTIONS}"} if major >= 16 else {}
-    encryption = (
-        {
-            "ssl": "on",
-            "ssl_cert_file": "server.crt",
-            "ssl_key_file": "server.key",
-            "ssl_min_protocol_version": "TLSv1.2",
-        }
-        if tls
-        else {}
-    )
+    encryption = {"ssl": "on", **SHOWN, "ssl_min_protocol_version": "TLSv1.2"} if tls else {}
     return {
         # Who may come, and how.
         "listen_addresses": bind,

@@ -16,7 +16,6 @@ from fleet.postgres.config import Sizing
 from fleet.postgres.prologue import ANCHOR, GUARD, LATE, SUPERSEDED
 from fleet.postgres.roles import PREAMBLE, Limits
 from fleet.postgres.scram import scram
-from fleet.postgres.tls import Certificate, certificate
 from fleet.subject import Subject
 from fleet.transports.base import CommandFailed, Shell, TransportError, checked
 
@@ -46,11 +45,9 @@ def build(
 ) -> None:
     """Begin to make the cluster of the instance `subject`. `password` is to be the monitoring role's, `replica` the
     replication role's; `also` is SQL that ends the build (roles.create_resource); `dynamic` are files that change while
-    it lives."""
+    it lives, the certificate among them."""
     verifier = scram(replica, iterations=OURS) if replica else None
-    script = commands.build(
-        subject, sizing, scram(password, iterations=OURS), _shown(subject, tls), also, verifier, dynamic
-    )
+    script = commands.build(subject, sizing, scram(password, iterations=OURS), tls, also, verifier, dynamic)
     _begin(shell, subject, job, script)
 
 
@@ -67,7 +64,7 @@ def stand_by(
     tls: bool = True,
 ) -> None:
     """Begin to make it a standby of the leader that `conninfo` leads to (commands.stand_by)."""
-    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
+    beside = commands.files(subject, sizing, tls) | dict(dynamic)
     _begin(shell, subject, job, commands.stand_by(subject, beside, conninfo, slot, mode, stray))
 
 
@@ -84,7 +81,7 @@ def restore(
     last: str = "",
 ) -> None:
     """Begin to make it of a base backup and the WAL that leads on from it (commands.restore)."""
-    beside = commands.files(subject, sizing, _shown(subject, tls)) | dict(dynamic)
+    beside = commands.files(subject, sizing, tls) | dict(dynamic)
     _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also, last))
 
 
@@ -99,9 +96,18 @@ def promote(shell: Shell, subject: Subject, generation: int, timeout: float = 20
     return _now(shell, commands.promote(subject, generation), timeout)
 
 
-def upgrade(shell: Shell, subject: Subject, job: str, old: str, sizing: Sizing, tls: bool = True) -> None:
-    """Begin to bring a standby whose leader was stopped to the version of `subject` (commands.upgrade)."""
-    _begin(shell, subject, job, commands.upgrade(subject, old, sizing, _shown(subject, tls)))
+def upgrade(
+    shell: Shell,
+    subject: Subject,
+    job: str,
+    old: str,
+    sizing: Sizing,
+    tls: bool = True,
+    shown: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Begin to bring a standby whose leader was stopped to the version of `subject` (commands.upgrade); `shown` are the
+    files by which it proves who it is."""
+    _begin(shell, subject, job, commands.upgrade(subject, old, commands.files(subject, sizing, tls) | dict(shown)))
 
 
 def lead(shell: Shell, subject: Subject, beside: Mapping[str, str], timeout: float = 20.0) -> dict[str, str]:
@@ -190,11 +196,6 @@ def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres"
     """Run SQL as the superuser, statement by statement, up to the first that fails; what it printed, unaligned."""
     argv = commands.psql(subject, database)
     return checked(argv, shell.run(argv, stdin=(PREAMBLE + sql).encode(), timeout=timeout)).out
-
-
-def _shown(subject: Subject, tls: bool) -> Certificate | None:
-    address = subject.host.address if subject.host else subject.bind
-    return certificate(subject.name, address) if tls else None
 
 
 def clear(shell: Shell, subject: Subject, job: str) -> None:

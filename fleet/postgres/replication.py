@@ -8,21 +8,27 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fleet.postgres.config import DYNAMIC, REPLICA, lines
+from fleet.postgres.config import DYNAMIC, REPLICA, ROOTS, lines
 
 PASSFILE = "herdsite.pgpass"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def conninfo(address: str, port: int, name: str, passfile: str) -> str:
-    """How a standby called `name` reaches its leader; `passfile` is a path on the standby's host."""
+def conninfo(address: str, port: int, name: str, folder: str, proves: bool = True) -> str:
+    """How a standby called `name` reaches its leader; in `folder`, on the standby's host, lie the password and the CAs.
+    `proves`: the leader has a certificate of the herd's CA. One that was never given any is taken on trust, and gets no
+    password in clear all the same: channel binding is SCRAM, which proves to each that the other knows the password.
+    """
+    checked = {"sslmode": "verify-full", "sslrootcert": f"{folder}/{ROOTS}"} if proves else {"sslmode": "require"}
     words = {
         "host": address,
         "port": str(port),
         "user": REPLICA,
         "application_name": name,
-        "passfile": passfile,
-        "sslmode": "require",
+        "passfile": f"{folder}/{PASSFILE}",
+        **checked,
+        # No require_auth beside it: libpq 15 does not know that, and channel binding leaves SCRAM alone.
+        "channel_binding": "require",
         # A host that vanished without a word is noticed as fast as one that said goodbye.
         "connect_timeout": "2",
         "keepalives_idle": "2",

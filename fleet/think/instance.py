@@ -5,6 +5,7 @@ Nothing on a host starts PostgreSQL but the rows below: a host that reboots brin
 
 from fleet import policy
 from fleet.conditions import always, asked, is_, named, no, over, paced, reached, under, yes
+from fleet.facts import UNPROVEN
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
 
@@ -19,6 +20,14 @@ confirmed_down = named(
     & over("sql_vantages", 1)
     & (yes("ssh") | over("ssh_vantages", 0))
     & yes("vantage_sees"),
+)
+unproven = named(
+    "it runs, what answers by SQL does not prove to be it, and it was not told since",
+    is_("service_code", UNPROVEN)
+    & yes("postmaster")
+    & no("outdated")
+    & no("configured")
+    & (is_("role", "leader") | is_("upstream_state", "available")),
 )
 host_knows_more = named(
     "its host has taken newer orders than our records know of",
@@ -74,6 +83,7 @@ LIFE = (
     Rule(305, AVAILABLE, no("outdated") & is_("quorum_step", "record"), do("record_quorum"), "what commits wait for is put on record in the order that keeps it true"),
     Rule(307, AVAILABLE, no("outdated") & (no("configured") | is_("quorum_step", "apply")), do("configure"), "it was told something else than what it is to be now"),
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),
+    Rule(312, (UNCERTAIN, DOWN), unproven, do("configure"), "its certificate is not accepted: it gets one over SSH, once in each doubt"),
     Rule(313, UNCERTAIN, proof_of_death, go("go_down"), "proof needs no second look"),
     Rule(314, UNCERTAIN, no("service_available") & is_("server_state", "down"), go("go_down"), "its server is down, and that is proven"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),

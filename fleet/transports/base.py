@@ -10,6 +10,9 @@ from typing import Any, Protocol
 
 Row = dict[str, Any]
 
+# The mode in which a server has to prove that it is who is meant.
+VERIFIED = "verify-full"
+
 
 class TransportError(Exception):
     """A look or a command did not succeed; `str(error)` is one line that a person can act on."""
@@ -22,7 +25,8 @@ class Unreachable(TransportError):
 class Refused(TransportError):
     """The other side answered and said no: wrong key or password, unknown host key, failed statement.
 
-    `code` is the SQLSTATE for Sql, and a short word for Shell ("host_key", "auth").
+    `code` is the SQLSTATE for Sql (facts.UNPROVEN for a server that does not prove who it is), and a short word for
+    Shell ("host_key", "auth").
     """
 
     def __init__(self, message: str, code: str = ""):
@@ -66,7 +70,8 @@ class Host:
 
 @dataclass(frozen=True)
 class Database:
-    """Where Sql goes, and as whom. `password` never appears in a repr, a log or an error."""
+    """Where Sql goes, and as whom. `password` never appears in a repr, a log or an error. `roots` are the CAs (PEM) of
+    which one has to have signed what the server shows where `sslmode` is VERIFIED."""
 
     address: str
     port: int
@@ -74,6 +79,7 @@ class Database:
     user: str
     password: str
     sslmode: str = "require"
+    roots: str = ""
 
     def __repr__(self) -> str:
         return f"Database({self.user}@{self.address}:{self.port}/{self.dbname})"

@@ -4,16 +4,19 @@ A frozen host still accepts TCP, so every wait ends by our own clock. libpq is d
 because most of what a full psycopg connection prepares would be thrown away unused with each look.
 """
 
+import os
 import re
 import select
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from psycopg import Error, pq
 from psycopg.adapt import Transformer
 
-from fleet.transports.base import Database, Refused, Row, TransportError, Unreachable
+from fleet.facts import UNPROVEN
+from fleet.transports.base import VERIFIED, Database, Refused, Row, TransportError, Unreachable
 
 OK, FAILED, READING, WRITING = (pq.PollingStatus[name] for name in ("OK", "FAILED", "READING", "WRITING"))
 ROWS, DONE, NOTHING = pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.ExecStatus.EMPTY_QUERY
@@ -33,6 +36,8 @@ BROKEN = re.compile("server closed the connection|closed unexpectedly|could not 
 # needs lc_messages = C). What no row knows is "the server rejected the connection".
 REJECTED = "08004"
 SAID = (
+    ("certificate verify failed|does not match host name|host name from server certificate", UNPROVEN),
+    ("channel binding|authentication method requirement|incorrect server signature", UNPROVEN),
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("authentication failed", "28000"),
@@ -79,8 +84,13 @@ def conninfo(database: Database, timeout: float, read_only: bool) -> str:
     """libpq's connection string. An address that is an IP goes in as hostaddr, so that nothing is looked up."""
     limit = max(1, int(timeout * SERVER_SHARE * 1000))
     options = f"-c statement_timeout={limit} -c lock_timeout={limit} -c datestyle=ISO -c intervalstyle=postgres"
+    verified = database.sslmode == VERIFIED
     parts = {
-        "hostaddr" if is_ip(database.address) else "host": database.address,
+        **({"hostaddr": database.address} if is_ip(database.address) else {"host": database.address}),
+        **({"host": database.address, "sslrootcert": file_of(database.roots)} if verified else {}),
+        # A password goes to nobody in clear, and no further than a server that knows it.
+        "require_auth": "scram-sha-256",
+        **({"channel_binding": "require"} if verified or database.sslmode == "require" else {}),
         "port": str(database.port),
         "dbname": database.dbname,
         "user": database.user,
@@ -92,6 +102,16 @@ def conninfo(database: Database, timeout: float, read_only: bool) -> str:
         "options": options + " -c default_transaction_read_only=on" * read_only,
     }
     return " ".join(f"{name}={quoted(value)}" for name, value in parts.items())
+
+
+@lru_cache(maxsize=16)
+def file_of(text: str) -> str:
+    """The path of a file with that text, since libpq reads the CAs from files only. It lies in memory, has no name
+    elsewhere, and is there for this process, its forks and as long as they live."""
+    descriptor = os.memfd_create("herdsite-ca")
+    with open(descriptor, "w", closefd=False) as file:
+        file.write(text)
+    return f"/proc/self/fd/{descriptor}"
 
 
 def quoted(value: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from fleet.archives.base import Line
 from fleet.archives.directory import Directory
 from fleet.archives.pgbackrest import Pgbackrest
-from fleet.postgres.tls import certificate
+from fleet.postgres.tls import authority, certificate
 from fleet.providers.local import spawn
 from tests.archived import Rig, wait
 from tests.clusters import PROGRAMS
@@ -75,7 +75,7 @@ def in_s3() -> Iterator[Rig]:
 def serve_s3(shell: LocalShell, folder: Path) -> int:
     """A store that speaks S3 over TLS on a port of 127.0.0.1. Its buckets are the folders in `folder`; it ends with the
     shell, in whose home it works."""
-    shown = certificate("s3", "127.0.0.1")
+    shown = certificate(["s3", "127.0.0.1"], authority("s3"))
     for name, text in (("cert", shown.cert), ("key", shown.key)):
         shell.run(["sh", "-c", 'umask 077; cat > "$1"', "sh", name], text.encode())
     with socket.create_server(("127.0.0.1", 0)) as free:

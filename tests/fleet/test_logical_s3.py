@@ -13,7 +13,7 @@ from logical_world import HOLD, World, built, leader, waits
 
 from fleet import jobs, logical
 from fleet.logical import storage
-from fleet.postgres.tls import certificate
+from fleet.postgres.tls import authority, certificate
 from fleet.providers.local import spawn
 from herdsite import storages
 from tests.clusters import Cluster
@@ -76,7 +76,7 @@ def world(cluster: Cluster, endpoint: str, settings, monkeypatch) -> Iterator[Wo
 @pytest.fixture
 def secure(world: World, tmp_path: Path, monkeypatch) -> Iterator[World]:
     """The same over TLS, with a certificate that we trust. Hosts don't yet."""
-    shown = certificate("s3", "127.0.0.1")
+    shown = certificate(["s3", "127.0.0.1"], authority("s3"))
     files = {"--cert": tmp_path / "cert.pem", "--key": tmp_path / "key.pem"}
     for path, text in zip(files.values(), (shown.cert, shown.key), strict=True):
         path.write_text(text)

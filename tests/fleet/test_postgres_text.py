@@ -9,7 +9,7 @@ from fleet.postgres.config import Sizing, hba, settings
 from fleet.postgres.quote import ident, literal
 from fleet.postgres.scram import scram
 from fleet.postgres.statements import statement
-from fleet.postgres.tls import certificate
+from fleet.postgres.tls import authority, certificate
 
 SMALL, LARGE = Sizing(memory_mb=128, connections=4, disk_mb=1024), Sizing(65536, 500, 1_000_000)
 
@@ -41,7 +41,7 @@ def test_a_password_is_salted_anew_each_time() -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.9", "db.example.com"])
 def test_the_certificate_names_the_server(address: str) -> None:
-    made = certificate("pg-1", address)
+    made = certificate(["pg-1", address], authority("CA"))
     cert = x509.load_pem_x509_certificate(made.cert.encode())
     names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     found = names.get_values_for_type(x509.DNSName) + names.get_values_for_type(x509.IPAddress)

@@ -12,6 +12,7 @@ from fleet.postgres.config import REPLICA
 from fleet.subject import Subject
 from fleet.succession import lsn
 from fleet.transports.base import CommandFailed
+from tests.authority import ca, shown
 from tests.clusters import SIZING, WATCH, Cluster, instance
 from tests.localhosts import until
 from tests.localshell import LocalShell, ended
@@ -35,7 +36,7 @@ def member(shell: LocalShell, name: str) -> Subject:
 @pytest.fixture
 def leader(shell: LocalShell) -> Cluster:
     subject = member(shell, "one")
-    control.build(shell, subject, "build", CALM, WATCH, replica=PASSWORD, dynamic=KEEP)
+    control.build(shell, subject, "build", CALM, WATCH, replica=PASSWORD, dynamic=KEEP | shown(subject))
     assert ended(shell, "build") == Look(DONE)
     cluster = Cluster(shell, subject)
     cluster.sql("CREATE TABLE t (n int); INSERT INTO t VALUES (1)")
@@ -43,8 +44,11 @@ def leader(shell: LocalShell) -> Cluster:
 
 
 def beside(leader: Subject, subject: Subject, slot: str) -> tuple[str, dict[str, str]]:
-    info = replication.conninfo(leader.bind, leader.port, slot, f"{subject.data}/{replication.PASSFILE}")
-    return info, replication.files(replication.standby(info, slot), PASSWORD)
+    staged, info = (
+        replication.conninfo(leader.bind, leader.port, slot, folder)
+        for folder in (f"{subject.data}.files", subject.data)
+    )
+    return staged, replication.files(replication.standby(info, slot), PASSWORD, shown(subject))
 
 
 def stand_by(leader: Cluster, subject: Subject, job: str, mode: str = commands.BUILD, stray: str = "") -> Look:
@@ -52,7 +56,7 @@ def stand_by(leader: Cluster, subject: Subject, job: str, mode: str = commands.B
     if mode != commands.BUILD:
         leader.sql(roles.slot(slot))
     info, files = beside(leader.subject, subject, slot)
-    control.stand_by(leader.shell, subject, job, CALM, files, info.split(" passfile")[0], slot, mode, stray)
+    control.stand_by(leader.shell, subject, job, CALM, files, info, slot, mode, stray)
     return ended(leader.shell, job)
 
 
@@ -77,6 +81,23 @@ def test_a_standby_streams_and_shows_what_its_leader_wrote(leader: Cluster, stan
     assert standby.sql("SELECT count(*), pg_is_in_recovery() FROM t") == "2|t"
     assert leader.sql("SELECT state FROM pg_stat_replication") == "streaming"
     assert standby.sql("SELECT name FROM pg_file_settings WHERE error IS NOT NULL") == ""
+
+
+def test_a_standby_takes_nothing_from_who_is_not_its_leader(leader: Cluster, standby: Cluster) -> None:
+    """The connection to its leader is cut, and somebody with the certificate of another CA answers there."""
+    assert "sslmode=verify-full" in standby.sql("SHOW primary_conninfo")
+    control.configure(leader.shell, leader.subject, KEEP | shown(leader.subject, issuer=ca("another")))
+    log = f"cat {standby.subject.data}/log/postgresql-*.log"
+
+    def refused() -> bool:
+        leader.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_replication")
+        return "certificate verify failed" in standby.shell.run(["sh", "-c", log]).out
+
+    until(refused, "its leader is not believed")
+    leader.sql("INSERT INTO t VALUES (2)")
+    assert leader.sql("SELECT count(*) FROM pg_stat_replication") == "0"
+    control.configure(leader.shell, leader.subject, KEEP | shown(leader.subject))
+    until(lambda: standby.sql("SELECT count(*) FROM t") == "2", "it streams again")
 
 
 def test_beginning_again_leaves_a_standby_as_it_is(leader: Cluster, standby: Cluster) -> None:

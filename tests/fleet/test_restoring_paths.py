@@ -51,21 +51,21 @@ def standby(leader: Leader) -> Leader:
     rig, subject = leader.rig, leader.rig.subject("standby")
     leader.sql(f"CREATE ROLE {REPLICA} LOGIN REPLICATION PASSWORD 'sesame'")
     leader.sql("SELECT pg_create_physical_replication_slot('standby', true)")
-    streaming = replication.standby(reached(leader, "standby", f"{subject.data}/{replication.PASSFILE}"), "standby")
+    streaming = replication.standby(reached(leader, "standby", subject.data), "standby")
     fetching = rig.archive.fetching([leader.line], subject)
     conf = settings(SIZING, 17, subject.bind, subject.port, subject.socket, tls=False)
     beside = replication.files(streaming | dict(fetching.settings), "sesame", fetching.files)
     beside |= {"postgresql.conf": f"{lines(conf)}include_if_exists = 'herdsite.conf'\n", "pg_hba.conf": hba(tls=False)}
-    stage = reached(leader, "standby", f"{subject.data}.files/{replication.PASSFILE}")
+    stage = reached(leader, "standby", f"{subject.data}.files")
     job(rig, "stands-by", commands.stand_by(subject, beside, stage, "standby", commands.COPY))
     assert job_ended(rig, "stands-by") == Look(DONE)
     return Leader(rig, subject, leader.line)
 
 
-def reached(upstream: Leader, name: str, passfile: str) -> str:
+def reached(upstream: Leader, name: str, folder: str) -> str:
     """How that one is streamed from; these speak no TLS."""
-    text = replication.conninfo("127.0.0.1", upstream.subject.port, name, passfile)
-    return text.replace("sslmode=require", "sslmode=disable")
+    text = replication.conninfo("127.0.0.1", upstream.subject.port, name, folder, proves=False)
+    return text.replace("sslmode=require channel_binding=require", "sslmode=disable")
 
 
 def test_a_standby_copies_streams_and_finds_its_password(leader: Leader, standby: Leader) -> None:
@@ -83,8 +83,9 @@ def test_a_fork_of_a_follower_needs_no_base_backup_and_harms_nobody(leader: Lead
     leader.sql("INSERT INTO t VALUES (1003)")
     wait(lambda: standby.sql("SELECT max(n) FROM t") == "1003")
     last = leader.archived()
-    passfile = f"{subject.data}.files/{replication.PASSFILE}"
-    copy = living.copy(reached(standby, "fork", passfile), passfile, "odd", subject, 40 << 20, f"{subject.data}.new")
+    copy = living.copy(
+        reached(standby, "fork", f"{subject.data}.files"), "odd", subject, 40 << 20, f"{subject.data}.new"
+    )
     secret = {replication.PASSFILE: f"*:*:*:{REPLICA}:sesame\n"}
     job(rig, "forks", restoring(leader, subject, "there is none", last=last, backup=copy, more=secret))
     assert job_ended(rig, "forks") == Look(DONE)
@@ -103,6 +104,6 @@ def test_a_fork_of_a_follower_needs_no_base_backup_and_harms_nobody(leader: Lead
 
 def test_a_copy_of_a_follower_that_has_no_room_is_refused_before_it_begins(leader: Leader, standby: Leader) -> None:
     rig, subject = leader.rig, leader.rig.subject("fork")
-    copy = living.copy(reached(standby, "fork", ""), "", "odd", subject, 40 << 20, f"{subject.data}.new")
+    copy = living.copy(reached(standby, "fork", ""), "odd", subject, 40 << 20, f"{subject.data}.new")
     assert "no room for living" in rig.refused(copy, rig.program("df", FULL))
     assert not Path(f"{subject.data}.new").exists() and not Path(f"{subject.data}.new.new").exists()

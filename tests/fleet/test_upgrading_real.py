@@ -9,6 +9,7 @@ from test_replication import CALM, KEEP, PASSWORD, beside
 from fleet import jobs
 from fleet.jobs import DONE, FAILED, Look
 from fleet.postgres import control, roles
+from tests.authority import shown
 from tests.clusters import PROGRAMS, WATCH, Cluster, instance
 from tests.localhosts import until
 from tests.localshell import LocalShell, ended
@@ -28,14 +29,14 @@ def shell() -> Iterator[LocalShell]:
 def pair(shell: LocalShell) -> tuple[Cluster, Cluster]:
     """A leader of 17 that was stopped, and its standby, which has all of it."""
     one, two = (instance(shell, 17, data=f"{shell.home}/instances/{name}/data") for name in ("one", "two"))
-    control.build(shell, one, "build", CALM, WATCH, replica=PASSWORD, dynamic=KEEP)
+    control.build(shell, one, "build", CALM, WATCH, replica=PASSWORD, dynamic=KEEP | shown(one))
     assert ended(shell, "build") == Look(DONE)
     leader, standby = Cluster(shell, one), Cluster(shell, two)
     leader.sql("CREATE EXTENSION citext; CREATE TABLE t (n int PRIMARY KEY, word citext)")
     leader.sql("CREATE ROLE anna LOGIN PASSWORD 'her-pass'")
     leader.sql(roles.slot("slot_two"))
     info, files = beside(one, two, "slot_two")
-    control.stand_by(shell, two, "copy", CALM, files, info.split(" passfile")[0], "slot_two")
+    control.stand_by(shell, two, "copy", CALM, files, info, "slot_two")
     assert ended(shell, "copy") == Look(DONE)
     leader.sql("INSERT INTO t SELECT n, 'Word' FROM generate_series(1, 100) AS n")
     halted(leader, standby, 2)

@@ -21,7 +21,7 @@ def customer(resource: Resource) -> psycopg.Connection:
     assert target
     return psycopg.connect(
         host=target.address, port=target.port, dbname=target.dbname, user=target.user, password=target.password,
-        sslmode=target.sslmode, connect_timeout=10, autocommit=True,
+        sslmode="require", connect_timeout=10, autocommit=True,
     )  # fmt: skip
 
 

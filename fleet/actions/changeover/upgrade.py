@@ -3,7 +3,7 @@ meanwhile: to roll back is to start it again."""
 
 from dataclasses import replace
 
-from fleet import intents, ledger, upgrading
+from fleet import certificates, intents, ledger, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.instance import sizing
@@ -19,7 +19,9 @@ def upgrade(changeover: Changeover, acting: Acting) -> str:
     major = upgrading.major_of(changeover)
     shell, old = hosts.orders(target, acting, changeover.epoch)
     ledger.mark(changeover, acting.lease, "upgrading")
-    control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target))
+    certificates.issue(target)
+    shown = certificates.files(target)
+    control.upgrade(shell, _in(old, target, major), acting.subject.job, old.bin, sizing(target), shown=shown)
     return f"{target.name} to PostgreSQL {major}"
 
 

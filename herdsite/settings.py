@@ -225,6 +225,8 @@ HOOKS_GIVE_UP_H = float(_env("HOOKS_GIVE_UP_H", "24"))
 KEEP_DELIVERIES_DAYS = int(_env("KEEP_DELIVERIES_DAYS", "30"))
 # What cannot reach /metrics from this machine's loopback needs this token.
 METRICS_TOKEN = _env("METRICS_TOKEN")
+# Of how many databases, at most, /metrics/databases tells by name; 0: there is none.
+METRICS_DATABASES = int(_env("METRICS_DATABASES", "0"))
 # Whether the slow workers write a line a minute for each production database (observations/drains), and who knows the
 # log_input_url of a resource: a dotted path to a function of its id.
 METRICS_LINES = _env("METRICS_LINES", "1") == "1"
@@ -291,4 +293,5 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "POSTPROCESSING_HOOKS": [],
     "PREPROCESSING_HOOKS": ["fleet.api.schema.ours"],
+    "SERVERS": [{"url": URL or "/", "description": "This herd."}],
 }

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from herdsite.portal.asking import thing
+from herdsite.portal.databases import databases
 from herdsite.portal.downloads import downloads
 from herdsite.portal.family_tree import family_tree
 from herdsite.portal.health import healthz, herdz, readyz
@@ -29,6 +30,7 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
     path("herdz", herdz, name="herdz"),
     path("metrics", metrics, name="metrics"),
+    path("metrics/databases", databases, name="metrics-databases"),
     path("hooks/pagerduty", pagerduty, name="pagerduty"),
     path("", include("fleet.addon.urls")),
     path("mine", all_mine, name="all-mine"),

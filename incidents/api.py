@@ -161,7 +161,9 @@ class Hand(Incidents):
 
 HANDS: dict[str, type[Hand]] = {
     verb: type(
-        f"Hand{verb.capitalize()}", (Hand,), {"hand": hand, "takes": {"lay": body_of(hand)}, "__doc__": hand.label}
+        f"Hand{verb.capitalize()}",
+        (Hand,),
+        {"hand": hand, "takes": {"lay": body_of(hand)}, "about": hand.label, "__doc__": hand.label},
     )
     for verb, hand in hands.HANDS.items()
 }

@@ -98,8 +98,12 @@ def _text(sent: Mapping[str, Any], name: str) -> str:
     value = sent.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or "\0" in value or len(value) > LONGEST or not value.isprintable():
+    if not isinstance(value, str):
         raise invalid(f"{name} must be a text.")
+    if len(value) > LONGEST:
+        raise invalid(f"{name} has at most {LONGEST} characters; this one has {len(value)}.")
+    if strange := next((character for character in value if not character.isprintable()), ""):
+        raise invalid(f"{name} is one line of printable characters; U+{ord(strange):04X} is none.")
     return value.strip()
 
 

@@ -46,7 +46,9 @@ class Ask(fields.Body):
 def ask_body(kind: str) -> type[Ask]:
     """The body of an ask of that kind, with the verbs that it knows."""
     choices = fields.Choice(choices=list(verbs.of(kind).items()))
-    more = {"verb": choices, "params_of": verbs.params_of(kind), "__doc__": Ask.__doc__}
+    harmless = [verb for verb in verbs.of(kind) if verb not in (*verbs.PARAMS, *verbs.REASONED)]
+    example = {"verb": harmless[0], "reason": "maintenance of its host"} if harmless else {}
+    more = {"verb": choices, "example": example, "params_of": verbs.params_of(kind), "__doc__": Ask.__doc__}
     return type(f"{kind.capitalize()}Ask", (Ask,), more)
 
 

@@ -64,7 +64,8 @@ class Fair(throttling.UserRateThrottle):
 
 class Api(ViewSet):
     """`scopes` (READ where none is named, "" for everybody), `takes` (what is sent) and `gives` (what is answered, by
-    status) are by action; `own` is what a customer's token sees of it, None if nothing."""
+    status) are by action; `own` is what a customer's token sees of it, None if nothing; `about` is what its operations
+    are called in the document, where their own words don't say it."""
 
     authentication_classes = METHODS
     permission_classes = (Scoped,)
@@ -75,6 +76,7 @@ class Api(ViewSet):
     schema = Schema()
 
     scopes: ClassVar[dict[str, str]] = {}
+    about: ClassVar[str] = ""
     takes: ClassVar[dict[str, type[Body]]] = {}
     gives: ClassVar[dict[str, dict[int, Any]]] = {}
     own: Callable[[Customer], Q] | None = None

@@ -3,7 +3,7 @@ refuse what they don't know. A slip is told, not guessed at."""
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, ParseError
@@ -76,7 +76,9 @@ class Known(Choice):
 
 
 class Body(serializers.Serializer[Any]):
-    """An object that is sent. What it doesn't know, it refuses."""
+    """An object that is sent. What it doesn't know, it refuses. `example` is one that would be taken."""
+
+    example: ClassVar[dict[str, Any]] = {}
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):

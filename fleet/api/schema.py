@@ -69,6 +69,16 @@ class Schema(AutoSchema):
         plain = self.view.action in ("list", "retrieve", "create", "change")
         return "_".join([*words, *([self.view.action] if plain else [])])
 
+    def get_summary(self) -> str:
+        """The first sentence of what is said of the operation; a list and one of it are said of what they are of."""
+        view, action = self.view, self.view.action
+        about = view.about or (type(view).__doc__ or "").strip()
+        own = getattr(view, action).__doc__ or ""
+        whole = " ".join((own if own and not view.about else about).split())
+        words = whole.split(". ")[0].removesuffix(".")
+        more = {"list": "the list", "retrieve": "one of them"}.get(action, "")
+        return f"{words}: {more}" if more and not own else words
+
     def get_description(self) -> str:
         return (getattr(self.view, self.view.action).__doc__ or type(self.view).__doc__ or "").strip()
 
@@ -131,6 +141,11 @@ class Schema(AutoSchema):
         schema = super()._postprocess_serializer_schema(schema, serializer, direction)
         if isinstance(serializer, Body):
             schema["additionalProperties"] = False
+            for name, field in serializer.fields.items():
+                if isinstance(field, serializers.CharField) and not field.allow_blank:
+                    schema["properties"][name].setdefault("minLength", 1)
+            if serializer.example:
+                schema["examples"] = [serializer.example]
         if takes := getattr(serializer, "params_of", None):
             schema["properties"]["params"] = self._params(takes)
         return schema

@@ -35,6 +35,7 @@ class NewServer(fields.Body):
     disk_mb = fields.Number(min_value=1_024, required=False)
     capacity = fields.Number(max_value=500, required=False)
     reason = fields.Text(required=False, allow_blank=True)
+    example: ClassVar[dict[str, Any]] = {"name": "host-9", "zone": "b", "capacity": 8}
 
 
 class Servers(Asking):
@@ -79,6 +80,7 @@ class NewResource(fields.Body):
     zone = fields.Word(r"^[A-Za-z0-9_-]*$", max_length=32, required=False, allow_blank=True)
     major = fields.Number(max_value=99, required=False)
     reason = fields.Text(required=False, allow_blank=True)
+    example: ClassVar[dict[str, Any]] = {"customer": "acme", "plan": "standard-0", "name": "acme-orders"}
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         attrs["customer"] = _customer(attrs.get("customer", ""), self.context["customer"])

@@ -7,6 +7,7 @@ the same and none has to be asked twice. Labels are kinds, states, plans, zones,
 import hmac
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -47,12 +48,19 @@ class Herd:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """In the format that the scraper asks for. 403 for whoever may not, 503 while the database is away."""
+    return told(request, Herd())
+
+
+def told(request: HttpRequest, registry: Any) -> HttpResponse:
+    """What a registry collects, in the format that the scraper asks for. 403 for whoever may not, 503 while there is no
+    database to read it from."""
     if not may_scrape(request):
-        return HttpResponse("From elsewhere, /metrics wants a bearer token: HERDSITE_METRICS_TOKEN.\n", status=403)
+        return HttpResponse(
+            f"From elsewhere, {request.path} wants a bearer token: HERDSITE_METRICS_TOKEN.\n", status=403
+        )
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     try:
-        return HttpResponse(encode(Herd()), content_type=content_type)
+        return HttpResponse(encode(registry), content_type=content_type)
     except Error as error:
         log.warning("not told", error=str(error).strip())
         return HttpResponse("The database does not answer.\n", status=503)

@@ -234,3 +234,18 @@ def test_an_unanswered_request_of_a_dead_process_is_answered_by_the_next(call) -
     Addon.objects.update(answered=None, created_at=timezone.now() - timedelta(minutes=1))
     come_up(Resource.objects.get())
     assert call.provision(sent).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("x" * 100_000, "name has at most 4000 characters; this one has 100000."),
+        ("two\nlines", "name is one line of printable characters; U+000A is none."),
+        ("acme\u202etxt", "name is one line of printable characters; U+202E is none."),
+        ("nul\0", "name is one line of printable characters; U+0000 is none."),
+        (7, "name must be a text."),
+    ],
+)
+def test_the_rule_that_a_name_breaks_is_said(call, name, rule) -> None:
+    answer = call.provision(third(name=name))
+    assert (answer.status_code, json.loads(answer.content)["message"]) == (422, rule)

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
+from fleet.api import things
 from tests.api.operations import ALL
 from tests.api.world import SECRET, program
 
@@ -27,6 +28,54 @@ def test_the_document_is_openapi_3_1_and_has_every_operation(viewer):
     names = [found["operationId"] for found in described.values()]
     assert len(names) == len(set(names)) and {"resources_list", "resources_asks", "incidents_ack"} <= set(names)
     assert all(found.get("description") for found in described.values())
+    summaries = [found["summary"] for found in described.values()]
+    assert all(0 < len(summary) <= 100 and not summary.endswith(".") for summary in summaries)
+    assert [server["url"] for server in said["servers"]] == ["/"]
+
+
+def _bodies():
+    """Every body that can be sent, by operation."""
+    said = SchemaGenerator().get_schema(public=True)
+    for path, ways in said["paths"].items():
+        for method, operation in ways.items():
+            for body in operation.get("requestBody", {}).get("content", {}).values():
+                yield f"{method} {path}", said["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]
+
+
+@pytest.mark.parametrize(
+    ("method", "place", "body"),
+    [
+        ("POST", "resources", {"customer": "", "plan": "standard-0"}),
+        ("POST", "resources", {"customer": "acme", "plan": ""}),
+        ("POST", "resources/{name}/asks", {"verb": ""}),
+        ("POST", "incidents/{name}/assign", {"to": ""}),
+        ("POST", "incidents/{name}/note", {"text": ""}),
+        ("POST", "servers", {"name": "", "zone": ""}),
+    ],
+)
+def test_what_may_not_be_empty_is_not_allowed_to_be_by_the_document(acme, admin, method, place, body):
+    shape = dict(_bodies())[f"{method.lower()} /api/v1/{place}"]
+    said = SchemaGenerator().get_schema(public=True)
+    empty = [name for name, value in body.items() if value == ""]
+    for name in empty:
+        field = shape["properties"][name]
+        if reference := field.get("$ref"):
+            field = said["components"]["schemas"][reference.rpartition("/")[2]]
+        assert field.get("minLength") or field.get("pattern") or "" not in field.get("enum", [""]), name
+    held = {"resources": acme.resource.name, "incidents": acme.incident.name}
+    answer = admin.send(place.replace("{name}", held.get(place.split("/")[0], "")), body, method)
+    assert answer.status_code == 400 and set(empty) <= set(answer.json()["errors"])
+
+
+def test_the_examples_of_the_document_are_taken(acme):
+    shown = {where: shape["examples"][0] for where, shape in _bodies() if "examples" in shape}
+    assert {"post /api/v1/servers", "post /api/v1/resources", "post /api/v1/resources/{name}/asks"} <= set(shown)
+    for where, example in shown.items():
+        kind = where.split("/")[3]
+        view = {"servers": things.Servers, "resources": things.Resources, "instances": things.Instances}.get(kind)
+        if view:
+            body = view.takes["ask" if where.endswith("asks") else "create"](data=example, context={"customer": None})
+            assert body.is_valid(), (where, body.errors)
 
 
 def test_no_warning_is_hidden_in_the_document(capsys):

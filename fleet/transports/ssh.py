@@ -20,6 +20,7 @@ from pathlib import Path
 import paramiko
 import structlog
 
+from fleet.transports import logins
 from fleet.transports.base import Host, Refused, Result, TransportError, Unreachable
 from fleet.transports.pinning import judge, place
 
@@ -42,7 +43,7 @@ IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be 
 # a command ends only after all its stdin has arrived, or has none to wait for; and of WINDOW so little is ever used
 # that paramiko has no reason to tell the host that there is room again.
 WITH_STDIN = "{}; code=$?; cat >/dev/null; exit $code"
-WITHOUT = "{} </dev/null"
+WITHOUT = "exec {} </dev/null"
 
 
 class Unsent(Exception):
@@ -53,6 +54,7 @@ class Connection:
     """One authenticated connection, on which several commands may run at once.
 
     One that is full, broke, or did not answer in time is given up: it gets no new commands and ends with its last.
+    `opened` is whether the host has allowed a session on it, or may just be doing so for another thread.
     """
 
     def __init__(self, host: Host, transport: paramiko.Transport):
@@ -60,6 +62,11 @@ class Connection:
         self._lock = threading.Lock()
         self._users = 0
         self._given_up = False
+        self._opened = False
+
+    @property
+    def opened(self) -> bool:
+        return self._opened or self._users > 1
 
     @property
     def alive(self) -> bool:
@@ -99,14 +106,19 @@ class Connection:
 
     def _open(self, deadline: float) -> paramiko.Channel:
         try:
-            return self.transport.open_session(WINDOW, timeout=left(deadline))
+            channel = self.transport.open_session(WINDOW, timeout=left(deadline))
         except LOST as error:
             raise TimeoutError if late(deadline) else Unsent(reason(error)) from error
+        self._opened = True
+        return channel
 
     def answers(self, timeout: float) -> bool:
         """Whether the host still talks to us."""
         try:
             self.transport.open_session(timeout=timeout).close()
+        except paramiko.ChannelException:
+            # No for an answer is an answer: a host may allow one session at a time.
+            return True
         except LOST:
             return False
         return True
@@ -170,8 +182,9 @@ class SshShell:
         """As the port says; a connection that has to be made first takes at most as long again, and no longer than
         the pool's `connect_timeout`.
 
-        A command that a signal ended has the code -1. `secrets` are masked in both outputs too. Raises TransportError
-        for more than OUTPUT_LIMIT bytes of output, ValueError for an argument that no command line can carry.
+        A command that a signal ended has a code other than 0. `secrets` are masked in both outputs too. Raises
+        TransportError for more than OUTPUT_LIMIT bytes of output, ValueError for an argument that no command line can
+        carry.
         """
         command = shlex.join(argv)
         if "\0" in command:
@@ -188,7 +201,7 @@ class SshShell:
         return Result(code, out, err, time.monotonic() - begun)
 
     def _run(self, command: str, stdin: bytes, timeout: float) -> tuple[int, bytes, bytes]:
-        where = place(self.host)
+        where, until = place(self.host), time.monotonic() + timeout
         try:
             while True:
                 connection, kept = self.pool.get(self.host, self.key_path, timeout)
@@ -197,7 +210,8 @@ class SshShell:
                 try:
                     return converse(connection, command, stdin, time.monotonic() + timeout)
                 except Unsent:
-                    if not kept:
+                    # Another thread may have taken the only session that the host allows on a new connection.
+                    if (not kept and not connection.opened) or late(until):
                         raise
                 finally:
                     connection.leave()
@@ -216,7 +230,7 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
     """Run the command, feed it, and gather both outputs as they come, so that neither can block the other."""
     out, err, fed = bytearray(), bytearray(), 0
     with connection.session(deadline) as channel:
-        channel.exec_command((WITH_STDIN if stdin else WITHOUT).format(command))
+        channel.exec_command(logins.handed_over((WITH_STDIN if stdin else WITHOUT).format(command)))
         arrival = select.poll()
         arrival.register(channel.fileno(), select.POLLIN)
         while True:
@@ -244,7 +258,7 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
         # Without an exit status a signal ended the command, or the connection broke just now.
         if channel.exit_status < 0 and not connection.answers(left(deadline)):
             raise EOFError
-        return channel.exit_status, bytes(out), bytes(err)
+        return channel.exit_status, *logins.ours(connection.host, bytes(out), bytes(err))
 
 
 def connect(host: Host, key_path: Path | str, timeout: float) -> Connection:

@@ -45,9 +45,10 @@ def make_key(path: Path, kind: str = "ed25519") -> str:
 
 class Sshd:
     """One server with a host key of each kind, of which `host` pins the first. `stop` ends it with every session on
-    it; `start` brings it up, again on the same port."""
+    it; `start` brings it up, again on the same port. `login` is what reads the commands that are sent, in the place of
+    the user's login shell; `more` are lines of its configuration."""
 
-    def __init__(self, folder: Path, *kinds: str):
+    def __init__(self, folder: Path, *kinds: str, login: str = "", more: str = ""):
         self.port, self.key = free_port(), folder / "user_key"
         self.process: psutil.Process | None = None
         if os.geteuid() == 0:
@@ -68,7 +69,9 @@ class Sshd:
             PasswordAuthentication no
             KbdInteractiveAuthentication no
             PermitRootLogin prohibit-password
+            {more}
             """
+            + (f'ForceCommand {login} "$SSH_ORIGINAL_COMMAND"\n' if login else "")
         )
 
     def shell(self, pool: Connections, **changes: str) -> SshShell:

@@ -1,7 +1,10 @@
 """What `manage.py check` holds against the settings: turns end before django-q ends them, every queue has workers, and
 nothing goes into production that only a developer's machine may have."""
 
+import os
+import pwd
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
@@ -13,6 +16,7 @@ from fleet import policy, ring
 from fleet.archives import pgbackrest
 from fleet.archives.directory import Directory
 from fleet.providers.base import ProviderError
+from fleet.providers.local import spawn
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
 from herdsite import wiring
@@ -72,6 +76,43 @@ def adopted(**_kwargs: Any) -> list[CheckMessage]:
         hint = "Correct HERDSITE_SSH_HOSTS, or the file that it names: without it nothing can be told of these hosts."
         return [Error(f"The adopted hosts can't be read from {path}: {error}.", hint=hint, id="herdsite.E018")]
     return []
+
+
+@register
+def archive_of_adopted(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E019: the hosts that herdsite looks after could not write into the directory of the archive."""
+    if settings.ROLE == "web" or settings.ARCHIVE != "directory":
+        return []
+    try:
+        users = {str(about.get("user", "")) for about in wiring.ssh_hosts().values()}
+    except (OSError, ValueError, AttributeError):
+        # That is E018's to say.
+        return []
+    root = settings.ARCHIVE_ROOT
+    hint = (
+        "Give that directory to this user, or set HERDSITE_ARCHIVE_ROOT to one of the user's that all hosts see, or "
+        "HERDSITE_ARCHIVE=pgbackrest."
+    )
+    return [
+        Error(f"WAL of adopted hosts can't go to {root}: {user} may not write there.", hint=hint, id="herdsite.E019")
+        for user in sorted(users - {"", "root"})
+        if not _may_write(user, root)
+    ]
+
+
+def _may_write(user: str, root: Path) -> bool:
+    """Whether the user of that name may write there, as far as this machine can tell: a user whom it does not know is
+    the other machines' business. What is not there yet will be the account's of local hosts."""
+    try:
+        account = pwd.getpwnam(user)
+        if not root.exists():
+            return account.pw_uid == spawn.owner().pw_uid
+    except KeyError:
+        return root.exists()
+    has = root.stat()
+    groups = os.getgrouplist(user, account.pw_gid)
+    bits = 0o300 if has.st_uid == account.pw_uid else 0o030 if has.st_gid in groups else 0o003
+    return has.st_mode & bits == bits
 
 
 def _wrong(cluster: dict[str, Any], longest: float) -> Iterator[str]:

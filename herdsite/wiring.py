@@ -90,8 +90,15 @@ def send_lines(_ports: Ports, _vantage: str) -> tuple[int, int]:
 
 
 def directory_archive() -> Directory:
-    """A directory that all hosts see."""
-    return Directory(str(spawn.give(settings.ARCHIVE_ROOT)))
+    """A directory that all hosts see. One that is somebody else's is left as it is; where there is none, the account of
+    local hosts gets it."""
+    root = settings.ARCHIVE_ROOT
+    others = root.exists() and root.stat().st_uid not in _our_uids()
+    return Directory(str(root if others else spawn.give(root)))
+
+
+def _our_uids() -> set[int]:
+    return {0, os.geteuid(), spawn.owner().pw_uid}
 
 
 def pgbackrest_archive() -> pgbackrest.Pgbackrest:

@@ -12,8 +12,10 @@ import herdsite.checks
 import observations.checks
 from fleet import policy
 from fleet.conditions import always, yes
+from fleet.providers.local import spawn
 from fleet.rules import Rule, do
 from fleet.think import LIFE
+from herdsite import wiring
 from observations.probes.table import PROBES
 
 
@@ -190,3 +192,31 @@ def test_where_nobody_named_a_list_of_hosts_there_are_none(settings, tmp_path) -
     assert herdsite.checks.adopted() == []
     settings.SSH_HOSTS.write_text('{"mine": {"address": "127.0.0.1"}}')
     assert herdsite.checks.adopted() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "right"), [(0o777, True), (0o703, True), (0o755, False), (0o700, False), (None, False)]
+)
+def test_an_archive_that_adopted_hosts_can_not_write(settings, tmp_path, mode, right) -> None:
+    spawn.ensure_owner()
+    settings.ROLE, settings.ARCHIVE, settings.ARCHIVE_ROOT = "worker", "directory", tmp_path / "archive"
+    settings.SSH_HOSTS = tmp_path / "hosts.json"
+    settings.SSH_HOSTS.write_text('{"rack-1": {"address": "127.0.0.1", "user": "daemon"}}')
+    if mode is not None:
+        settings.ARCHIVE_ROOT.mkdir()
+        settings.ARCHIVE_ROOT.chmod(mode)
+    found = herdsite.checks.archive_of_adopted()
+    assert told(found) == (set() if right else {"herdsite.E019"})
+    assert right or "daemon may not write there" in words(found)
+    settings.ARCHIVE = "pgbackrest"
+    assert herdsite.checks.archive_of_adopted() == []
+
+
+def test_an_archive_that_is_somebody_elses_is_left_as_it_is(settings, tmp_path, monkeypatch) -> None:
+    spawn.ensure_owner()
+    settings.ARCHIVE_ROOT = tmp_path / "archive"
+    settings.ARCHIVE_ROOT.mkdir()
+    settings.ARCHIVE_ROOT.chmod(0o750)
+    monkeypatch.setattr(wiring, "_our_uids", lambda: {-1})
+    assert wiring.directory_archive().root == str(settings.ARCHIVE_ROOT)
+    assert settings.ARCHIVE_ROOT.stat().st_mode & 0o777 == 0o750

@@ -31,6 +31,7 @@ def test_an_ask_is_an_intent_whose_place_is_told(acme, operator):
 
 @pytest.mark.django_db
 def test_a_database_and_a_server_are_asked_for(acme, operator):
+    factories.server(zone="b")
     body = {"plan": "starter-0", "customer": "acme", "name": "calm-otter", "zone": "b"}
     said = operator.send("resources", body).json()
     made = Resource.objects.get(name="calm-otter")
@@ -106,11 +107,21 @@ def test_the_same_key_gives_the_same_intent_and_does_nothing_twice(acme, operato
 
 
 @pytest.mark.django_db
+def test_who_asks_for_the_same_as_somebody_else_is_told_of_that(acme, operator, admin):
+    operator.send(ASKS, {"verb": "restart"})
+    answer = admin.send(ASKS, {"verb": "restart"})
+    assert (
+        answer.status_code == 409 and "operator (of a operator) asked to restart acme-orders" in answer.json()["detail"]
+    )
+    assert admin.send(ASKS, {"verb": "restart", "again": True}).status_code == 202
+
+
+@pytest.mark.django_db
 def test_keys_are_each_askers_own_and_last_a_day(acme, operator, admin):
     first = operator.send(ASKS, {"verb": "restart"}, idempotency_key="k").json()["id"]
-    assert admin.send(ASKS, {"verb": "restart"}, idempotency_key="k").json()["id"] != first
+    assert admin.send(ASKS, {"verb": "restart", "again": True}, idempotency_key="k").json()["id"] != first
     Asked.objects.update(created_at=timezone.now() - once.KEPT)
-    assert operator.send(ASKS, {"verb": "restart"}, idempotency_key="k").json()["id"] != first
+    assert operator.send(ASKS, {"verb": "restart", "again": True}, idempotency_key="k").json()["id"] != first
 
 
 @pytest.mark.django_db

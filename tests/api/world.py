@@ -89,7 +89,7 @@ def holding(name: str) -> Holding:
     credential.secret = SECRET
     credential.save()
     about = {"kind": "resource", "subject": resource.pk, "name": resource.name}
-    intent = Intent.objects.create(**about, verb="restart", actor="ada", reason=f"{name} is slow")
+    intent = Intent.objects.create(**about, verb="start", actor="ada", reason=f"{name} is slow")
     event = Event.objects.create(**about, verb="doubt", row=301, why=f"{name} is silent", actor="box/7")
     incident = Incident.objects.create(
         name=f"resource-down-{resource.name}-1", type="resource_down", subject=resource.pk, subject_kind="resource",

@@ -94,6 +94,7 @@ def test_what_is_asked_goes_on_without_us(run, held):
 
 def test_a_database_is_made_and_a_copy_is_named(run, held):
     run.beat = ends(Intent.DONE, "it is there")
+    factories.server(zone="b")
     name = run("create", "starter-0", "--customer", "acme", "--zone", "b", "-q").out.strip()
     assert Intent.objects.get(name=name, verb="create") and run("info", name, "-q").out == "creating\n"
     assert run("pg:follow", "acme-orders", "--name", "calm-reader", "-q").out == "calm-reader\n"

@@ -67,6 +67,8 @@ HASTY_SSH_S = 0.7
 HASTIEST_S = 0.35
 # In doubt such a thing's looks follow each other: the verdict waits for the look that ends the doubt window (s).
 HASTY_SUSPECT_S = 0.1
+# A look of a process that was late by so much meanwhile proves nothing by silence (s): it may not have listened.
+LATE_LOOK_S = 0.5
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
 # A step of a changeover is short: whoever dies in one holds up its customers for no longer than this.
@@ -157,6 +159,14 @@ def _hasty(longest_s: float, verdict_s: float) -> float:
     if longest_s < verdict_s < longest_s + HASTIEST_S:
         return verdict_s / 2
     return min(longest_s, max(HASTIEST_S, verdict_s))
+
+
+def heard_s(interval_s: float) -> float:
+    """How far two looks at what is in doubt may lie apart for the time between them to count: as long as one that times
+    out on every wire lasts, and the rest until another worker looks. In more time than that nobody listened."""
+    hasty = interval_s < HASTY_S
+    wires = 2 * HASTY_SQL_S if hasty else 2 * SQL_TIMEOUT_S + SSH_CONNECT_S + SSH_TIMEOUT_S
+    return wires + SECOND_OPINION_S + (HASTY_SUSPECT_S if hasty else SUSPECT_S)
 
 
 def early(interval_s: float, draw: float) -> float:

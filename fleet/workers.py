@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import psutil
@@ -28,8 +29,8 @@ class Report:
     _beats: int = 0
     _errors: int = 0
 
-    def tell(self, beats: int, errors: int) -> None:
-        """Write down the totals of this turn so far, every couple of seconds."""
+    def tell(self, beats: int, errors: int, late_s: Callable[[float], float]) -> None:
+        """Write down the totals of this turn so far, every couple of seconds, and how late the process was."""
         passed = time.monotonic() - self._told_at
         if passed < TELL_EVERY_S:
             return
@@ -37,11 +38,11 @@ class Report:
             cursor.execute(
                 """
                 INSERT INTO fleet_worker AS worker
-                    (name, queue, started_at, seen_at, beats, errors, beats_per_s, rss_mb)
-                VALUES (%(name)s, %(queue)s, now(), now(), %(beats)s, %(errors)s, %(rate)s, %(rss)s)
+                    (name, queue, started_at, seen_at, beats, errors, beats_per_s, rss_mb, late_s)
+                VALUES (%(name)s, %(queue)s, now(), now(), %(beats)s, %(errors)s, %(rate)s, %(rss)s, %(late)s)
                 ON CONFLICT (name) DO UPDATE SET queue = excluded.queue, seen_at = now(),
                     beats = worker.beats + excluded.beats, errors = worker.errors + excluded.errors,
-                    beats_per_s = excluded.beats_per_s, rss_mb = excluded.rss_mb
+                    beats_per_s = excluded.beats_per_s, rss_mb = excluded.rss_mb, late_s = excluded.late_s
                 """,
                 {
                     "name": self.name,
@@ -50,6 +51,7 @@ class Report:
                     "errors": errors - self._errors,
                     "rate": (beats - self._beats) / passed,
                     "rss": psutil.Process().memory_info().rss / 2**20,
+                    "late": late_s(self._told_at),
                 },
             )
         self._told_at, self._beats, self._errors = time.monotonic(), beats, errors

@@ -29,9 +29,10 @@ from fleet.succession import lsn
 from fleet.succession.loss import remembered
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
-from incidents import desk, forecast, watch
+from herdsite import pulse
+from incidents import desk, forecast, ourselves, watch
 from observations import record
-from observations.feel import carried, feel
+from observations.feel import REFUSED_S, carried, feel
 
 # From well to doubtful to down, say, when one look proves all of it.
 MOST_MOVES = 3
@@ -62,7 +63,7 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
     known = carried(subject, look) | look.attrs
     seen = read(look.at, known)
     now = look.at.timestamp()
-    evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now)
+    evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now, policy.heard_s(subject.interval_s))
     # Silence began when the first look that got nothing began, and has lasted until this one ended.
     more = dict(loaded.facts) | doubt.facts(evidence, now + look.took_ms / 1000)
     if seen["ssh"] or more.get("vantage_sees"):
@@ -336,7 +337,7 @@ def _report(thoughts: Sequence[Thought], ours: set[UUID]) -> None:
         if (types or thought.judged.closed) and thought.loaded.member.pk in ours:
             closed, member = thought.judged.closed, thought.loaded.member
             found.append(desk.Found(member, types, closed, thought.facts, thought.evidence, thought.rule.row))
-    if not found:
+    if not found or ourselves.quiet():
         return
     try:
         desk.report(found)
@@ -354,10 +355,21 @@ def _frozen(thought: Thought) -> dict[str, object]:
 
 def look_at(loaded: context.Loaded, ports: Ports) -> record.Look:
     """Feel one thing. Never raises: a probe with a bug in it is one more thing that could not be looked at."""
-    subject = loaded.subject
+    subject, began = loaded.subject, time.monotonic()
     try:
-        return feel(subject, ports)
+        look = feel(subject, ports)
+        return look if look.good else unheard(look, pulse.late_s(began))
     except Exception as error:
         log.exception("raised", subject=subject.name)
         failed: dict[str, str | None] = {"look_failed": f"{type(error).__name__}: {error}"}
         return record.Look(subject.kind, subject.id, subject.now, 0.0, False, failed, {})
+
+
+def unheard(look: record.Look, late_s: float) -> record.Look:
+    """A bad look, less the silence that may be our own: this process was late by `late_s` while it lasted. What was
+    refused at once was heard."""
+    if late_s < policy.LATE_LOOK_S or look.took_ms < REFUSED_S * 1000:
+        return look
+    silent = {fact: None for _wire, fact, _why in doubt.WIRES if look.attrs.get(fact) == "false"}
+    why = f"the control plane was late by {late_s:.1f} s while it looked: silence proves nothing"
+    return replace(look, attrs=look.attrs | silent | {"look_failed": why})

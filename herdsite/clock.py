@@ -82,13 +82,16 @@ def run() -> None:
     with _surviving():
         if planes.start():
             log.warning("another database", why="it may be an older copy: the control plane's epoch is raised")
-    house_at, look_at, watch = 0.0, 0.0, ourselves.Watch()
+    house_at, look_at, watch, fresh = 0.0, 0.0, ourselves.Watch(), True
     listener, ends = threading.Thread(), threading.Event()
     try:
         while True:
             began = time.monotonic()
             with _surviving():
                 if elected():
+                    if fresh:
+                        ourselves.begin_watching()
+                        fresh = False
                     # Before the first turns, since a beat needs today's partition; nothing here keeps turns waiting.
                     if began >= house_at:
                         house_at = began + HOUSEKEEPING_S

@@ -20,7 +20,7 @@ from fleet.ports import Ports
 from fleet.rules import DO
 from fleet.states import AVAILABLE, states_of
 from fleet.subject import CHANGEOVER, KINDS
-from herdsite import beat, wiring
+from herdsite import beat, pulse, wiring
 from incidents.models import Incident
 from observations.record import Look
 
@@ -120,11 +120,12 @@ class Turn:
         threads = settings.QUEUES[self.queue]["threads"]
         end = time.monotonic() + budget_s
         report = workers.Report(self.queue, self.vantage)
+        pulse.start()
         with ThreadPoolExecutor(threads, thread_name_prefix="feel") as pool:
             while self._flying or self._acting or self._goes_on(end):
                 try:
                     self._round(pool, threads * AHEAD, end)
-                    report.tell(self.beats, self.errors)
+                    report.tell(self.beats, self.errors, pulse.late_s)
                 except (OperationalError, InterfaceError) as error:
                     self._let_go(error)
         return self.beats

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
 from fleet import copies
-from fleet.models import MEMBERS, Worker
+from fleet.models import MEMBERS, ControlPlane, Worker
 from fleet.policy import QUEUES, SLOW, WORK
 from fleet.states import UNCERTAIN
 from incidents import desk
@@ -35,6 +35,11 @@ WAITED_S = 30.0
 # The clock looks every so often (s), and believes what it has seen so many times in a row: after a night without any
 # process everything is late, and that is no news.
 EVERY_S, IN_A_ROW = 5.0, 3
+# Workers that are woken so late (s), and the share of them that makes it the machine's trouble.
+STARVED_S, STARVED_SHARE = 0.5, 0.5
+# After so long without a look (s) the first ones find what was stopped or broke meanwhile: for a moment (s) nobody is
+# told, while the tables start what they start by themselves.
+ABSENT_S, QUIET_S = 10.0, 30.0
 
 _OURS = uuid.UUID("5b0c7f5e-9d7c-4a57-8f0e-1c3d5f7a9b20")
 _Evidence = Mapping[str, Any]
@@ -76,6 +81,16 @@ def blind(_share: float = 1.0) -> _Evidence:
     return {"in doubt": in_doubt, "seen well": 0} if in_doubt else {}
 
 
+def starved(share: float = 1.0) -> _Evidence:
+    """Half of the workers that live, or more, were woken late by that share of STARVED_S: what they did not hear may
+    have been said."""
+    living = Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=SILENT_S))
+    found = living.aggregate(all=Count("name"), late=Count("name", Q(late_s__gt=STARVED_S * share)), most=Max("late_s"))
+    if not found["late"] or found["late"] < STARVED_SHARE * found["all"]:
+        return {}
+    return {"workers": found["all"], "late": found["late"], "latest by (s)": round(found["most"], 2)}
+
+
 def unheard(_share: float = 1.0) -> _Evidence:
     """The channels by which the last message for people on call did not get through, and what each answered. One that
     gets through, be it a test, is the proof that the channel is well again."""
@@ -102,6 +117,15 @@ FAILINGS = {
             "Symptom: every look fails, from every vantage.\nLook first: this network, its DNS and routes, our SSH key "
             "and monitoring passwords; can one of the databases be reached from elsewhere?\nSteps: mend our way out. "
             "Nothing is failed over by a blind eye.",
+        ),
+        Failing(
+            "starved",
+            f"half of the workers are woken late by {STARVED_S:g} s or more",
+            starved,
+            "The control plane is starved: it passes no verdict and runs no playbook until it keeps time again",
+            "Symptom: workers get the processor late, so looks time out though databases answer.\nLook first: load and "
+            "memory of the machines that workers run on; is their CPU quota used up, do they swap?\nSteps: stop what "
+            "competes, or move workers to another machine. Doubts go on from where they were once workers keep time.",
         ),
         Failing(
             "channel_failing",
@@ -148,8 +172,23 @@ def goes_on(incident: Incident) -> bool:
 
 
 def blindness() -> Incident | None:
-    """The incident that we are blind, while we are: it explains whatever is seen of the herd."""
-    return _open("portal_blind").first()
+    """The incident that we are blind or starved, while we are: it explains whatever is seen of the herd."""
+    return _open("portal_blind").first() or _open("starved").first()
+
+
+def begin_watching() -> None:
+    """To be called before the first turns: after a while without any look, alarms are held back for a moment."""
+    lately = Now() - timedelta(seconds=ABSENT_S)
+    members = (model.objects.filter(due_at__isnull=False) for model in MEMBERS.values())
+    looked = [(rows.exists(), rows.filter(felt_at__gt=lately).exists()) for rows in members]
+    if any(there for there, _lately in looked) and not any(was for _there, was in looked):
+        ControlPlane.objects.get_or_create(only=True)
+        ControlPlane.objects.update(quiet_until=Now() + timedelta(seconds=QUIET_S))
+
+
+def quiet() -> bool:
+    """Whether alarms are held back, since the herd is only just being looked at again."""
+    return ControlPlane.objects.filter(quiet_until__gt=Now()).exists()
 
 
 def nobody_sends() -> bool:

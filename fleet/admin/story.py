@@ -9,6 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from fleet import doubt
 from fleet.facts import FACTS
 from fleet.models import Event, Intent, Member
 from fleet.rules import Rule
@@ -71,12 +72,7 @@ def facts(member: Member) -> Section | None:
 
 def evidence(member: Member) -> Section | None:
     """Who found what while it is in doubt."""
-    rows = [
-        (wire, vantage, word.get("why", ""))
-        for wire, words in sorted(member.evidence.items())
-        if wire != "since"
-        for vantage, word in sorted(words.items())
-    ]
+    rows = [(wire, vantage, word.get("why", "")) for wire, vantage, word in doubt.witnesses(member.evidence)]
     return Section("Evidence of the doubt", ("By", "Worker", "What came back"), rows) if rows else None
 
 

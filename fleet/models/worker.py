@@ -13,6 +13,8 @@ class Worker(models.Model):
     errors = models.PositiveBigIntegerField(default=0)
     beats_per_s = models.FloatField(default=0)
     rss_mb = models.FloatField(default=0)
+    # How late the process was at most since the report before (s): a machine that is overloaded makes it late.
+    late_s = models.FloatField(default=0)
 
     class Meta:
         ordering = ["queue", "name"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet import under_way
+from fleet import doubt, under_way
 from fleet.models import Backup, Changeover, Event, Intent, Member, Resource, Timeline
 from fleet.states import MOVES, STATES, State
 from herdsite.portal import moves
@@ -143,10 +143,7 @@ def _sorted(attrs: dict[str, str | None]) -> tuple[tuple[str, str], ...]:
 def witnesses(evidence: dict[str, Any]) -> tuple[Witness, ...]:
     """The words in the evidence of a doubt, by wire and worker."""
     return tuple(
-        Witness(wire, vantage, epoch(word["at"]), word["why"])
-        for wire, words in sorted(evidence.items())
-        if wire != "since"
-        for vantage, word in sorted(words.items())
+        Witness(wire, vantage, epoch(word["at"]), word["why"]) for wire, vantage, word in doubt.witnesses(evidence)
     )
 
 

@@ -76,3 +76,23 @@ def test_evidence_of_a_long_death_does_not_grow_for_ever() -> None:
 
 def test_a_clock_that_went_back_makes_no_negative_doubt() -> None:
     assert doubt.facts({"since": 100.0}, 99.0)["doubt_s"] == 0.0
+
+
+def test_time_in_which_nobody_listened_is_no_doubt() -> None:
+    evidence = doubt.weigh("instance", {}, {"service_available": False}, HERE, 100.0, heard_s=2.0)
+    evidence = doubt.weigh("instance", evidence, {"service_available": False}, THERE, 101.0, heard_s=2.0)
+    assert doubt.facts(evidence, 101.0)["doubt_s"] == 1.0
+    evidence = doubt.weigh("instance", evidence, {"service_available": False}, HERE, 161.0, heard_s=2.0)
+    assert doubt.facts(evidence, 161.0)["doubt_s"] == 3.0
+
+
+def test_a_silence_that_was_only_heard_of_counts_from_its_beginning() -> None:
+    evidence = doubt.weigh("instance", {"since": 99.5}, {"service_available": False}, HERE, 100.0, heard_s=2.0)
+    assert doubt.facts(evidence, 100.0)["doubt_s"] == 0.5
+
+
+def test_a_doubt_never_begins_in_the_future() -> None:
+    evidence = doubt.weigh("instance", {"since": 10.0}, {"service_available": False}, HERE, 500.0, heard_s=2.0)
+    assert doubt.facts(evidence, 500.0)["doubt_s"] == 2.0
+    evidence = doubt.weigh("instance", evidence, {"service_available": False}, HERE, 400.0, heard_s=2.0)
+    assert doubt.facts(evidence, 400.0)["doubt_s"] == 0.0

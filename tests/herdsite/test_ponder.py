@@ -47,6 +47,10 @@ class Watched:
         self.rows.append(thought.rule.row)
         return thought
 
+    def stay(self, begin: int, end: int, attrs: dict[str, str | None], vantage: str) -> list[str]:
+        """Looks as close as those of a doubt are; what each did."""
+        return [self.look(float(at), attrs, vantage).rule.then.kind for at in range(begin, end, 5)]
+
     @property
     def state(self) -> str:
         return again(self.member).state
@@ -111,8 +115,8 @@ def test_one_worker_alone_gives_no_verdict() -> None:
 @pytest.mark.usefixtures("sighted")
 def test_sql_alone_gives_no_verdict() -> None:
     one = doubted(instance())
-    assert one.look(500.0, SILENT, NEXT).rule.then.kind != GO
-    assert one.look(501.0, SILENT | {"ssh": "true", "postmaster": "true"}, NEXT).rule.row == 315
+    assert GO not in one.stay(5, 60, SILENT, NEXT)
+    assert one.look(60.0, SILENT | {"ssh": "true", "postmaster": "true"}, NEXT).rule.row == 315
 
 
 def test_who_may_be_blind_himself_gives_no_verdict() -> None:
@@ -170,9 +174,17 @@ def test_silence_longer_than_the_doubt_window_gets_further(kind: str, plan: str)
     one, window = blip(kind, plan)
     if kind == "server":
         change(one.member.instances.get(), state=UNCERTAIN)
-    for at in (0.0, window / 2, window):
-        one.look(at, SILENT | NO_HOST, HERE if at else NEXT)
+    one.look(0.0, SILENT | NO_HOST, NEXT)
+    one.stay(1, int(window), SILENT | NO_HOST, HERE)
+    one.look(window, SILENT | NO_HOST, HERE)
     assert one.state == DOWN
+
+
+@pytest.mark.usefixtures("sighted")
+def test_silence_that_nobody_listened_to_is_no_verdict() -> None:
+    one = doubted(instance(), SILENT | NO_HOST)
+    assert one.look(3_600.0, SILENT | NO_HOST, NEXT).rule.then.kind != GO
+    assert one.state == UNCERTAIN
 
 
 def test_what_is_beneath_explains_a_silence_at_once() -> None:
@@ -195,9 +207,9 @@ def test_a_server_on_which_something_answers_is_not_down() -> None:
     one = doubted(Watched(resource.instance.server), NO_HOST)
     at = T0 + timedelta(hours=1)
     change(resource, vantage=HERE, seen_at=at, felt_at=at)
-    assert one.look(500.0, NO_HOST, NEXT).rule.then.kind != GO
+    assert GO not in one.stay(5, 60, NO_HOST, NEXT)
     change(resource.instance, state=DOWN)
-    assert one.look(501.0, NO_HOST, NEXT).rule.row == 315
+    assert one.look(60.0, NO_HOST, NEXT).rule.row == 315
 
 
 @pytest.mark.parametrize(("boot_id", "row"), [("cafe", 325), ("beef", 321)])

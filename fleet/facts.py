@@ -4,6 +4,7 @@ An attribute that nobody could find out is None: *not known*, which is never "no
 attributes as text (hstore); the catalogue below gives each its type, and `read` turns text into facts.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -281,17 +282,31 @@ class Facts(Mapping[str, Any]):
         return len(self.values_)
 
 
+# No count and no measurement is as large, and nothing that a page or a column of ours takes is larger.
+MOST = 2**63
+# Characters of a word. What is longer was made up, or would hurt whoever keeps it.
+LONGEST = 100_000
+_PLAIN = re.compile(r"[-+.0-9eE]+")
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) >= MOST:
+        raise ValueError(text)
+    return number
+
+
 def _number(text: str) -> float:
     """NaN compares as no and infinity has no place in JSON: neither is a measurement."""
     number = float(text)
-    if not isfinite(number):
+    if not isfinite(number) or abs(number) >= MOST:
         raise ValueError(text)
     return number
 
 
 _TYPES: dict[str, Callable[[str], Any]] = {
     BOOL: lambda text: {"true": True, "false": False}[text],
-    INT: int,
+    INT: _integer,
     FLOAT: _number,
     TEXT: str,
 }
@@ -310,6 +325,17 @@ def text(value: Any) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def admitted(name: str, said: str | None) -> str | None:
+    """The text of an attribute as it may be kept, whoever said it: a number is one, plainly written, and a word is of a
+    bearable length and holds nothing that moves a cursor or reads backwards. None for what is no such thing."""
+    if said is None or len(said) > LONGEST:
+        return None
+    if name in FACTS and FACTS[name].type != TEXT:
+        value = typed(name, said)
+        return said if value is not None and _PLAIN.fullmatch(said) else text(value)
+    return said if said.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in said)
 
 
 def read(now: datetime, attrs: Mapping[str, str | None], **more: Any) -> Facts:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from fleet import policy
+from fleet import facts, policy
 from fleet.doubt import PROOF, WIRES
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
@@ -37,7 +37,7 @@ def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
     attrs: Attrs = {}
     probed: dict[str, float] = {}
     for wire_attrs, asked in _all(subject, probes, ports):
-        attrs |= wire_attrs
+        attrs |= {name: facts.admitted(name, value) for name, value in wire_attrs.items()}
         probed |= dict.fromkeys((probe.name for probe in asked), at)
     return Look(
         kind=subject.kind,

@@ -147,7 +147,8 @@ class Leader:
         wait(lambda: self.sql("SELECT pg_is_in_recovery()") == "f")
 
     def sql(self, text: str) -> str:
-        return self.rig.do(Script('"$@"', tuple(commands.psql(self.subject)), text.encode())).strip()
+        """As an operator on the host, with a search_path of PostgreSQL's own."""
+        return self.rig.do(Script('"$@"', (*commands.psql(self.subject)[:-1], "postgres"), text.encode())).strip()
 
     def archived(self) -> str:
         """Close the segment that is written to, wait until it is in the archive, and name it."""

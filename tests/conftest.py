@@ -12,6 +12,7 @@ from observations import retention
 REAL = (
     "contracts/",
     "fleet/test_archives_real.py",
+    "fleet/test_hostile.py",
     "fleet/test_jobs.py",
     "fleet/test_local_",
     "fleet/test_logical.py",

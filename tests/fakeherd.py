@@ -174,6 +174,8 @@ class FakeHerd:
         a job brings its script along. An order comes after the data directory."""
         if ran.argv[2] == prologue.ANCHOR:
             return _said(f"boot_id={self._boot(ran.host)}\nuptime_s={self._uptime_s():.2f}")
+        if ran.argv[2] == scripts.AS_DEPUTY:
+            return _said("")
         if ran.argv[2] in NOW or len(ran.argv) > 10:
             at = 5 if ran.argv[2] in NOW else 9
             if refusal := self._heed(ran.host, ran.argv[at], ran.argv[at + 1]):

@@ -140,7 +140,9 @@ def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acti
     shell, subject = hosts.of(writer, acting)
     wal = instance.attrs.get("last_wal")
     if not wal:
-        wal = control.run_sql(shell, subject, "SELECT pg_walfile_name(pg_switch_wal() - 1);\n").strip()
+        wal = control.run_sql(
+            shell, subject, "SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_switch_wal() - 1);\n"
+        ).strip()
         instance.attrs["last_wal"] = wal
         Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
     return str(wal)

@@ -74,7 +74,7 @@ def record(backup: Backup, acting: Acting) -> None:
         return
     shell, subject = hosts.of(backup.instance, acting)
     try:
-        rows = control.run_sql(shell, subject, scratch.ROWS, backup.resource.dbname)
+        rows = control.run_as_deputy(shell, subject, scratch.ROWS, backup.resource.dbname)
     except TransportError:
         return
     backup.attrs["rows"] = json.dumps(drills.counted(rows.splitlines()))
@@ -88,7 +88,7 @@ def _judged(timeline: Timeline, plan: dict[str, str], said: drills.Said, acting:
     if writer and recorded and timeline.resource:
         shell, subject = hosts.of(writer, acting)
         sql = scratch.changing(recorded)
-        now = drills.counted(control.run_sql(shell, subject, sql, timeline.resource.dbname).splitlines())
+        now = drills.counted(control.run_as_deputy(shell, subject, sql, timeline.resource.dbname).splitlines())
         why, tables = drills.wrong(recorded, said.rows, now), drills.compared(recorded, now)
     newest = said.newest or backup.ended_at
     return {

@@ -8,8 +8,10 @@ Whatever is being written has a name that starts with a dot, or no `kept`, and i
 disk; so what has a name is whole, whatever was killed when.
 """
 
-from fleet.archives.scripts import COMMON, NAMES, ROOM, SEGMENTS, SETTLE
+from fleet.archives.scripts import COMMON, NAMES, ROOM, SECRETS, SEGMENTS, SETTLE
 from fleet.progress import SAYING
+
+_WITHOUT = " ".join(f"-i {name}" for name in SECRETS)
 
 _CLAIM = (
     COMMON
@@ -172,7 +174,12 @@ system=$("$bin/pg_controldata" "$into/data" | sed -n 's/^Database system identif
 claim "$system" "$place/system"
 [ "$claimed" = "$system" ] || fail "$line is the place of the system $claimed, and not of $system"
 far verifying
-"$bin/pg_verifybackup" -q "$into/data"
+(cd "$into/data" && rm -f """
+    + " ".join(SECRETS)
+    + """)
+"$bin/pg_verifybackup" -q """
+    + _WITHOUT
+    + """ "$into/data"
 first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]*\\))$/\\1/p' "$into/data/backup_label")
 range='.*"Timeline": \\([0-9]*\\),.*"End-LSN": "\\([0-9A-F/]*\\)".*'
 set -- $(sed -n "s|$range|\\1 \\2|p" "$into/data/backup_manifest" | tail -n 1)
@@ -281,7 +288,9 @@ label=$4 bin=$5
 kept=$place/backups/$label
 { read -r label began ended first last bytes stop < "$kept/kept"; } 2>/dev/null ||
     fail "there is no base backup $label in $line"
-"$bin/pg_verifybackup" -q "$kept/data"
+"$bin/pg_verifybackup" -q """
+    + _WITHOUT
+    + """ "$kept/data"
 needed() { stored | awk -v first="${first#????????}" 'length($1) != 27 || substr($1, 9, 16) >= first { print $1 }'; }
 missing=$(stored | awk -v tli="$tli" -v from="$first" -v only=1 '"""
     + SEGMENTS

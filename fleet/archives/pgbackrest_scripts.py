@@ -5,7 +5,7 @@ Settings come on stdin as NAME=VALUE for the environment, so that no file holds 
 calls they are in pgbackrest.conf in the data directory.
 """
 
-from fleet.archives.scripts import COMMON, NAMES, ROOM, SEGMENTS, SETTLE
+from fleet.archives.scripts import COMMON, NAMES, ROOM, SECRETS, SEGMENTS, SETTLE
 from fleet.progress import SAYING
 
 # Where the tool keeps its locks. Whoever works on a stanza on this host shares them: a host has one account for
@@ -129,7 +129,9 @@ copied() {
 far copying "$bytes"
 watch copied
 backrest --pg1-path="$data" --pg1-port="$port" --pg1-user=postgres --type=full --start-fast --no-resume \\
-    --no-expire-auto --exclude=pgbackrest.conf --annotation="herdsite=$label" backup
+    --no-expire-auto """
+    + " ".join(f"--exclude={name}" for name in SECRETS)
+    + """ --annotation="herdsite=$label" backup
 unwatch
 found "$label" > /dev/null || fail "there are damaged pages in $data"
 """

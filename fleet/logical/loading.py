@@ -7,7 +7,7 @@ from typing import Any
 from fleet.logical import outside, scripts
 from fleet.logical.storage import place
 from fleet.models import Backup, Credential, Intent, Resource
-from fleet.postgres import roles
+from fleet.postgres import commands, roles
 from fleet.postgres.commands import Script
 from fleet.postgres.roles import Limits
 from fleet.postgres.scram import scram
@@ -78,7 +78,7 @@ def script(resource: Resource, intent: Intent, subject: Subject, limits: Limits)
     fresh = f"{resource.dbname}_new_{mark(intent)}"
     made = roles.create_resource(fresh, owner.role, scram(owner.secret), limits)
     address = "127.0.0.1" if subject.bind == "*" else subject.bind
-    where = (subject.home, mark(intent), subject.bin, subject.socket, str(subject.port), address)
+    where = (subject.home, mark(intent), subject.bin, *commands.enter(subject), address)
     return Script(
         scripts.LOAD,
         (*where, resource.dbname, owner.role, path, str(limit), exact, resolve, size),
@@ -88,7 +88,7 @@ def script(resource: Resource, intent: Intent, subject: Subject, limits: Limits)
 
 def tidy(resource: Resource, intent: Intent, subject: Subject) -> Script:
     """Takes away what a job that was given up left behind."""
-    where = (subject.home, mark(intent), subject.bin, subject.socket, str(subject.port))
+    where = (subject.home, mark(intent), subject.bin, *commands.enter(subject))
     return Script(scripts.UNLOAD, (*where, resource.dbname))
 
 

@@ -5,15 +5,18 @@ again.
 """
 
 from fleet.archives.scripts import COMMON
+from fleet.postgres.entering import ENTERING
 from fleet.progress import SAYING
 
-# ROOT NAME BIN SOCKET PORT DATABASE. To a directory that the hosts see. Reading the dump back finds what no listing of
-# its contents does: data that ends too early.
+# ROOT NAME BIN DATA SOCKET PORT OPTIONS DATABASE. To a directory that the hosts see. Reading the dump back finds what
+# no listing of its contents does: data that ends too early.
 TO_DISK = (
     COMMON
+    + ENTERING
     + SAYING
     + """
-root=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6
+root=$1 name=$2 bin=$3 data=$4 socket=$5 port=$6 options=$7 database=$8
+settled
 [ -d "${root%/*}" ] || fail "there is no place for backups: ${root%/*} is not on this host"
 mkdir -p "$root"
 began=$(date +%s)
@@ -22,8 +25,9 @@ if [ ! -e "$root/$name" ]; then
     find "$root" -maxdepth 1 -name '.*.part' -mmin +2880 -delete
     part=$(mktemp "$root/.$name.XXXXXX.part")
     trap 'rm -f "$part"' EXIT
+    deputize "$database"
     far dumping "" "$part"
-    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -f "$part" -d "$database"
+    "$bin/pg_dump" -h "$socket" -p "$port" -U "$deputy" -w --lock-wait-timeout=600s -Fc -f "$part" -d "$database"
     far verifying
     "$bin/pg_restore" --list "$part" > /dev/null
     "$bin/pg_restore" -f /dev/null "$part"
@@ -42,13 +46,16 @@ ON_DISK = """
 [ ! -e "$1/$2" ] || stat -c %s "$1/$2"
 """
 
-# HOME NAME BIN SOCKET PORT DATABASE PART. Stdin: one address for each part (of PART bytes), where it may be put. The
-# stream is read back by pg_restore as it passes. The parts become an object when a worker says so, and not before.
+# HOME NAME BIN DATA SOCKET PORT OPTIONS DATABASE PART. Stdin: one address for each part (of PART bytes), where it may
+# be put. The stream is read back by pg_restore as it passes. The parts become an object when a worker says so, and not
+# before.
 TO_S3 = (
     COMMON
+    + ENTERING
     + SAYING
     + """
-home=$1 name=$2 bin=$3 socket=$4 port=$5 database=$6 size=$7
+home=$1 name=$2 bin=$3 data=$4 socket=$5 port=$6 options=$7 database=$8 size=$9
+settled
 command -v curl > /dev/null || fail "curl is not on this host, and nothing else can send a backup to S3"
 work=$home/.$name
 export work bin
@@ -76,11 +83,12 @@ send='
 '
 export send
 began=$(date +%s)
+deputize "$database"
 far dumping
 "$bin/pg_restore" -f /dev/null < "$work/copy" &
 reader=$!
 {
-    "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -w --lock-wait-timeout=600s -Fc -d "$database" ||
+    "$bin/pg_dump" -h "$socket" -p "$port" -U "$deputy" -w --lock-wait-timeout=600s -Fc -d "$database" ||
         touch "$work/failed"
 } | tee "$work/copy" | split -b "$size" -d -a 5 --filter='sh -c "$send"' - ''
 wait "$reader" || fail "what pg_dump wrote can't be read"
@@ -101,17 +109,18 @@ rm -rf "$1/.$3"
 """
 )
 
-# SQL of the superuser in a script of ours: `superuser` runs its stdin.
-_SUPERUSER = """
-superuser() {
-    "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$socket" -p "$port" -U postgres -d postgres "$@"
-}
+# A customer may have made a template of his database, which could not be dropped.
+_DROP = """
 drop() {
-    superuser -c "SET client_min_messages = warning" -c "DROP DATABASE IF EXISTS \\"$1\\" WITH (FORCE)" < /dev/null
+    superuser -v name="$1" <<'SQL'
+SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_catalog.pg_database
+ WHERE datname = :'name' AND datistemplate \\gexec
+DROP DATABASE IF EXISTS :"name" WITH (FORCE);
+SQL
 }
 """
 
-# HOME ID BIN SOCKET PORT ADDRESS DATABASE OWNER FILE LIMIT EXACT RESOLVE SIZE. Stdin: the owner's password, the
+# HOME ID BIN SOCKET PORT OPTIONS ADDRESS DATABASE OWNER FILE LIMIT EXACT RESOLVE SIZE. Stdin: the owner's password, the
 # address to fetch the dump from (when there is no FILE), and SQL that makes the database DATABASE_new_ID.
 #
 # A dump is a program: whoever made it decides what it does. So it runs with the owner's power and never with the
@@ -119,17 +128,19 @@ drop() {
 # SIZE is that of the database that was dumped, where it is known.
 LOAD = (
     COMMON
+    + ENTERING
     + SAYING
-    + _SUPERUSER
+    + _DROP
     + """
-home=$1 id=$2 bin=$3 socket=$4 port=$5 address=$6 database=$7 owner=$8
-shift 8
+home=$1 id=$2 bin=$3 socket=$4 port=$5 options=$6 address=$7 database=$8 owner=$9
+shift 9
+settled
 file=$1 limit=$2 exact=$3 resolve=$4 size=$5
 fresh=${database}_new_$id gone=${database}_old_$id
 work=$home/.load-$id
 IFS= read -r password
 IFS= read -r url
-there() { [ -n "$(superuser -c "SELECT 1 FROM pg_database WHERE datname = '$1'" < /dev/null)" ]; }
+there() { [ -n "$(superuser -c "SELECT 1 FROM pg_catalog.pg_database WHERE datname = '$1'" < /dev/null)" ]; }
 
 if there "$gone"; then
     drop "$gone"
@@ -160,31 +171,38 @@ far verifying
 drop "$fresh"
 superuser
 export PGPASSWORD="$password" PGHOST="$address" PGPORT="$port" PGUSER="$owner"
-export PGOPTIONS="-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=warning"
 far loading "$size"
-watch size "$(superuser -c "SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database
-                       WHERE datname = '$fresh'" < /dev/null)"
+watch size "$(superuser -c "SELECT pg_catalog.current_setting('data_directory') || '/base/' || oid
+                       FROM pg_catalog.pg_database WHERE datname = '$fresh'" < /dev/null)"
 "$bin/pg_restore" -w -d "$fresh" --exit-on-error --no-owner --no-acl --role="$owner" "$file" \\
     < /dev/null 2> "$work/said" || fail "it could not be restored: $(sed -n 's/.*error: //p' "$work/said" | head -n 1)"
 unwatch
-# What the owner has set for the old database goes over to the new one: told by his own session, so with his power.
-"$bin/psql" -X -q -At -w -v ON_ERROR_STOP=1 -d "$fresh" -v old="$database" -v new="$fresh" <<'SQL'
-SELECT format('ALTER %s SET %I = %s', whose, name,
-              CASE WHEN name IN ('search_path', 'session_preload_libraries', 'temp_tablespaces') THEN value
-                   ELSE quote_literal(value) END)
-  FROM (SELECT CASE setrole WHEN 0 THEN format('DATABASE %I', :'new')
-                            ELSE format('ROLE %I IN DATABASE %I', current_user, :'new') END AS whose,
-               split_part(entry, '=', 1) AS name, substr(entry, strpos(entry, '=') + 1) AS value
-          FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase, unnest(setconfig) AS entry
-         WHERE datname = :'old' AND setrole IN (0, current_user::regrole)) AS settings \\gexec
-ANALYZE;
+"$bin/psql" -X -q -w -v ON_ERROR_STOP=1 -d "$fresh" -c ANALYZE < /dev/null
+# What is set for the old database goes over to the new one, by whomever it was set. Lists keep the form in which they
+# are stored, so they go by way of a setting and become no part of a statement.
+superuser -v old="$database" -v new="$fresh" -v owner="$owner" > /dev/null <<'SQL'
+SELECT CASE WHEN listed THEN pg_catalog.format('SELECT pg_catalog.set_config(%L, %L, false)', name, value) END,
+       pg_catalog.format('ALTER %s SET %I ', whose, name)
+         || CASE WHEN listed THEN 'FROM CURRENT' ELSE pg_catalog.format('= %L', value) END
+  FROM (SELECT CASE setrole WHEN 0 THEN pg_catalog.format('DATABASE %I', :'new')
+                            ELSE pg_catalog.format('ROLE %I IN DATABASE %I', :'owner', :'new') END AS whose,
+               pg_catalog.split_part(entry, '=', 1) AS name,
+               pg_catalog.substr(entry, pg_catalog.strpos(entry, '=') + 1) AS value,
+               pg_catalog.split_part(entry, '=', 1) IN ('search_path', 'local_preload_libraries',
+                                                        'session_preload_libraries', 'temp_tablespaces') AS listed
+          FROM pg_catalog.pg_db_role_setting JOIN pg_catalog.pg_database ON pg_database.oid = setdatabase,
+               pg_catalog.unnest(setconfig) AS entry
+         WHERE datname = :'old'
+           AND setrole IN (0, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = :'owner'))) AS settings \\gexec
 SQL
 
 # Clients that come back at once may stand in the way of the new name: they are thrown out again.
 tries=20
 until superuser > "$work/said" 2>&1 <<SQL
 BEGIN;
-SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname IN ('$database', '$fresh');
+SELECT pg_catalog.pg_terminate_backend(pid, 1000) FROM pg_catalog.pg_stat_activity
+ WHERE datname IN ('$database', '$fresh');
+ALTER DATABASE "$database" IS_TEMPLATE false;
 ALTER DATABASE "$database" RENAME TO "$gone";
 ALTER DATABASE "$fresh" RENAME TO "$database";
 COMMIT;
@@ -197,12 +215,14 @@ drop "$gone"
 """
 )
 
-# HOME ID BIN SOCKET PORT DATABASE: what a restore that was given up leaves behind.
+# HOME ID BIN SOCKET PORT OPTIONS DATABASE: what a restore that was given up leaves behind.
 UNLOAD = (
     COMMON
-    + _SUPERUSER
+    + ENTERING
+    + _DROP
     + """
-home=$1 id=$2 bin=$3 socket=$4 port=$5 database=$6
+home=$1 id=$2 bin=$3 socket=$4 port=$5 options=$6 database=$7
+settled
 rm -rf "$home/.load-$id"
 drop "${database}_new_$id"
 drop "${database}_old_$id"

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.files.storage import FileSystemStorage, storages
 
 from fleet.logical import scripts
-from fleet.postgres.commands import Script
+from fleet.postgres.commands import Script, enter
 from fleet.subject import Subject
 from fleet.transports.base import Shell, TransportError, checked
 
@@ -71,7 +71,7 @@ class Disk:
         pass
 
     def dump(self, label: str, upload: str, subject: Subject, database: str, expected: int) -> Script:  # noqa: ARG002
-        where = (subject.bin, subject.socket, str(subject.port), database)
+        where = (subject.bin, subject.data, *enter(subject), database)
         return Script(scripts.TO_DISK, (self.root, label, *where))
 
     def complete(self, label: str, upload: str, said: dict[str, str], shell: Shell) -> bool:  # noqa: ARG002
@@ -118,7 +118,7 @@ class Bucket:
                 self.client.generate_presigned_url("upload_part", attempt | {"PartNumber": number}, ADDRESS_S)
                 for number in range(1, expected // size + 8)
             ]
-        where = (subject.bin, subject.socket, str(subject.port), database, str(size))
+        where = (subject.bin, subject.data, *enter(subject), database, str(size))
         return Script(scripts.TO_S3, (subject.home, label, *where), "".join(f"{one}\n" for one in addresses).encode())
 
     def complete(self, label: str, upload: str, said: dict[str, str], shell: Shell) -> bool:  # noqa: ARG002

@@ -4,13 +4,13 @@ script with its arguments and stdin, or into argv; control.py runs them."""
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from fleet import jobs
-from fleet.postgres import copy_scripts, scripts, upgrade_scripts
-from fleet.postgres.config import Sizing, conf, hba, lines
+from fleet.postgres import copy_scripts, entering, scripts, upgrade_scripts
+from fleet.postgres.config import OLDEST, Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
 from fleet.subject import Subject
 
@@ -62,11 +62,8 @@ def stand_by(
     copied anew) or COPY (whatever is there is replaced once the copy is complete). With `stray`, a folder's path, the
     databases of a leader that was are dumped there first.
     """
-    return Script(
-        copy_scripts.STANDBY,
-        (*_ordered(subject), conninfo, slot, mode, stray, subject.socket),
-        sections(beside).encode(),
-    )
+    args = (*_ordered(subject), conninfo, slot, mode, stray, *enter(subject))
+    return Script(copy_scripts.STANDBY, args, sections(beside).encode())
 
 
 def restore(
@@ -98,11 +95,8 @@ def promote(subject: Subject, generation: int) -> Script:
 def upgrade(subject: Subject, old: str, beside: Mapping[str, str]) -> Script:
     """Bring what lies there, a standby whose leader was stopped cleanly, to the version of `subject`, and leave it
     stopped; `old` are the programs of the version that it has, `beside` its files by name."""
-    return Script(
-        upgrade_scripts.UPGRADE,
-        (*_ordered(subject), old, str(subject.major), subject.socket),
-        sections(beside).encode(),
-    )
+    args = (*_ordered(subject), old, str(subject.major), *enter(replace(subject, major=OLDEST)))
+    return Script(upgrade_scripts.UPGRADE, args, sections(beside).encode())
 
 
 def lead(subject: Subject, beside: Mapping[str, str]) -> Script:
@@ -112,7 +106,7 @@ def lead(subject: Subject, beside: Mapping[str, str]) -> Script:
 
 def after_upgrade(subject: Subject) -> Script:
     """What an upgrade leaves to be done while it serves."""
-    return Script(upgrade_scripts.AFTERWARDS, (*_ordered(subject), subject.socket, str(subject.port), *psql(subject)))
+    return Script(upgrade_scripts.AFTERWARDS, (*_ordered(subject), *enter(subject)))
 
 
 def parted(subject: Subject) -> Script:
@@ -174,12 +168,24 @@ def reload(subject: Subject) -> list[str]:
     return [f"{bin_}/pg_ctl", "reload", "-D", data, "-s"]
 
 
-def psql(subject: Subject, database: str = "postgres") -> list[str]:
-    """psql as the superuser through the host's own socket; the SQL goes to its stdin. Rows come out unaligned."""
+def psql(subject: Subject) -> list[str]:
+    """psql as the superuser through the host's own socket, in `postgres`, where no customer can put anything. The
+    SQL goes to its stdin; rows come out unaligned."""
+    told = f"dbname=postgres client_encoding=UTF8 options='{entering.options(subject.major)}'"
     return [
         *(f"{subject.bin}/psql", "-X", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse"),
-        *("-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-d", database),
+        *("-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-d", told),
     ]
+
+
+def as_deputy(subject: Subject, database: str, sql: str) -> Script:
+    """Run SQL in a customer's database with its owner's rights, up to the first statement that fails."""
+    return Script(scripts.AS_DEPUTY, (*_where(subject), *enter(subject), database), sql.encode())
+
+
+def enter(subject: Subject) -> tuple[str, str, str]:
+    """Socket, port and PGOPTIONS, by which a script enters databases (entering.py)."""
+    return subject.socket, str(subject.port), entering.options(subject.major)
 
 
 def restoring(backup: Script) -> dict[str, str]:

@@ -124,7 +124,8 @@ def lines(values: Mapping[str, str]) -> str:
 
 
 def hba(tls: bool = True) -> str:
-    """pg_hba.conf: the superuser only from its own host and as the account that PostgreSQL runs under; the monitoring
+    """pg_hba.conf: the superuser and customers' deputies (entering.py) only from their own host and
+    as the account that PostgreSQL runs under; the monitoring
     role only into `postgres`; the replication role streams, and enters `postgres` for pg_rewind; customers from
     anywhere, over TLS, by password."""
     remote = "hostssl" if tls else "host"
@@ -132,7 +133,7 @@ def hba(tls: bool = True) -> str:
     return (
         "local     all          postgres         peer map=herdsite\n"
         "local     replication  postgres         peer map=herdsite\n"
-        "local     all          all              reject\n"
+        "local     all          all              peer map=herdsite\n"
         f"{plain}"
         f"{remote} all          postgres         all reject\n"
         f"{remote} postgres     {MONITOR} all scram-sha-256\n"

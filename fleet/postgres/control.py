@@ -14,7 +14,7 @@ from fleet.orders import Anchor
 from fleet.postgres import commands, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.prologue import ANCHOR, GUARD, LATE, SUPERSEDED
-from fleet.postgres.roles import PREAMBLE, Limits
+from fleet.postgres.roles import PATIENCE, PREAMBLE, Limits
 from fleet.postgres.scram import scram
 from fleet.subject import Subject
 from fleet.transports.base import CommandFailed, Shell, TransportError, checked
@@ -192,10 +192,18 @@ def set_limits(shell: Shell, subject: Subject, database: str, owner: str, limits
     run_sql(shell, subject, roles.set_limits(database, owner, limits))
 
 
-def run_sql(shell: Shell, subject: Subject, sql: str, database: str = "postgres", timeout: float = 12.0) -> str:
-    """Run SQL as the superuser, statement by statement, up to the first that fails; what it printed, unaligned."""
-    argv = commands.psql(subject, database)
+def run_sql(shell: Shell, subject: Subject, sql: str, timeout: float = 12.0) -> str:
+    """Run SQL as the superuser in `postgres`, statement by statement, up to the first that fails; what it printed,
+    unaligned. The superuser enters no customer's database."""
+    argv = commands.psql(subject)
     return checked(argv, shell.run(argv, stdin=(PREAMBLE + sql).encode(), timeout=timeout)).out
+
+
+def run_as_deputy(shell: Shell, subject: Subject, sql: str, database: str, timeout: float = 12.0) -> str:
+    """Run SQL in a customer's database with its owner's rights and no others; else like `run_sql`."""
+    script = commands.as_deputy(subject, database, PATIENCE + sql)
+    argv = ["sh", "-c", script.text, "herdsite", *script.args]
+    return checked(argv, shell.run(argv, stdin=script.stdin, timeout=timeout)).out
 
 
 def clear(shell: Shell, subject: Subject, job: str) -> None:

@@ -2,36 +2,41 @@
 what an archive holds. POSIX sh, as in scripts.py; each can be cut off after any line and run again.
 """
 
+from fleet.postgres.entering import ENTERING
 from fleet.postgres.scripts import ORDERED
 from fleet.progress import SAYING
 
-# CONNINFO SLOT MODE STRAY SOCKET. What stands in its place is replaced only by something complete; a rewind that was
-# cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
+# CONNINFO SLOT MODE STRAY SOCKET PORT OPTIONS. What stands in its place is replaced only by something complete; a
+# rewind that was cut off has spoilt what it was at, so it leaves a mark, and the next attempt copies.
 STANDBY = (
     ORDERED
+    + ENTERING
     + SAYING
     + """
 unlock
-conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7
+conninfo=$3 slot=$4 mode=$5 stray=$6 socket=$7 port=$8 options=$9
+settled
 rm -rf "$data.files" "$data.new" "$data.gone"
 mkdir -p "$data.files"
 files_into "$data.files"
 export PGPASSFILE="$data.files/herdsite.pgpass"
 
 # A leader that was may hold writes that nobody else has: they are read out before they are undone. It answers nobody
-# but us meanwhile, and can't write.
+# but us meanwhile, and its customers write nothing.
 dump() {
     [ ! -e "$stray" ] || return 0
     rm -rf "$stray.new"
     mkdir -p "$stray.new"
     rm -f "$data/herdsite.fenced" "$data/standby.signal"
     "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$stray.new/log" -o "-c listen_addresses='' -c archive_mode=off \
-        -c default_transaction_read_only=on -c synchronous_standby_names='' \\
+        -c max_logical_replication_workers=0 -c synchronous_standby_names='' \\
         -c unix_socket_directories='$socket'" < /dev/null
-    for name in $("$bin/psql" -X -At -h "$socket" -p "$port" -U postgres -d postgres \
-        -c "SELECT datname FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template1')"); do
-        "$bin/pg_dump" -h "$socket" -p "$port" -U postgres -Fc -f "$stray.new/$name.dump" "$name"
-    done
+    theirs > "$stray.new/theirs"
+    while IFS= read -r name; do
+        deputize "$name"
+        "$bin/pg_dump" -h "$socket" -p "$port" -U "$deputy" -w -Fc -f "$stray.new/$name.dump" -d "$name" < /dev/null
+    done < "$stray.new/theirs"
+    rm "$stray.new/theirs"
     stop 10
     fence 0
     mv -T "$stray.new" "$stray"
@@ -67,7 +72,6 @@ copy() {
     rm -rf "$data.gone"
 }
 
-port=$(sed -n "s/^port = '\\([0-9]*\\)'.*/\\1/p" "$data.files/postgresql.conf")
 if [ "$mode" = rejoin ] && [ -e "$data/PG_VERSION" ]; then
     ! running || stop 5
     [ -z "$stray" ] || dump || echo "its stray writes could not be read out" >&2
@@ -109,7 +113,7 @@ begin() {
     launch
     unlock
 }
-recovers() { [ "$(echo 'SELECT pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
+recovers() { [ "$(echo 'SELECT pg_catalog.pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
 
 if [ ! -e "$data/PG_VERSION" ]; then
     [ -e "$data.new/herdsite.restored" ] || {

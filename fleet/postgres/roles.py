@@ -9,16 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleet.postgres.config import MONITOR, MONITOR_CONNECTIONS, REPLICA
+from fleet.postgres.entering import CONNECTIONS, deputy_name
 from fleet.postgres.quote import ident, literal
 
-# For every session of ours: it gives up rather than queue in front of customers, and what it says stays out of the log.
-PREAMBLE = """\
+# For every session of the superuser: what it says stays out of the log, and it gives up rather than queue in front of
+# customers.
+_QUIET = """\
 SET client_min_messages = warning;
 SET log_min_error_statement = panic;
 SET log_min_duration_statement = -1;
-SET lock_timeout = '5s';
-SET statement_timeout = '10s';
 """
+PATIENCE = "SET lock_timeout = '5s';\nSET statement_timeout = '10s';\n"
+PREAMBLE = _QUIET + PATIENCE
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def foundation(major: int, verifier: str, replica: str | None) -> str:
     return f"""\
 REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION lo_creat(integer), lo_create(oid), lo_from_bytea(oid, bytea) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION pg_catalog.lo_creat(integer), pg_catalog.lo_create(pg_catalog.oid),
+    pg_catalog.lo_from_bytea(pg_catalog.oid, pg_catalog.bytea) FROM PUBLIC;
 {_role_unless_there(MONITOR)}
 ALTER ROLE {MONITOR} {_POWERLESS} NOREPLICATION CONNECTION LIMIT {MONITOR_CONNECTIONS} PASSWORD {literal(verifier)};
 ALTER ROLE {MONITOR} SET default_transaction_read_only = on;
@@ -46,18 +49,19 @@ GRANT pg_monitor TO {MONITOR};
 {_role_unless_there(REPLICA)}
 ALTER ROLE {REPLICA} {_POWERLESS} REPLICATION PASSWORD {literal(replica) if replica else "NULL"};
 GRANT CONNECT ON DATABASE postgres TO {REPLICA};
-GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
-    pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO {REPLICA};
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(pg_catalog.text, boolean, boolean),
+    pg_catalog.pg_stat_file(pg_catalog.text, boolean), pg_catalog.pg_read_binary_file(pg_catalog.text),
+    pg_catalog.pg_read_binary_file(pg_catalog.text, bigint, bigint, boolean) TO {REPLICA};
 """
 
 
 def slot(name: str) -> str:
     """The replication slot `name`, with its WAL kept from now on; does nothing when there is one that still holds."""
     return f"""\
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
  WHERE slot_name = {literal(name)} AND wal_status = 'lost' AND NOT active;
-SELECT pg_create_physical_replication_slot({literal(name)}, true)
- WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = {literal(name)});
+SELECT pg_catalog.pg_create_physical_replication_slot({literal(name)}, true)
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_replication_slots WHERE slot_name = {literal(name)});
 """
 
 
@@ -65,7 +69,7 @@ def drop_slots(keep: Sequence[str]) -> str:
     """Take away the slots of all who are not in `keep` and do not read now: WAL kept for them would fill the disk."""
     kept = ", ".join(literal(name) for name in keep) or "NULL"
     return f"""\
-SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots
  WHERE slot_type = 'physical' AND NOT active AND (slot_name IN ({kept})) IS NOT TRUE;
 """
 
@@ -75,10 +79,11 @@ def create_resource(database: str, owner: str, verifier: str, limits: Limits) ->
     name = ident(database)
     create = f"CREATE DATABASE {name} OWNER {ident(owner)} TEMPLATE template0 ALLOW_CONNECTIONS false"
     return f"""\
-SELECT pg_advisory_lock(hashtext({literal(database)}));
+SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext({literal(database)}));
 {_role_unless_there(owner)}
 ALTER ROLE {ident(owner)} {_POWERLESS} NOREPLICATION PASSWORD {literal(verifier)};
-SELECT {literal(create)} WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {literal(database)}) \\gexec
+SELECT {literal(create)}
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = {literal(database)}) \\gexec
 ALTER DATABASE {name} OWNER TO {ident(owner)};
 REVOKE ALL ON DATABASE {name} FROM PUBLIC;
 {set_limits(database, owner, limits)}ALTER DATABASE {name} ALLOW_CONNECTIONS true;
@@ -89,10 +94,15 @@ def drop_resource(database: str, owner: str) -> str:
     """Throw everybody out, then take the database away with its owner and whatever else that one owns, which a load
     that was cut off may have left; does nothing where they are gone."""
     return f"""\
-SELECT pg_advisory_lock(hashtext({literal(database)}));
+SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext({literal(database)}));
+SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_catalog.pg_database
+ WHERE datname = {literal(database)} AND datistemplate \\gexec
 DROP DATABASE IF EXISTS {ident(database)} WITH (FORCE);
-SELECT format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_database
- WHERE pg_get_userbyid(datdba) = {literal(owner)} \\gexec
+SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname),
+       pg_catalog.format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_catalog.pg_database
+ WHERE pg_catalog.pg_get_userbyid(datdba) = {literal(owner)} \\gexec
+SELECT pg_catalog.format('DROP ROLE %I', rolname) FROM pg_catalog.pg_roles
+ WHERE rolname = {deputy_name(literal(owner))} \\gexec
 DROP ROLE IF EXISTS {ident(owner)};
 """
 
@@ -103,11 +113,12 @@ def set_password(role: str, verifier: str) -> str:
 
 
 def set_limits(database: str, owner: str, limits: Limits) -> str:
-    """The limit on the role is the one that holds: a database's own limit its owner could lift."""
+    """The limit on the role is the one that holds: a database's own limit its owner could lift. The database has
+    room for the owner's deputy besides."""
     return f"""\
 ALTER ROLE {ident(owner)} CONNECTION LIMIT {limits.connections:d};
 ALTER ROLE {ident(owner)} SET temp_file_limit = '{limits.temp_mb:d}MB';
-ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections:d};
+ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections + CONNECTIONS:d};
 """
 
 
@@ -117,4 +128,4 @@ _POWERLESS = "LOGIN INHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS"
 
 def _role_unless_there(name: str) -> str:
     create = literal(f"CREATE ROLE {ident(name)}")
-    return f"SELECT {create} WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(name)}) \\gexec"
+    return f"SELECT {create} WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(name)}) \\gexec"

@@ -6,6 +6,7 @@ after these two, and begins with the prologue.
 """
 
 from fleet.jobs import CLEAN
+from fleet.postgres.entering import ENTERING
 from fleet.postgres.prologue import PROLOGUE
 
 COMMON = """
@@ -158,6 +159,18 @@ exec "$@" > /dev/null
 """
 )
 
+# SOCKET PORT OPTIONS DATABASE. On stdin: SQL, for the deputy of the database's owner.
+AS_DEPUTY = (
+    COMMON
+    + ENTERING
+    + """
+socket=$3 port=$4 options=$5
+settled
+deputize "$6"
+exec "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -v VERBOSITY=terse -h "$socket" -p "$port" -U "$deputy" -w -d "$6"
+"""
+)
+
 START = ORDERED + "start\n"
 
 # PATIENCE: seconds that clients get to end, before they are cut off.
@@ -253,7 +266,7 @@ fi
 writes() {
     if running; then
         name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres \\
-            -c 'SELECT pg_walfile_name(pg_current_wal_lsn())')
+            -c 'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())')
         echo "$((0x$(echo "$name" | cut -c 1-8)))"
     else
         "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"

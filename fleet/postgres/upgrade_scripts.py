@@ -1,9 +1,10 @@
 """What runs on a host to bring a cluster to another major version of PostgreSQL: POSIX sh around pg_upgrade."""
 
+from fleet.postgres.entering import ENTERING
 from fleet.postgres.scripts import ORDERED
 
-# Then OLD MAJOR SOCKET: the programs of the version that it has, the version that it is to have, and the folder of its
-# socket. On stdin: the files that it is born with in the new version.
+# Then OLD MAJOR SOCKET PORT OPTIONS: the programs of the version that it has, the version that it is to have, where
+# its socket is, and PGOPTIONS for both. On stdin: the files that it is born with in the new version.
 #
 # It was a standby of a leader that has been stopped cleanly, and has all that this had. To pg_upgrade it has to have
 # been stopped as a leader: so it is started once as one that nobody can reach, which changes nothing in it. Its data is
@@ -15,8 +16,15 @@ UPGRADE = (
     ORDERED
     + """
 unlock
-new=$bin old=$3 major=$4 socket=$5 fresh=$data.new work=$data.upgrade
+new=$bin old=$3 major=$4 socket=$5 port=$6 fresh=$data.new work=$data.upgrade
 there() { [ "$(cat "$data/PG_VERSION" 2> /dev/null)" = "$major" ]; }
+
+# pg_upgrade enters every database as the superuser. It finds none of a database's or a role's settings there, and no
+# event trigger.
+export PGOPTIONS="$7" PGCLIENTENCODING=UTF8
+quiet() {
+    [ "$("$1/postgres" -V | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')" -lt 17 ] || echo '-c event_triggers=off'
+}
 
 # What it said last, without the command lines and the names of files that say it again at length.
 refused() {
@@ -29,7 +37,6 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     rm -rf "$fresh" "$work" "$data.files"
     mkdir -p "$work" "$data.files"
     files_into "$data.files"
-    port=$(sed -n "s/^port = '\\([0-9]*\\)'.*/\\1/p" "$data.files/postgresql.conf")
     bin=$old
     stop 60
     rm -f "$data/standby.signal"
@@ -44,7 +51,7 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     rm -rf "$data.files"
     cd "$work"
     "$bin/pg_upgrade" -b "$old" -B "$bin" -d "$data" -D "$fresh" -U postgres -s "$socket" -p "$port" -P "$port" \\
-        --link < /dev/null > "$work/said" 2>&1 || refused
+        -o "$(quiet "$old")" -O "$(quiet "$bin")" --link < /dev/null > "$work/said" 2>&1 || refused
     touch "$fresh/herdsite.upgraded"
     sync "$fresh/herdsite.upgraded" "$fresh"
 fi
@@ -75,16 +82,33 @@ echo "system_identifier=$("$bin/pg_controldata" -D "$data" | sed -n 's/^Database
 """
 )
 
-# Then psql's command line. What pg_upgrade leaves to be done while it serves: extensions in their new versions, and
-# statistics, the coarse ones first.
+# Then SOCKET PORT OPTIONS. What pg_upgrade leaves to be done while it serves: extensions in their new versions, and
+# statistics, the coarse ones first. It is done for each database's owner with his rights: an expression of an index
+# that is analyzed, and the script of an extension that is updated, may call what he made. An extension that an
+# operator made for a customer is left to the operator.
 AFTERWARDS = (
     ORDERED
+    + ENTERING
     + """
 unlock
-work=$data.upgrade socket=$3 port=$4
-shift 4
-[ ! -e "$work/update_extensions.sql" ] || "$@" -f "$work/update_extensions.sql" > /dev/null
-"$bin/vacuumdb" -h "$socket" -p "$port" -U postgres -w --all --analyze-in-stages > /dev/null
+work=$data.upgrade socket=$3 port=$4 options=$5
+settled
+mkdir -p "$work"
+renew() {
+    "$bin/psql" -X -q -At -h "$socket" -p "$port" -U "$1" -w -d "$2" <<'SQL'
+SELECT pg_catalog.format('ALTER EXTENSION %I UPDATE', name)
+  FROM pg_catalog.pg_available_extensions JOIN pg_catalog.pg_extension ON extname = name
+ WHERE installed_version <> default_version AND pg_catalog.pg_has_role(extowner, 'USAGE') \\gexec
+SQL
+    "$bin/vacuumdb" -h "$socket" -p "$port" -U "$1" -w -d "$2" --analyze-in-stages > /dev/null < /dev/null
+}
+theirs > "$work/theirs"
+while IFS= read -r name; do
+    deputize "$name"
+    renew "$deputy" "$name"
+done < "$work/theirs"
+renew postgres postgres
+renew postgres template1
 rm -rf "$work"
 """
 )

@@ -23,6 +23,10 @@ ROWS, DONE, NOTHING = pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK, pq.Exec
 ERROR = pq.ExecStatus.FATAL_ERROR
 TO_READ, TO_WRITE = select.POLLIN, select.POLLOUT
 
+# Goes before the statements: whatever a customer has put before PostgreSQL's own operators and types is passed over. As
+# part of the question it holds behind a connection pooler too, which may know nothing of a session's options.
+PINNED = "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true)"
+
 # The server gives up on a statement a little before we do, so that a slow one is told from a frozen host.
 SERVER_SHARE = 0.8
 
@@ -67,7 +71,8 @@ class PsycopgSql:
         connection = pq.PGconn.connect_start(conninfo(database, timeout, read_only).encode())
         try:
             log_in(connection, database, time.monotonic() + timeout)
-            results = ask(connection, database, "\n;\n".join(statements), time.monotonic() + timeout)
+            text = "\n;\n".join((PINNED, *statements))
+            _path, *results = ask(connection, database, text, time.monotonic() + timeout)
         except Error as error:
             raise Unreachable(about(database, str(error))) from None
         finally:
@@ -76,7 +81,7 @@ class PsycopgSql:
             raise ValueError(f"{len(statements)} statements gave {len(results)} answers: each must be one statement")
         try:
             return [rows(result) for result in results]
-        except (Error, UnicodeDecodeError) as error:
+        except (Error, ValueError, ArithmeticError) as error:
             raise Refused(about(database, f"a value can't be read: {error}"), "22000") from None
 
 

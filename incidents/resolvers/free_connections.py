@@ -44,11 +44,11 @@ def _end(case: Case, state: str, seconds: int) -> int:
     return int(
         _ask(
             case,
-            f"""SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (
-                  SELECT pid FROM pg_stat_activity
+            f"""SELECT pg_catalog.count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid)) FROM (
+                  SELECT pid FROM pg_catalog.pg_stat_activity
                   WHERE backend_type = 'client backend' AND usename NOT IN ('postgres', {literal(MONITOR)})
                     AND {_mine(case)} AND state LIKE {literal(state)}
-                    AND state_change < clock_timestamp() - interval '{seconds} s'
+                    AND state_change < pg_catalog.clock_timestamp() - interval '{seconds} s'
                   ORDER BY state_change LIMIT {AT_ONCE}) AS longest;""",
         )
     )
@@ -59,12 +59,12 @@ def _is_full(case: Case) -> bool:
     return (
         _ask(
             case,
-            f"""SELECT count(*) >= (SELECT min(l) FROM (
-                    SELECT datconnlimit AS l FROM pg_database WHERE datname = {literal(case.member.dbname)}
+            f"""SELECT pg_catalog.count(*) >= (SELECT pg_catalog.min(l) FROM (
+                    SELECT datconnlimit AS l FROM pg_catalog.pg_database WHERE datname = {literal(case.member.dbname)}
                     UNION ALL
-                    SELECT rolconnlimit FROM pg_roles JOIN pg_database ON datdba = pg_roles.oid
+                    SELECT rolconnlimit FROM pg_catalog.pg_roles JOIN pg_catalog.pg_database ON datdba = pg_roles.oid
                     WHERE datname = {literal(case.member.dbname)}) AS limits WHERE l >= 0)
-            FROM pg_stat_activity WHERE backend_type = 'client backend' AND {_mine(case)};""",
+            FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' AND {_mine(case)};""",
         )
         == "t"
     )

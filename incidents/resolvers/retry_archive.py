@@ -24,7 +24,7 @@ def tell(case: Case) -> Outcome:
     try:
         shell, subject = case.ordered(subject)
         control.configure(shell, subject, streams.files(instance, subject))
-        control.run_sql(shell, subject, "SELECT pg_switch_wal();\n")
+        control.run_sql(shell, subject, "SELECT pg_catalog.pg_switch_wal();\n")
     except TransportError as error:
         return again(5, str(error)) if case.step_s < PATIENCE_S else give_up(str(error))
     return fixed("told again")

@@ -130,7 +130,7 @@ def script(fragment: str) -> Callable[[Subject], str]:
 
 def first_row(answer: Answer) -> dict[str, str | None]:
     """`read` of a SQL probe whose statement names its columns as the attributes are named."""
-    return {name: text(value) for name, value in answer.said[0].items()}
+    return {name: text(value) for row in answer.said[:1] for name, value in row.items()}
 
 
 def lines(answer: Answer) -> dict[str, str | None]:

@@ -13,8 +13,10 @@ from archive_rigs import RIGS
 
 from fleet import jobs
 from fleet.archives.base import Line, Wiring
+from fleet.postgres import commands, replication
 from fleet.postgres.commands import Script
-from tests.archived import FULL, Leader, Rig, job, job_ended, wait
+from fleet.postgres.tls import certificate
+from tests.archived import FULL, SIZING, Leader, Rig, job, job_ended, wait
 
 
 @pytest.fixture(scope="module", params=RIGS)
@@ -207,6 +209,23 @@ def test_what_is_not_listed_is_not_restored(leader: Leader) -> None:
     said = rig.refused(rig.archive.restore(leader.line, subject, "unheard-of", subject.data))
     assert "no base backup unheard-of" in said
     assert not Path(subject.data).exists()
+
+
+def test_a_base_backup_holds_neither_keys_nor_passwords(leader: Leader) -> None:
+    """They lie beside the data, and whoever reads an archive need not be who may know them."""
+    rig, subject = leader.rig, leader.subject
+    beside = commands.files(subject, SIZING, certificate("leader", subject.bind))
+    beside |= replication.files(replication.leader(), "replica-secret-77")
+    secret = {name for name in beside if name.endswith((".key", "pgpass"))}
+    assert secret == {"server.key", "herdsite.pgpass"}
+    planted = {name: Path(subject.data, name) for name in secret | {"pgbackrest.conf"}}
+    rig.do(Script('cd "$1" && shift && touch "$@"', (subject.data, *planted)))
+    leader.backup("clean")
+    rig.do(rig.archive.verify(leader.line, subject, "clean"))
+    restored = rig.restored(leader.line, "clean", "clean-copy")
+    assert Path(restored.subject.data, "global/pg_control").exists()
+    assert not [name for name in planted if Path(restored.subject.data, name).exists()]
+    rig.do(Script('cd "$1" && rm -f server.key herdsite.pgpass', (subject.data,)))
 
 
 # Restore.

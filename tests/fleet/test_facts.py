@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.facts import BOOL, FACTS, FLOAT, INT, TEXT, read, text, typed
+from fleet.facts import BOOL, FACTS, FLOAT, INT, LONGEST, MOST, TEXT, admitted, read, text, typed
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BY_TYPE = {fact.type: name for name, fact in FACTS.items()}
@@ -45,10 +45,39 @@ def test_whatever_was_said_reads_as_its_type_or_not_at_all(name: str, said: str)
 
 
 @settings(deadline=None)
-@given(st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+@given(st.booleans() | st.integers(1 - MOST, MOST - 1) | st.floats(-1e18, 1e18) | st.text())
 def test_what_is_kept_as_text_comes_back(value: bool | int | float | str) -> None:
     name = BY_TYPE[{bool: BOOL, int: INT, float: FLOAT, str: TEXT}[type(value)]]
     assert typed(name, text(value) or "") == value
+
+
+NUMBERS = sorted(name for name, fact in FACTS.items() if fact.type in (INT, FLOAT))
+NO_NUMBERS = ["NaN", "inf", "-Infinity", "1e400", "1" + 400 * "0", str(MOST), "", "0x10", "ten", "7\0", "1,5", "true"]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_is_kept_that_is_none_or_larger_than_any(name: str) -> None:
+    assert [admitted(name, said) for said in NO_NUMBERS] == [None] * len(NO_NUMBERS)
+    assert (admitted(name, "7"), admitted(name, "-1")) == ("7", "-1")
+
+
+@settings(deadline=None)
+@given(st.sampled_from(NUMBERS), st.text("0123456789.eE+-_ \u0663\uff17nafi", max_size=12))
+def test_a_number_is_kept_in_a_form_that_every_reader_understands(name: str, said: str) -> None:
+    kept = admitted(name, said)
+    if kept is not None:
+        assert kept.isascii() and "_" not in kept and " " not in kept
+        assert typed(name, kept) == typed(name, said)
+
+
+def test_a_word_is_kept_without_what_moves_a_cursor_and_not_at_any_length() -> None:
+    assert (
+        admitted("job_why", "no\x1b[2J\r\nroom\u202e\0 größe 大") == "no\ufffd[2J\ufffd\ufffdroom\ufffd\ufffd größe 大"
+    )
+    assert admitted("not in the catalogue", "a\x9bb") == "a\ufffdb"
+    assert admitted("job_why", "x" * LONGEST) == "x" * LONGEST
+    assert admitted("job_why", "x" * (LONGEST + 1)) is None
+    assert admitted("ssh", "yes") is None
 
 
 def test_nothing_is_kept_as_nothing() -> None:

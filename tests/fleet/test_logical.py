@@ -108,7 +108,8 @@ def test_a_dump_that_ends_in_the_middle_is_found_out(world: World) -> None:
         f'#!/bin/sh\n"{real}/pg_dump" "$@" || exit\nfor last; do [ "$before" = -f ] && file=$last; before=$last; done\n'
     )
     liar += 'truncate -s -200 "$file"\n'
-    put(world, programs, {"pg_dump": liar, "pg_restore": f'#!/bin/sh\nexec "{real}/pg_restore" "$@"\n'})
+    honest = {name: f'#!/bin/sh\nexec "{real}/{name}" "$@"\n' for name in ("pg_restore", "psql")}
+    put(world, programs, {"pg_dump": liar, **honest})
     argv = ["sh", "-c", script.text, "herdsite", root, label, str(programs), *rest]
     result = world.cluster.shell.run(argv, timeout=60)
     assert result.code != 0

@@ -42,7 +42,7 @@ def test_its_wal_and_base_backups_lie_there_and_come_back(leader: Leader) -> Non
 
 
 def test_a_drill_works(leader: Leader) -> None:
-    assert drilled(leader, "drill", "first", "SELECT count(*) FROM t;\n") == Look(DONE)
+    assert drilled(leader, "drill", "first", "SELECT count(*) FROM public.t;\n") == Look(DONE)
     assert "rows=1001" in (leader.rig.shell.home / "jobs/drill/log").read_text()
 
 

@@ -126,7 +126,9 @@ def _has(target: Instance, end: int | None, acting: Acting) -> bool:
     while time.monotonic() < until:
         try:
             row = acting.ports.sql.fetch(
-                subject.database, ["SELECT pg_last_wal_receive_lsn()::text AS at"], timeout=CATCH_UP_S
+                subject.database,
+                ["SELECT pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS at"],
+                timeout=CATCH_UP_S,
             )[0][0]
         except TransportError:
             return False

@@ -1,0 +1,154 @@
+"""No right of ours runs a customer's code: whatever herdsite does to a database whose content tries to get further,
+none of it ever runs as a superuser, and what herdsite looks for is found as it is."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from logical_world import World, on_disk
+
+from fleet import drills, jobs, logical
+from fleet.logical import loading
+from fleet.postgres import commands, control, scratch
+from fleet.postgres.roles import Limits
+from fleet.subject import RESOURCE
+from fleet.transports.base import Database
+from fleet.transports.sql import PsycopgSql
+from observations.probes.base import SQL, sql_answers, sql_question
+from observations.probes.table import PROBES
+from tests.clusters import LIMITS, MAJORS, Cluster, build, instance
+from tests.hostile import Hostile, harmless, spoil
+from tests.localshell import LocalShell, ended
+
+EVE = "eve-secret"
+
+
+@pytest.fixture(scope="module", params=MAJORS)
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    shell = LocalShell()
+    subject = instance(shell, request.param)
+    assert build(shell, subject) == jobs.Look(jobs.DONE)
+    yield Cluster(shell, subject)
+    shell.close()
+
+
+@pytest.fixture
+def hostile(cluster: Cluster) -> Iterator[Hostile]:
+    """What a test does to it has done no harm."""
+    cluster.create("eve", EVE, Limits(connections=4, temp_mb=64))
+    hostile = spoil(cluster, "eve", EVE)
+    yield hostile
+    harmless(hostile)
+    cluster.drop("eve")
+    assert cluster.sql("SELECT count(*) FROM pg_roles WHERE rolname ~ 'deputy|eve'") == "0"
+    assert not hostile.mark.exists()
+
+
+def test_its_content_bites_whoever_runs_it_as_a_superuser(cluster: Cluster) -> None:
+    """What the other tests show is nothing if this fails."""
+    cluster.create("mallory", EVE)
+    hostile = spoil(cluster, "mallory", EVE, events=False)
+    cluster.sql("SELECT pg_relation_filenode(1259::pg_catalog.oid)", "mallory")
+    with pytest.raises(AssertionError, match="ran as a superuser"):
+        harmless(hostile)
+    cluster.drop("mallory")
+
+
+def test_it_is_looked_at_and_seen_as_it_is(hostile: Hostile) -> None:
+    cluster = hostile.cluster
+    probes = [probe for probe in PROBES if probe.kind == RESOURCE and probe.over == SQL]
+    subject = replace(cluster.subject, kind=RESOURCE)
+    database = Database(subject.bind, subject.port, "eve", "eve", EVE, sslmode="prefer")
+    rows = PsycopgSql().fetch(database, sql_question(probes, subject), timeout=20, read_only=False)
+    seen = {name: value for answer in sql_answers(probes, rows).values() for name, value in answer[0].items()}
+    assert seen["db_size_bytes"] == int(cluster.sql("SELECT pg_database_size('eve')"))
+    assert (seen["service_available"], seen["in_recovery"], seen["read_only"]) == (True, False, True)
+    assert (seen["connections"], seen["connection_limit"], seen["active"]) == (1, 4, 0)
+    assert seen["tables"] == 6
+
+
+def test_its_rows_are_counted(hostile: Hostile) -> None:
+    cluster = hostile.cluster
+    rows = drills.counted(control.run_as_deputy(cluster.shell, cluster.subject, scratch.ROWS, "eve", 30).splitlines())
+    assert rows["bait"][2] == rows["hidden"][2] == 50 and len(rows) == 5
+    for sql in (scratch.counting(rows), scratch.changing(rows)):
+        again = drills.counted(control.run_as_deputy(cluster.shell, cluster.subject, sql, "eve", 30).splitlines())
+        assert {name: numbers[:2] for name, numbers in again.items()} == {name: rows[name][:2] for name in rows}
+
+
+def test_it_is_given_a_password_and_limits(hostile: Hostile) -> None:
+    cluster = hostile.cluster
+    control.set_password(cluster.shell, cluster.subject, "eve", "another-secret")
+    control.set_limits(cluster.shell, cluster.subject, "eve", "eve", LIMITS)
+    with cluster.connect("eve", "another-secret", "eve") as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_an_upgrade_leaves_to_do_is_done(hostile: Hostile) -> None:
+    cluster = hostile.cluster
+    assert cluster.do(control.after_upgrade, f"after-{hostile.mark.name}") == jobs.Look(jobs.DONE)
+    seen = control.run_as_deputy(
+        cluster.shell,
+        cluster.subject,
+        "SELECT pg_catalog.count(*) FROM pg_catalog.pg_stats WHERE tablename = 'bait_expression';\n",
+        "eve",
+    )
+    assert seen.strip() == "1"
+
+
+@pytest.fixture
+def world(cluster: Cluster, settings, tmp_path: Path, db) -> World:
+    return on_disk(cluster, settings, tmp_path.name)
+
+
+def test_it_is_dumped_whole_and_loaded(world: World) -> None:
+    cluster = world.cluster
+    eve = world.resource("eve")
+    hostile = spoil(cluster, "eve", EVE, events=False)
+    backup = world.taken(eve)
+    with hostile.session() as session:
+        session.execute("SET default_transaction_read_only = off")
+        session.execute("DROP TABLE public.bait CASCADE")
+    look = world.loaded(eve, {"backup": backup.name})
+    assert look.job == jobs.DONE, look.why
+    with hostile.session() as session:
+        assert session.execute("SELECT pg_catalog.count(*) FROM public.bait").fetchone() == (50,)
+        assert session.execute("SHOW search_path").fetchone() == ("evil, public, pg_catalog",)
+        session.execute("SET default_transaction_read_only = off")
+        session.execute("ALTER TABLE public.hidden NO FORCE ROW LEVEL SECURITY")
+        assert session.execute("SELECT pg_catalog.count(*) FROM public.hidden").fetchone() == (50,)
+    harmless(hostile)
+    cluster.drop("eve")
+
+
+def test_triggers_that_an_operator_made_for_it_stop_no_dump(world: World) -> None:
+    cluster = world.cluster
+    eve = world.resource("eve")
+    hostile = spoil(cluster, "eve", EVE)
+    backup = world.taken(eve)
+    assert logical.kept(backup, cluster.shell)
+    look = world.loaded(eve, {"backup": backup.name})
+    assert look.job == jobs.FAILED
+    intent = world.intent(eve, {"backup": "any"})
+    world.start("tidy-eve", loading.tidy(eve, intent, cluster.subject))
+    assert ended(cluster.shell, "tidy-eve").job == jobs.DONE
+    harmless(hostile)
+    cluster.drop("eve")
+
+
+def test_stray_writes_are_read_out_of_a_leader_that_was(cluster: Cluster) -> None:
+    shell, subject = cluster.shell, cluster.subject
+    cluster.create("trudy", EVE)
+    hostile = spoil(cluster, "trudy", EVE)
+    stray = f"{shell.home}/strays"
+    script = commands.stand_by(subject, {}, "host=127.0.0.1 port=1 user=nobody", "none", commands.REJOIN, stray)
+    jobs.start(shell, subject.home, "stray", script.text, script.args, script.stdin)
+    assert ended(shell, "stray").job == jobs.FAILED
+    (dump,) = Path(stray).glob("trudy.dump")
+    listed = shell.run([f"{subject.bin}/pg_restore", "-f", "-", "--data-only", "--table=hidden", str(dump)])
+    assert listed.out.count("\n") > 50
+    Path(subject.data, "herdsite.fenced").unlink()
+    assert cluster.do(control.start, "start-again") == jobs.Look(jobs.DONE)
+    harmless(hostile)
+    cluster.drop("trudy")

@@ -15,8 +15,8 @@ from fleet import jobs
 from fleet.archives.base import Line, Wiring
 from fleet.postgres import commands, replication
 from fleet.postgres.commands import Script
-from fleet.postgres.tls import certificate
 from tests.archived import FULL, SIZING, Leader, Rig, job, job_ended, wait
+from tests.authority import shown
 
 
 @pytest.fixture(scope="module", params=RIGS)
@@ -214,7 +214,7 @@ def test_what_is_not_listed_is_not_restored(leader: Leader) -> None:
 def test_a_base_backup_holds_neither_keys_nor_passwords(leader: Leader) -> None:
     """They lie beside the data, and whoever reads an archive need not be who may know them."""
     rig, subject = leader.rig, leader.subject
-    beside = commands.files(subject, SIZING, certificate("leader", subject.bind))
+    beside = commands.files(subject, SIZING, True) | shown(subject)
     beside |= replication.files(replication.leader(), "replica-secret-77")
     secret = {name for name in beside if name.endswith((".key", "pgpass"))}
     assert secret == {"server.key", "herdsite.pgpass"}

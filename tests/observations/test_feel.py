@@ -3,13 +3,14 @@
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from fleet import policy
-from fleet.facts import FACTS
+from fleet.facts import BOOL, FACTS, FLOAT, INT
 from fleet.postgres.statements import statement
 from fleet.providers.fake import FakeProvider
 from fleet.states import AVAILABLE, CREATING, DOWN, UNCERTAIN
@@ -17,6 +18,7 @@ from fleet.subject import INSTANCE, RESOURCE, SERVER, Subject
 from fleet.transports.base import Database, Host, Refused, Result, Unreachable
 from fleet.transports.fake import FakeShell, FakeSql, Ran, World, at
 from observations.feel import carried, feel
+from observations.probes.base import SQL
 from observations.probes.table import PROBES
 from observations.record import Look
 from tests.fakeherd import FakeHerd
@@ -272,3 +274,20 @@ def test_everything_that_is_told_has_a_name_in_the_catalogue_or_is_a_reason(herd
         herd.broken["replication"] = Refused("no", "42501")
         told = set(herd.feel(subject(kind, UNCERTAIN)).attrs)
         assert {name for name in told if name not in FACTS} <= {"look_failed", "service_code", "machine_why"}
+
+
+@pytest.mark.parametrize("kind", [INSTANCE, RESOURCE])
+@pytest.mark.parametrize(
+    "said", ["1e400", "NaN", float("inf"), Decimal("1e30"), 10**400, "x" * 10**6, "\x1b[2J", "7\0"]
+)
+def test_what_a_database_says_is_kept_only_as_what_it_is_to_be(herd: Herd, kind: str, said: Any) -> None:
+    """A function that a customer put in the way may answer anything."""
+    names = [name for probe in PROBES if probe.kind == kind and probe.over == SQL for name in probe.fills]
+    herd.rows = lambda _asked: [dict.fromkeys(names, said)]
+    for database in (MONITOR, OWNER):
+        herd.world.serve(database, herd.rows)
+    look = herd.feel(subject(kind), everything=True)
+    numbers = [name for name in names if name in FACTS and FACTS[name].type in (INT, FLOAT, BOOL)]
+    assert numbers and {look.attrs[name] for name in numbers} == {None}
+    assert all(one is None or one.isprintable() for one in look.attrs.values())
+    assert max(len(one or "") for one in look.attrs.values()) < 10**6

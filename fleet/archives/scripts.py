@@ -1,5 +1,8 @@
 """What the archives' scripts have in common: POSIX sh and awk that run on hosts."""
 
+from fleet.postgres.config import CERTIFICATE
+from fleet.postgres.replication import PASSFILE
+
 COMMON = """
 set -eu
 export LC_ALL=C
@@ -13,7 +16,7 @@ fail() {
 
 # What opens doors is no part of a base backup: whoever reads an archive must not get in anywhere by it. Whatever is
 # restored gets its own.
-SECRETS = ("server.key", "herdsite.pgpass", "pgbackrest.conf")
+SECRETS = (CERTIFICATE, "server.key", PASSFILE, "pgbackrest.conf")
 
 # Ends here if what is to be restored as `into` (the base backup `label` of `line`, of `bytes`) is there already, and
 # fails if something else is or if there is no room. What was restored says so in its file `restored`.

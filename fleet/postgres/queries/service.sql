@@ -6,17 +6,9 @@ SELECT true AS service_available,
             THEN coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver), (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()))
             ELSE ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8))::bit(32)::int
        END AS timeline_id,
-<<<<<<< HEAD
-       nullif(current_setting('herdsite.generation', true), '')::int AS generation,
-       current_setting('server_version_num')::int AS version,
-       extract(epoch FROM pg_postmaster_start_time())::float8 AS started,
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
-       current_setting('max_connections')::int AS max_connections
-FROM (SELECT pg_is_in_recovery() AS recovery) AS is_in;
-=======
+       nullif(pg_catalog.current_setting('herdsite.generation', true), '')::int AS generation,
        pg_catalog.current_setting('server_version_num')::int AS version,
        extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.float8 AS started,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        pg_catalog.current_setting('max_connections')::int AS max_connections
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery) AS is_in;
->>>>>>> 8ef9ba3 (Enter customers' databases as their owner's deputy only)

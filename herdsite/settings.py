@@ -241,6 +241,7 @@ ADDON_ID, ADDON_NAME = _env("ADDON_ID", "herdsite"), _env("ADDON_NAME", "herdsit
 ADDON_PASSWORD, ADDON_SSO_SALT = _env("ADDON_PASSWORD"), _env("ADDON_SSO_SALT")
 ADDON_CLIENT_SECRET = _env("ADDON_CLIENT_SECRET")
 ADDON_PREFIX = _env("ADDON_PREFIX", "HERDSITE")  # of the config var: HERDSITE_URL
+ADDON_CA = _env("ADDON_CA", "0") == "1"  # a second config var, HERDSITE_CA, in the manifest and in what is pushed
 ADDON_API_URL = _env("ADDON_API_URL", "https://api.heroku.com").rstrip("/")
 ADDON_ID_URL = _env("ADDON_ID_URL", "https://id.heroku.com").rstrip("/")
 # The platform's regions by every name that it has for them, and the zone that serves each.

@@ -15,6 +15,7 @@ from herdsite.portal.mine import all_mine, mine
 from herdsite.portal.mine_entering import enter
 from herdsite.portal.rings import rings
 from herdsite.portal.tables import tables
+from herdsite.portal.trust import ca
 from incidents.notices.inbound import pagerduty
 
 urlpatterns = [
@@ -29,6 +30,7 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("readyz", readyz, name="readyz"),
     path("herdz", herdz, name="herdz"),
+    path("ca.pem", ca, name="ca"),
     path("metrics", metrics, name="metrics"),
     path("metrics/databases", databases, name="metrics-databases"),
     path("hooks/pagerduty", pagerduty, name="pagerduty"),

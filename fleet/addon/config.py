@@ -1,4 +1,5 @@
-"""The config vars of a resource: its URL, under the one name that the manifest declares."""
+"""The config vars of a resource, under the names that the manifest declares: its URL and, where the settings say so,
+the CA by which its server proves who it is."""
 
 import hashlib
 import json
@@ -6,7 +7,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from fleet import connecting, context
+from fleet import certificates, connecting, context
 from fleet.models import Resource
 
 
@@ -15,10 +16,21 @@ def name() -> str:
     return f"{settings.ADDON_PREFIX}_URL"
 
 
+def ca_name() -> str:
+    """HERDSITE_CA, likewise. A platform refuses names that its manifest does not have, so a setting switches it on."""
+    return f"{settings.ADDON_PREFIX}_CA"
+
+
+def names() -> list[str]:
+    return [name(), ca_name()] if settings.ADDON_CA else [name()]
+
+
 def of(resource: Resource) -> dict[str, str]:
     """Name and value as they are now; {} while the resource has no place yet."""
     database = context.database_of(resource)
-    return {name(): connecting.url(database)} if database else {}
+    if database is None:
+        return {}
+    return {name(): connecting.url(database)} | ({ca_name(): certificates.roots()} if settings.ADDON_CA else {})
 
 
 def digest(config: Mapping[str, str]) -> str:

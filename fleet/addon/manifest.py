@@ -21,7 +21,7 @@ def manifest(third: bool = True) -> dict[str, Any]:
     # A region that is named with its provider is the long name of a short one.
     regions = [region for region in settings.ADDON_REGIONS if "::" not in region]
     api: dict[str, Any] = {
-        "config_vars": [config.name()],
+        "config_vars": config.names(),
         "config_vars_prefix": settings.ADDON_PREFIX,
         "password": settings.ADDON_PASSWORD,
         "sso_salt": settings.ADDON_SSO_SALT,

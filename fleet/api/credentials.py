@@ -7,7 +7,7 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from fleet import connecting, context
+from fleet import certificates, connecting, context
 from fleet.api import fields, shapes
 from fleet.api.base import Things
 from fleet.api.params import OneOf, Param
@@ -58,5 +58,7 @@ class Credentials(Things):
             "dbname": target.dbname,
             "user": target.user,
             "password": target.password,
+            "ca": certificates.roots(),
+            "verified": connecting.strings(target),
         }
         return Response(shown, headers={"Cache-Control": "no-store"})

@@ -244,7 +244,9 @@ class EventDepth(EventData):
 
 
 class Secrets(serializers.Serializer[Any]):
-    """How to log in to a database: `url` holds all the rest."""
+    """How to log in to a database: `url` holds all the rest. It asks for encryption, and not who the server is: by
+    those in `verified`, one for each kind of client (libpq, which node-postgres reads as well; sqlalchemy, jdbc,
+    dotnet), the server has to prove it, once the client has `ca`, the herd's CA (PEM), in the file that they name."""
 
     url = serializers.CharField()
     host = serializers.CharField()
@@ -252,6 +254,8 @@ class Secrets(serializers.Serializer[Any]):
     dbname = serializers.CharField()
     user = serializers.CharField()
     password = serializers.CharField()
+    ca = serializers.CharField(allow_blank=True)
+    verified = serializers.DictField(child=serializers.CharField())
 
 
 def _whole(text: str | None) -> int | None:

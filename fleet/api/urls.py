@@ -4,6 +4,7 @@ from typing import Any
 
 from django.urls import URLPattern, path
 
+from fleet.api.authorities import Authorities
 from fleet.api.credentials import Credentials
 from fleet.api.links import BackupLinks
 from fleet.api.moves import Addresses, Backups, Changeovers, Followers, Forks, Timelines
@@ -56,6 +57,7 @@ urlpatterns = [
     *things("events", Events),
     path("rings", Rings.as_view({"get": "rings"}), name="api-rings"),
     path("workers", Rings.as_view({"get": "workers"}), name="api-workers"),
+    path("ca", Authorities.as_view({"get": "ca"}), name="api-ca"),
     path("me", Me.as_view({"get": "me"}), name="api-me"),
     path("openapi.json", Document.as_view({"get": "document"}), name="api-document"),
     path("docs", Docs.as_view(), name="api-docs"),

@@ -13,11 +13,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
+from fleet import connecting
 from fleet.addon import config, sso
 from fleet.addon.http import Refusal
 from fleet.api.roles import ASK, DESTROY, SECRETS
 from fleet.models import Customer, Resource
 from fleet.states import DESTROYED
+from fleet.subjects import database_of
 from herdsite.portal.live import database_now, token_of
 from herdsite.portal.mine_asking import WINDOW, ask, fetch, offer
 from herdsite.portal.mine_entering import usable
@@ -126,12 +128,14 @@ def _page(request: HttpRequest, seen: Sight, resource: Resource, no: str) -> Htt
     else:
         context = {"data": data, "token": token, "now": moment(now), "fragment": "mine", "fetching": seen.secrets}
         if not part:
+            place = database_of(resource) if seen.secrets else None
             context |= {
                 "who": seen.who,
                 "many": seen.many,
                 "ask": offer(resource, seen.many, seen.loses) if seen.asks else None,
                 "refused": no,
                 "urls": config.of(resource) if seen.secrets else {},
+                "verified": connecting.strings(place) if place else {},
                 "nav": nav(request),
             }
         template = "mine/_mine.html" if part else "mine/mine.html"

@@ -9,8 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from fleet import connecting
 from fleet.facts import UNPROVEN
 from fleet.jobs import DONE, Look
 from fleet.postgres import control, tls
@@ -69,6 +71,16 @@ def accepted(where: Database) -> bool:
 def test_who_proves_to_be_it_is_spoken_to(cluster: Cluster, address: str) -> None:
     with_tls = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     assert SQL.fetch(database(cluster, address), [with_tls]) == [[{"ssl": True}]]
+
+
+def test_a_client_verifies_with_what_is_handed_out(cluster: Cluster, tmp_path: Path) -> None:
+    file = tmp_path / "herdsite-ca.pem"
+    file.write_text(ca().cert)
+    with psycopg.connect(connecting.strings(database(cluster), str(file))["libpq"]) as client:
+        assert client.execute("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").fetchone() == (True,)
+    file.write_text(ca("another").cert)
+    with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
+        psycopg.connect(connecting.strings(database(cluster), str(file))["libpq"])
 
 
 def test_the_certificate_of_another_ca_is_refused(cluster: Cluster) -> None:

@@ -80,7 +80,9 @@ class FakeHerd:
     are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
     longer answer SQL, `asked` all that did; a host is silenced through `world.fail`. `taken` is the last order that
     each data directory has taken (whose, of which reign, its epoch), and `slept_s` how long all hosts were up beyond
-    what passed here: what is under way meanwhile comes late."""
+    what passed here: what is under way meanwhile comes late. `CLUSTER` is what its data directories are made of."""
+
+    CLUSTER = Cluster
 
     def __init__(self) -> None:
         self.world, self.provider = World(), FakeProvider()
@@ -290,7 +292,7 @@ class FakeHerd:
         if job.verb == "destroy":
             self.clusters.pop(job.data, None)
             return
-        cluster = self.clusters.setdefault(job.data, Cluster())
+        cluster = self.clusters.setdefault(job.data, self.CLUSTER())
         if job.verb == "stand_by":
             cluster.standby, cluster.fenced = True, 0
         if job.verb != "analyze":
@@ -322,7 +324,7 @@ class FakeHerd:
 
     def run(self, instance: Instance) -> Cluster:
         """Its PostgreSQL runs, as if built long ago, with the databases of its resources."""
-        cluster = self.clusters[instance.data] = Cluster(True)
+        cluster = self.clusters[instance.data] = self.CLUSTER(True)
         self._places[instance.server.address, instance.port] = instance.data
         for resource in instance.resources.all():
             cluster.databases[resource.dbname] = resource.credentials.get().role

@@ -1,0 +1,113 @@
+"""What must hold after every step, whatever the schedule does; each has a letter by which a story names it."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from fleet.models import Changeover, Instance, Resource
+from fleet.states import CANCELLED, DONE
+from tests.sim.host import Disk, SimHerd
+from tests.sim.people import Clients
+from tests.sim.schedule import Schedule
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Checks:
+    """`each` is asked after every step, `by_records` whenever our records may have changed, `at_the_end` once."""
+
+    schedule: Schedule
+    herd: SimHerd
+    clients: Clients
+    resource: Any
+    leads: str = ""
+    excused: set[str] = field(default_factory=set)
+
+    def each(self) -> None:
+        self.one_writer()
+
+    def one_writer(self) -> None:
+        """S2: no two clusters can acknowledge, unless a person took it on himself."""
+        writers = self.herd.acknowledging()
+        if len(writers) > 1 and not self._taken_on():
+            raise Broken(f"S2: {' and '.join(_name(data) for data in writers)} can both acknowledge")
+
+    def replaced(self, verb: str, data: str) -> None:
+        """S5: what leads by record is never destroyed nor made anew."""
+        leader = Resource.objects.select_related("instance__server").get(pk=self.resource.pk).instance
+        if leader and leader.data == data:
+            raise Broken(f"S5: {verb} strikes {leader.name}, which leads by record")
+
+    def by_records(self) -> None:
+        """S1: what a waiting session was told is committed is where the database leads by record; S7: while the record
+        says that nothing can be lost, everybody who is required has it."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT instance.name, resource.quorum::text FROM fleet_resource AS resource "
+                "JOIN fleet_instance AS instance ON instance.id = resource.instance_id WHERE resource.id = %s",
+                [self.resource.pk],
+            )
+            name, quorum = cursor.fetchone()
+        disks = {_name(data): disk for data, disk in self.herd.clusters.items()}
+        leader, record = disks.get(name), json.loads(quorum)
+        if leader is None:
+            raise Broken(f"S5: {name} leads by record, and its data is gone")
+        has = {label for _line, label in leader.wal}
+        lost = [ack for ack in self.clients.acked if ack.label not in has and ack.label not in self.excused]
+        if lost and not self._excuse(Instance.objects.get(name=name), lost):
+            told = ", ".join(f"{ack.label} (by {_name(ack.data)})" for ack in lost[:5])
+            raise Broken(f"S1: {len(lost)} acknowledged commits are not on {name}: {told}")
+        if record.get("says") == "cant_lose":
+            by_slot = {name.replace("-", "_"): disk for name, disk in disks.items()}
+            for slot in record["required"]:
+                self._has_all(slot, by_slot.get(slot), has)
+
+    def _has_all(self, slot: str, disk: Disk | None, leader: set[str]) -> None:
+        has = {label for _line, label in disk.wal} if disk else set()
+        late = [ack.label for ack in self.clients.acked if ack.label in leader and ack.label not in has and ack.waited]
+        if late:
+            raise Broken(f"S7: the record says that nothing can be lost, and {slot} lacks {', '.join(late[:5])}")
+
+    def _excuse(self, leader: Instance, lost: list[Any]) -> bool:
+        """Whether a receipt says that these may be lost."""
+        for changeover in Changeover.objects.filter(target=leader):
+            bound = changeover.receipt.get("bound_bytes")
+            if changeover.force or (changeover.receipt and not changeover.marks.get("lossless") and bound != 0):
+                self.excused |= {ack.label for ack in lost}
+                return True
+            # Not promoted yet, or its receipt is about to be written.
+            if (
+                not changeover.receipt
+                and changeover.state not in (DONE, CANCELLED)
+                and not changeover.marks.get("lossless")
+            ):
+                return True
+        return False
+
+    def silent(self) -> None:
+        """S3: from the proof on the old leader acknowledges nothing, until it leads anew."""
+        for changeover in (
+            Changeover.objects.exclude(proof={}).exclude(state=CANCELLED).select_related("source__server")
+        ):
+            if changeover.proof.get("rung") == 4 or "fenced" not in changeover.marks or changeover.source is None:
+                continue
+            began, data = changeover.marks["fenced"], changeover.source.data
+            again = [one.marks["fenced"] for one in changeover.source.taken.all() if one.marks.get("fenced", 0) > began]
+            late = [ack for ack in self.clients.acked if ack.data == data and began < ack.at < min(again, default=1e12)]
+            if late:
+                raise Broken(
+                    f"S3: {changeover.source.name} acknowledged {late[0].label} {late[0].at - began:.3f} s after the "
+                    f"proof of {changeover.name} ({changeover.proof.get('text')})"
+                )
+
+    def _taken_on(self) -> bool:
+        return any(one.proof.get("rung") == 4 for one in Changeover.objects.filter(force=True))
+
+
+def _name(data: str) -> str:
+    return data.split("/")[-2]

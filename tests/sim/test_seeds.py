@@ -1,0 +1,16 @@
+"""Seeds of the simulator: whatever is lost, late, doubled or killed on the way, no acknowledged write is lost, one
+leads, and all is well again in the end."""
+
+import pytest
+
+from tests.sim.profiles import PLAIN
+from tests.sim.seeds import endings, specs, story
+
+pytestmark = [pytest.mark.django_db, pytest.mark.thorough, pytest.mark.timeout(1800)]
+CHUNK = 50
+
+
+@pytest.mark.parametrize("first", range(0, 300, CHUNK))
+def test_no_seed_breaks_an_invariant(first: int):
+    for ending, again in endings(specs(range(first, first + CHUNK), PLAIN)):
+        assert not ending.broken, story(ending, again)

@@ -22,6 +22,7 @@ NAMES = {
     "failover": "a leader lost under write load: how long nobody can write, and what is lost",
     "switchover": "a leader that hands over under write load: how long nobody can write",
     "chaos": "faults at random, for as long as asked, to a database that may lose nothing",
+    "simulate": "interleavings of a simulated herd: which break what must hold, and whether a missing rule is noticed",
 }
 # What a benchmark takes besides --quick.
 TAKES = {
@@ -30,6 +31,7 @@ TAKES = {
     "switchover": ("runs",),
     "chaos": ("minutes", "seed"),
     "restore": ("mb",),
+    "simulate": ("seeds", "seed", "mutants"),
 }
 VAR = Path(__file__).resolve().parent.parent / "var" / "bench"
 
@@ -40,7 +42,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter runs: to see that it works")
     parser.add_argument("--runs", type=int, default=5, help="of failover and switchover (default %(default)s)")
     parser.add_argument("--minutes", type=float, default=5, help="of chaos (default %(default)g)")
-    parser.add_argument("--seed", type=int, default=1, help="of chaos: the same faults in the same order")
+    parser.add_argument("--seed", type=int, default=1, help="of chaos, simulate: the same faults in the same order")
+    parser.add_argument("--seeds", type=int, default=1000, help="of simulate: how many (default %(default)s)")
+    parser.add_argument("--mutants", type=int, default=300, help="of simulate: seeds for each rule switched off")
     parser.add_argument("--mb", type=int, default=1000, help="of restore: the database's size (default %(default)s)")
     parser.add_argument("--only", default="", help="of faults: parts of the kinds' names, with commas between them")
     parser.add_argument("--keep", action="store_true", help="leave var/bench behind")

@@ -8,7 +8,7 @@ from django.db import connection
 
 from fleet.models import Changeover, Instance, Resource
 from fleet.states import CANCELLED, DONE
-from tests.sim.host import Disk, SimHerd
+from tests.sim.host import CLIENT, Disk, Record, SimHerd
 from tests.sim.people import Clients
 from tests.sim.schedule import Schedule
 
@@ -42,6 +42,24 @@ class Checks:
         leader = Resource.objects.select_related("instance__server").get(pk=self.resource.pk).instance
         if leader and leader.data == data:
             raise Broken(f"S5: {verb} strikes {leader.name}, which leads by record")
+
+    def gone(self, data: str, records: list[Record]) -> None:
+        """D: what was acknowledged and nobody else has is read out before it is thrown away."""
+        told = {ack.label for ack in self.clients.acked}
+        if lost := [label for _line, label in records if label in told]:
+            raise Broken(f"D: {', '.join(lost[:5])} of {_name(data)} was thrown away without having been read out")
+
+    def takes_over(self, data: str) -> None:
+        """H: no leader that serves its clients is taken from them, unless a person asked for it."""
+        old = self.herd._told_upstream(self.herd.clusters[data])
+        if old is None or old.standby or not self.herd.works(old) or self._asked():
+            return
+        home = self.herd.data_of(old)
+        if self.herd.reaches(CLIENT, self.herd.homes[home]) and self.herd.confirmed(old, len(old.wal)):
+            raise Broken(f"H: {_name(data)} takes over from {_name(home)}, which serves its clients")
+
+    def _asked(self) -> bool:
+        return Changeover.objects.exclude(state__in=(DONE, CANCELLED)).exclude(marks__has_key="case").exists()
 
     def by_records(self) -> None:
         """S1: what a waiting session was told is committed is where the database leads by record; S7: while the record

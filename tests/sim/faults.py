@@ -1,11 +1,11 @@
 """What befalls the world during a schedule, each at a time of its own."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from tests.sim.host import SimHerd, links
+from tests.sim.host import PORTAL, SimHerd, links
 from tests.sim.profiles import Profile
 
 
@@ -77,9 +77,37 @@ FAULTS: dict[str, Callable[[Any, Fault], None]] = {
     "switchover": lambda cast, _fault: cast.people.ask("switchover"),
     "failover": lambda cast, _fault: cast.people.ask("failover"),
     "rebuild": lambda cast, _fault: cast.people.rebuild(),
+    "force": lambda cast, _fault: cast.people.ask("failover", force=True, accept_loss="1000000"),
 }
 OF_HOSTS = ("off", "crash", "freeze")
 LASTS_S = (0.5, 2.0, 6.0, 0.0)
+
+
+def own(scenario: str, rng: Random, leader: str, standby: str) -> list[Fault]:
+    """What a scenario is about."""
+    lost = Fault(round(rng.uniform(0.9, 1.4), 3), rng.choice(("off", "crash", "freeze")), leader)
+    behind = Fault(0.01, "cut", f"{leader}|{standby}")
+    found = {
+        "quiet": [],
+        "switchover": [Fault(1.0, "switchover")],
+        "failover": [lost],
+        "standby": [Fault(1.0, "off", standby, 6.0)],
+        # The standby has not all of it, and is not waited for.
+        "async": [behind, replace(lost, lasts=rng.choice((0.0, 3.0)))],
+        "revived": [behind, Fault(1.0, "off", leader, round(rng.uniform(2.5, 5.0), 3))],
+        # We hear nothing of it, and its clients write on.
+        "cut": [behind, Fault(1.0, "cut", f"{PORTAL}|{leader}"), Fault(1.1, "force")],
+        "blind": [Fault(1.0, "cut", f"here|{leader}", 4.5)],
+        "storm": [Fault(1.0, "cut", f"{PORTAL}|{leader}"), Fault(1.0, "cut", f"{PORTAL}|{standby}", 1.5)],
+        "behind": [Fault(0.01, "cut", f"{leader}|{standby}"), Fault(1.0, "switchover")],
+        "twice": [Fault(1.0, "switchover"), Fault(2.2, "cancel"), Fault(4.0, "switchover"), Fault(5.0, "failover")],
+    }
+    return found[scenario]
+
+
+SCENARIOS = ("switchover", "failover", "standby", "async", "twice", "behind", "revived", "blind")
+# In these nothing is waited for when it begins.
+ASYNC = ("async", "revived", "cut", "behind")
 
 
 def draw(scenario: str, seed: int, profile: Profile, herd: SimHerd) -> list[Fault]:
@@ -87,12 +115,7 @@ def draw(scenario: str, seed: int, profile: Profile, herd: SimHerd) -> list[Faul
     rng = Random(f"{seed}/faults")
     hosts = sorted(herd.provider.machines)
     leader = herd.homes[next(data for data, disk in herd.clusters.items() if not disk.standby)]
-    own = {
-        "switchover": [Fault(1.0, "switchover")],
-        "failover": [Fault(1.0, rng.choice(("off", "crash", "freeze")), leader)],
-        "standby": [Fault(1.0, "off", next(host for host in hosts if host != leader), 6.0)],
-        "quiet": [],
-    }[scenario]
+    standby = next(host for host in hosts if host != leader)
     more = []
     for _ in range(rng.randint(0, profile.most) if profile.faults else 0):
         kind = rng.choice(profile.faults)
@@ -103,4 +126,4 @@ def draw(scenario: str, seed: int, profile: Profile, herd: SimHerd) -> list[Faul
             more.append(Fault(at, kind, "|".join(rng.choice(list(links(herd)))), rng.choice(LASTS_S)))
         else:
             more.append(Fault(at, kind))
-    return sorted([*own, *more], key=lambda fault: fault.at)
+    return sorted([*own(scenario, rng, leader, standby), *more], key=lambda fault: fault.at)

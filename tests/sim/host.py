@@ -90,7 +90,8 @@ class SimProvider(FakeProvider):
 
 class SimHerd(FakeHerd):
     """`cut` are the links that let nothing through, `frozen` the machines whose processes stand still. `replaced` is
-    told before a job replaces or removes data."""
+    told before a job replaces or removes data, `gone` what was thrown away without a dump, `takes_over` before a
+    standby is promoted."""
 
     CLUSTER = Disk
 
@@ -103,7 +104,10 @@ class SimHerd(FakeHerd):
         self.homes: dict[str, str] = {}
         self.strays: dict[str, list[Record]] = {}
         self.schedule: Schedule | None = None
+        self.dumps: set[tuple[str, str]] = set()
         self.replaced: Callable[[str, str], None] = lambda _verb, _data: None
+        self.gone: Callable[[str, list[Record]], None] = lambda _data, _records: None
+        self.takes_over: Callable[[str], None] = lambda _data: None
 
     def twin(self) -> "SimHerd":
         """Another one that stands as this one does."""
@@ -128,8 +132,10 @@ class SimHerd(FakeHerd):
     # Who reaches whom.
 
     def reaches(self, who: str, host: str) -> bool:
-        ends = {who, host} - {PORTAL, CLIENT}
-        return (who, host) not in self.cut and (host, who) not in self.cut and all(map(self.alive, ends))
+        """`who` is a host too, or the portal, a worker's place or the clients, which are always there."""
+        if (who, host) in self.cut or (host, who) in self.cut or not self.alive(host):
+            return False
+        return who not in self.provider.machines or self.alive(who)
 
     def alive(self, host: str) -> bool:
         machine = self.provider.machines.get(host)
@@ -230,6 +236,8 @@ class SimHerd(FakeHerd):
         before = set(self.jobs)
         result = super()._sh(ran)
         for key in set(self.jobs) - before:
+            if any("/strays/" in arg for arg in ran.argv):
+                self.dumps.add(key)
             self._begin(key, self.jobs[key])
         self.pump()
         return result
@@ -281,7 +289,10 @@ class SimHerd(FakeHerd):
         if source is not None:
             disk = self.clusters.setdefault(job.data, Disk())
             if stray := disk.lost(source):
-                self.strays.setdefault(job.data, []).extend(stray)
+                if any(self.jobs.get(key) is job for key in self.dumps):
+                    self.strays.setdefault(job.data, []).extend(stray)
+                else:
+                    self.gone(job.data, stray)
             disk.wal, disk.timeline = list(source.wal), source.timeline
         super()._ended(job)
         if source is not None:
@@ -292,6 +303,8 @@ class SimHerd(FakeHerd):
         disk = self.clusters.get(data)
         streams = [one for one in self.clusters.values() if self._follows(one, data)]
         ran_before, stood_by = bool(disk and disk.runs), bool(disk and disk.standby)
+        if verb == "promote" and stood_by and ran_before:
+            self.takes_over(data)
         result = super()._now(verb, ran)
         if disk is None:
             return result

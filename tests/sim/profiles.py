@@ -44,4 +44,14 @@ WILD = Profile(
         "point": Odds(0.01, {"pause": PAUSES, "kill": (0.0,), "clock": (-30.0, 0.0, 30.0)}),
     },
 )
-PROFILES = {profile.name: profile for profile in (CALM, PLAIN, WILD)}
+# What comes late, or twice, and workers that are held up for longer than their leases.
+LATE = Profile(
+    "late",
+    most=2,
+    faults=("cancel", "retry", "crash", "switchover"),
+    odds={
+        "wire": Odds(0.03, {"unanswered": (0.0,), "held": (3.0, 15.0), "twice": (3.0, 15.0)}),
+        "point": Odds(0.02, {"pause": (1.0, 15.0, 20.0), "kill": (0.0,)}),
+    },
+)
+PROFILES = {profile.name: profile for profile in (CALM, PLAIN, WILD, LATE)}

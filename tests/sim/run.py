@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db import connection
 
-from fleet import ring
+from fleet import ring, streams
 from fleet.models import Changeover, Event, Instance, Intent, Resource
 from fleet.policy import SUSPECT
 from fleet.states import CANCELLED, DONE
@@ -16,7 +16,7 @@ from incidents.models import Incident
 from tests.sim.arena import Arena
 from tests.sim.checks import Broken, Checks
 from tests.sim.clock import BEGIN
-from tests.sim.faults import FAULTS, Fault, draw
+from tests.sim.faults import ASYNC, FAULTS, Fault, draw
 from tests.sim.people import Clients, People
 from tests.sim.profiles import Profile
 from tests.sim.schedule import Choice, Schedule, since
@@ -72,17 +72,30 @@ class Play:
         self.clients = Clients(schedule, self.herd, address.address, arena.world.leader.port)
         self.people = People(schedule, self.herd, self.resource)
         self.checks = Checks(schedule, self.herd, self.clients, self.resource)
-        self.herd.replaced = self.checks.replaced
+        self.herd.replaced, self.herd.gone = self.checks.replaced, self.checks.gone
+        self.herd.takes_over = self.checks.takes_over
         self.ports = Wires(schedule, self.herd).ports()
         self.beats = 0
         self._agenda: tuple[str, str, float] | None = None
 
     def begin(self) -> None:
+        if self.spec.scenario in ASYNC:
+            self._waits_for_nobody()
         self.herd.pump()
         for vantage in WORKERS[: self.spec.profile.workers]:
             self._worker(vantage, 0.0)
         self.schedule.on_kill = lambda task: self._worker(task.name, REBORN_S)
         self._writes(BEGIN + 0.5)
+
+    def _waits_for_nobody(self) -> None:
+        """As after a standby was away: its leader was told so, and the record says that writes may be lost."""
+        record = {"required": [], "says": "may_lose", "serial": 2, "shown": True, "since_lsn": None}
+        Resource.objects.filter(pk=self.resource.pk).update(quorum=record)
+        leader = Instance.objects.get(pk=self.world.leader.pk)
+        attrs = leader.attrs | {"told": streams.wanted(leader, record)}
+        Instance.objects.filter(pk=leader.pk).update(attrs=attrs)
+        told = {"synchronous_standby_names": "", "herdsite.serial": "2"}
+        self.herd.clusters[leader.data].told |= told
 
     def _worker(self, vantage: str, after_s: float) -> None:
         def works() -> None:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from tests.sim.arena import Arena
+from tests.sim.faults import SCENARIOS
 from tests.sim.profiles import Profile
 from tests.sim.run import Ending, Spec, play
 from tests.sim.shrink import shrink
 
-SCENARIOS = ("switchover", "failover", "standby")
 # A transaction that holds too many schedules grows slow.
 IN_ONE = 25
 

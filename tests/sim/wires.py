@@ -63,7 +63,9 @@ class Wires:
         return result
 
     def _reaches(self, host: str) -> bool:
-        return not host or self.herd.reaches(PORTAL, host)
+        task = self.schedule.current
+        place = task.name.partition("/")[0] if task else PORTAL
+        return not host or (self.herd.reaches(PORTAL, host) and self.herd.reaches(place, host))
 
     def _late(self, label: str, host: str, deliver: Callable[[], Any]) -> None:
         if not self._reaches(host):

@@ -55,4 +55,4 @@ class Subject:
     verdict_s: float = math.inf
     known: Mapping[str, str | None] = field(default_factory=dict)
     probed: Mapping[str, float] = field(default_factory=dict)
-    read_at: float = field(default_factory=time.monotonic, compare=False)
+    read_at: float = field(default_factory=lambda: time.monotonic(), compare=False)

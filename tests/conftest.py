@@ -27,6 +27,7 @@ REAL = (
     "herdsite/test_supervise.py",
     "incidents/test_mending_real.py",
     "observations/test_probes.py",
+    "sim/test_orders_alike.py",
 )
 
 

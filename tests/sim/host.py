@@ -119,7 +119,7 @@ class SimHerd(FakeHerd):
         shared = {id(disk.databases): dict(disk.databases) for disk in self.clusters.values()}
         for disk in other.clusters.values():
             disk.databases = shared[id(disk.databases)]
-        other._places, other.homes = dict(self._places), dict(self.homes)
+        other._places, other.homes, other.taken = dict(self._places), dict(self.homes), dict(self.taken)
         mine, theirs = other.provider, self.provider
         mine.machines, mine.endpoints, mine.generations = (
             dict(theirs.machines),

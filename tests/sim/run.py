@@ -193,10 +193,10 @@ def next_due() -> tuple[str, str, float] | None:
             "SELECT kind, queue, extract(epoch FROM at)::float8 FROM ("
             + " UNION ALL ".join(
                 f"(SELECT '{kind}' AS kind, queue, greatest(due_at, leased_until) AS at FROM {ring.table_of(kind)} "
-                "WHERE due_at IS NOT NULL ORDER BY 3 LIMIT 1)"
+                "WHERE due_at IS NOT NULL ORDER BY 3, name LIMIT 1)"
                 for kind in kinds
             )
-            + ") AS soonest ORDER BY at LIMIT 1"
+            + ") AS soonest ORDER BY at, kind LIMIT 1"
         )
         return cursor.fetchone()
 

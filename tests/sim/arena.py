@@ -12,7 +12,7 @@ from unittest import mock
 from django.db import connection, transaction
 
 from fleet import ring
-from herdsite import beat
+from herdsite import beat, turns
 from tests.premiumworld import Premium, premium
 from tests.sim.clock import BEGIN, Clock, shadow
 from tests.sim.compiled import compiled
@@ -152,10 +152,12 @@ def _transactions(schedule: Schedule, base: int) -> Iterator[None]:
 
 @contextmanager
 def _inline() -> Iterator[None]:
+    """What is done in threads is done at once, and is over in the order in which it was begun."""
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.split(".")[0] in OURS and hasattr(module, "ThreadPoolExecutor"):
                 stack.enter_context(mock.patch.object(module, "ThreadPoolExecutor", Inline))
+        stack.enter_context(mock.patch.object(turns, "wait", lambda futures, **_: (list(futures), [])))
         yield
 
 

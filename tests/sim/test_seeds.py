@@ -8,9 +8,10 @@ from tests.sim.seeds import endings, specs, story
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough, pytest.mark.timeout(1800)]
 CHUNK = 50
+SCENARIOS = ("switchover", "failover", "standby")
 
 
 @pytest.mark.parametrize("first", range(0, 300, CHUNK))
 def test_no_seed_breaks_an_invariant(first: int):
-    for ending, again in endings(specs(range(first, first + CHUNK), PLAIN)):
+    for ending, again in endings(specs(range(first, first + CHUNK), PLAIN, SCENARIOS)):
         assert not ending.broken, story(ending, again)

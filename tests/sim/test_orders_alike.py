@@ -3,7 +3,6 @@ PostgreSQL and on the simulator, and after each of them the same is seen on both
 
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,14 +13,15 @@ from fleet.postgres import control
 from fleet.postgres.config import DYNAMIC
 from fleet.subject import Subject
 from fleet.transports.base import CommandFailed, Host, Result, Shell
-from tests.clusters import WATCH, Cluster
+from tests.clusters import Cluster
 from tests.fakeherd import SETTING
-from tests.fleet.test_replication import CALM, KEEP, PASSWORD, beside, caught_up, member, stand_by
-from tests.localshell import LocalShell, ended
+from tests.fleet.test_replication import KEEP, beside, caught_up, leader, shell, standby
+from tests.localshell import ended
 from tests.sim.clock import BEGIN
 from tests.sim.host import Disk, SimHerd, Waiter
 from tests.sim.schedule import Schedule
 
+__all__ = ["leader", "shell", "standby"]
 ORDERS = ("write", "halt", "fence", "unfence", "promote", "start")
 # Whether it runs, whether it writes, whether it bears a fence mark, and how many rows it has; of leader and standby.
 Seen = tuple[tuple[bool, bool, bool, int], ...]
@@ -118,16 +118,8 @@ class Simulated:
 
 
 @pytest.fixture
-def real() -> Iterator[Real]:
-    shell = LocalShell()
-    one, two = member(shell, "one"), member(shell, "two")
-    control.build(shell, one, "build", CALM, WATCH, replica=PASSWORD, dynamic=KEEP)
-    assert ended(shell, "build") == jobs.Look(jobs.DONE)
-    leader = Cluster(shell, one)
-    leader.sql("CREATE TABLE t (n int)")
-    assert stand_by(leader, two, "copy") == jobs.Look(jobs.DONE)
-    yield Real(leader, Cluster(shell, two))
-    shell.close()
+def real(leader: Cluster, standby: Cluster) -> Real:
+    return Real(leader, standby)
 
 
 def simulated(like: Real) -> Simulated:
@@ -144,7 +136,8 @@ def simulated(like: Real) -> Simulated:
     _info, files = beside(subjects[0], subjects[1], "two")
     for subject, text in zip(subjects, (KEEP[DYNAMIC], files[DYNAMIC]), strict=True):
         told = dict(SETTING.findall(text))
-        herd.clusters[subject.data] = Disk(True, told=told, standby="primary_conninfo" in told)
+        disk = herd.clusters[subject.data] = Disk(True, told=told, standby="primary_conninfo" in told)
+        disk.wal = [(1, "row")]
         herd.homes[subject.data] = "here"
         herd._places[address, subject.port] = subject.data
     herd.pump()

@@ -21,6 +21,7 @@ from unfold.widgets import (
 
 from fleet import intents, names
 from fleet.admin.verbs import Known
+from fleet.choices import Unknown
 from fleet.models import Customer, Plan, Resource, Server
 from fleet.models.member import valid_name
 
@@ -42,9 +43,11 @@ def _is_id(text: str) -> bool:
     return True
 
 
-class KnownNumber(forms.TypedChoiceField):
-    def valid_value(self, _value: str) -> bool:
-        return True
+class KnownMajor(forms.TypedChoiceField):
+    """As Known, where there are servers that tell their versions; else one of those that are offered here."""
+
+    def valid_value(self, value: str) -> bool:
+        return Server.objects.exclude(pg={}).exists() or super().valid_value(value)
 
 
 class AddForm(forms.Form):
@@ -103,7 +106,7 @@ class ResourceForm(AddForm):
     zone = forms.SlugField(
         max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere."
     )
-    major = KnownNumber(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
+    major = KnownMajor(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
     field_order = ("name", "customer", "plan", "zone", "major", "reason")
 
     def __init__(self, data: Any = None):
@@ -136,7 +139,8 @@ class AddsByAsking:
             try:
                 made = form.wish(request.user.get_username())
             except intents.AskError as error:
-                form.add_error(None, str(error))
+                field = error.field if isinstance(error, Unknown) and error.field in form.fields else None
+                form.add_error(field, str(error))
             else:
                 messages.success(
                     request, f"Asked for {made.name}. Beats will build it; its story tells how far they are."

@@ -212,6 +212,7 @@ def _forced(member: Any, verb: str, given: Mapping[str, Any]) -> dict[str, Any]:
     loss = given.get("accept_loss", "").strip()
     if not given.get("force") or not loss:
         raise AskError("To force it, tick that, and say what may be lost: a number of bytes, or unknown.")
+    choices.loss(True, loss)
     if given.get("confirm", "") != member.name:
         raise AskError(f"To force a failover of {member.name}, type its name to confirm.")
     _reasoned(member, verb, given)

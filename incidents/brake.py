@@ -4,21 +4,23 @@ things in it hang under it, call nobody and mend nothing, until the storm is ove
 """
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
+from fleet import policy, quorums
 from fleet.models import Instance, Member, Resource, Server
-from fleet.states import CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
+from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
+from fleet.succession.quorum import CANT_LOSE
 from incidents import desk
 from incidents.models import BrakeRelease, Incident
 from incidents.models.incident import HERD, STORM
 from incidents.watch import PAGE
 
 # The share of its servers that makes a storm, how many they must be at least, and within which time (s) they fell ill.
-# It is over when no more than half of that share is left.
+# It is over when no more than half of that share is left of those that fell ill with it, or fewer than make one.
 SHARE, LEAST, WITHIN_S = 0.5, 2, 300
 # What waits for a storm to be over; that a disk fills does not.
 HELD = ("server_down", "server_unreachable", "spare_down", "instance_down", "resource_down", "stuck")
@@ -34,7 +36,11 @@ def scopes(member: Member) -> list[str]:
 
 def holds(scope: str) -> bool:
     """Whether nothing may fail over by itself there: a storm is on, and nobody has let go."""
-    return not released(scope) and desk.open_incidents().filter(type=STORM, subject=_id(scope)).exists()
+    return not released(scope) and _stormy(scope)
+
+
+def _stormy(scope: str) -> bool:
+    return bool(desk.open_incidents().filter(type=STORM, subject=_id(scope)).exists())
 
 
 def storm_over(member: Member) -> Incident | None:
@@ -51,19 +57,30 @@ def storm_over(member: Member) -> Incident | None:
 
 
 def begins(scope: str) -> bool:
-    """Whether so many of its servers have fallen ill within minutes of the last one that it is a storm."""
-    last = _servers(scope).filter(ILL).aggregate(at=Max("state_since"))["at"]
-    if last is None:
-        return False
-    ill, all_ = _count(scope, Q(state_since__gt=last - timedelta(seconds=WITHIN_S)))
-    return ill >= LEAST and ill >= SHARE * all_
+    """Whether so many of its servers have fallen ill within minutes of the last one that it is a storm. A doubt counts
+    once a second look has not ended it."""
+    lately = len(_since(scope, _began(scope)))
+    return lately >= LEAST and lately >= SHARE * _servers(scope).count()
 
 
 def goes_on(incident: Incident) -> bool:
-    """Whether a storm is not over yet."""
+    """Whether a storm is not over yet. What was ill long before it is no part of it."""
     scope = str(incident.evidence["scope"])
-    ill, all_ = _count(scope)
-    return not released(scope) and ill > SHARE / 2 * all_
+    left = len(_since(scope, incident.evidence.get("began", 0.0)))
+    return not released(scope) and left >= LEAST and left > SHARE / 2 * _servers(scope).count()
+
+
+def costs_nothing(leader: Member) -> bool:
+    """Whether a failover of the database on it can lose no acknowledged write, and a standby that has them all is in a
+    place that is well: holding that back would protect nothing."""
+    resource = Resource.objects.filter(instance=leader.pk).exclude(state__in=(DESTROYING, DESTROYED)).first()
+    if resource is None or not resource.own_instance:
+        return False
+    record = quorums.record(resource.quorum)
+    there = resource.standbys.filter(state=AVAILABLE, outdated=False, server__state=AVAILABLE).select_related("server")
+    return record.says == CANT_LOSE and any(
+        one.slot in record.required and not _stormy(f"zone/{one.server.zone}") for one in there
+    )
 
 
 def released(scope: str) -> bool:
@@ -88,16 +105,32 @@ def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease
 
 
 def _open(scope: str) -> Incident | None:
-    ill, all_ = _count(scope)
-    evidence = {"scope": scope, "facts": {"servers": all_, "in doubt": ill}}
+    facts = {"servers": _servers(scope).count(), "in doubt": len(_ill(scope))}
+    evidence = {"scope": scope, "began": _began(scope), "facts": facts}
     because = "many fell ill at once: suspect ourselves or the place first"
     return desk.raise_incident(STORM, HERD, _id(scope), scope.replace("/", "-").lower(), PAGE, evidence, because)
 
 
-def _count(scope: str, lately: Q | None = None) -> tuple[int, int]:
-    """How many of its servers are in doubt, and how many there are."""
-    found = _servers(scope).aggregate(ill=Count("pk", ILL & (lately or Q())), all=Count("pk"))
-    return found["ill"], found["all"]
+def _ill(scope: str) -> list[Server]:
+    """Those of its servers that are down, or in a doubt that has outlasted a second look."""
+    return [one for one in _servers(scope).filter(ILL) if one.state == DOWN or _outlasts(one)]
+
+
+def _began(scope: str) -> float:
+    """From when on whatever fell ill belongs to a storm that is on now: within minutes of the last one (epoch, s)."""
+    return max((one.state_since.timestamp() for one in _ill(scope)), default=0.0) - WITHIN_S
+
+
+def _since(scope: str, began: float) -> list[Server]:
+    return [one for one in _ill(scope) if one.state_since.timestamp() > began]
+
+
+def _outlasts(server: Server) -> bool:
+    """Whether more than one look in a row got nothing. Whoever looks notes when; the doubt itself is as old as the
+    first of them."""
+    since, wires = server.evidence.get("since"), (server.evidence.get(wire, {}) for wire in ("ssh", "sql"))
+    again = since is not None and any(said["at"] > since for wire in wires for said in wire.values())
+    return again or datetime.now(UTC) - server.state_since > timedelta(seconds=policy.SERVER_S)
 
 
 def _servers(scope: str) -> Any:

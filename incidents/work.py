@@ -148,12 +148,19 @@ def _has_way_out(incident: Incident, loaded: context.Loaded | None) -> bool:
     ready = (
         loaded is not None and loaded.facts.get("standby_ready") and TAKES_OVER in playbooks.resolvers_of(incident.type)
     )
-    return bool(ready and not _held(incident)) or (incident.cause is not None and incident.cause.type == desk.FILLING)
+    return bool(ready and loaded and not _held(incident, loaded)) or (
+        incident.cause is not None and incident.cause.type == desk.FILLING
+    )
 
 
-def _held(incident: Incident) -> bool:
-    """A storm, or our own blindness, holds back what would otherwise not wait for its cause."""
-    return incident.cause is not None and incident.cause.is_open and incident.cause.subject_kind in (HERD, HERDSITE)
+def _held(incident: Incident, loaded: context.Loaded) -> bool:
+    """Our own blindness, or a storm, holds back what would otherwise not wait for its cause; a storm does not where a
+    failover costs nothing, up to and with that failover."""
+    if incident.cause is None or not incident.cause.is_open:
+        return False
+    if incident.cause.subject_kind == HERD and TAKES_OVER not in incident.tried:
+        return not brake.costs_nothing(loaded.member)
+    return incident.cause.subject_kind in (HERD, HERDSITE)
 
 
 def _under_cause(incident: Incident) -> bool:

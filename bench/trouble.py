@@ -18,7 +18,7 @@ from fleet import changing
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Server
 from fleet.providers.local import chaos, spawn
-from fleet.states import DESTROYED, DONE, FENCING, PREPARING, PROMOTING, REPOINTING, VERIFYING
+from fleet.states import DESTROYED, DONE, FENCING, PREPARING, PROMOTING, REPOINTING
 from fleet.succession.quorum import CANT_LOSE
 from herdsite.embedded import Embedded
 
@@ -317,7 +317,7 @@ EITHER = (
     # may have caught up before that one is seen to lead.
     Fault("standby far behind, host killed", lag_and_lose, None, 25.0),
     # While nobody mends, the host's own playbook may bring the leader back: it leads on then, and that is called off.
-    Fault("worker killed in each step", kill_workers(PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), None, 25.0),
+    Fault("worker killed in each step", kill_workers(PREPARING, FENCING, PROMOTING, REPOINTING), None, 25.0),
     Fault("PostgreSQL killed", kill_postgres, None, 5.0),
     Fault("disk full", fill_disk, None, 25.0),
     Fault("standby lost in the failover", lose_both, None, 10.0),

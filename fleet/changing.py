@@ -1,19 +1,47 @@
-"""How a changeover begins: one row, and its resource in state changing_over, in one transaction. The database lets no
-second one begin for the same resource."""
+"""How a changeover begins: one row, in one transaction. The database lets no second one be open for the same resource;
+a failover takes the place of one that would keep it from its work. A planned one leaves its resource to its own beats,
+protected as ever, until all that it needs is there.
+"""
 
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from fleet import epochs, lifecycle, names, ring
 from fleet.lifecycle import Because
-from fleet.models import Changeover, Instance, Plan, Resource
-from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, DONE, DOWN, UNCERTAIN
+from fleet.models import Changeover, Instance, Intent, Plan, Resource
+from fleet.states import (
+    AVAILABLE,
+    CANCELLED,
+    CHANGING_OVER,
+    DESTROYED,
+    DESTROYING,
+    DONE,
+    DOWN,
+    FENCING,
+    NEEDS_HUMAN,
+    PLANNED,
+    PREPARING,
+    PROMOTING,
+    REPOINTING,
+    UNCERTAIN,
+    WAITING_FOR_WINDOW,
+)
 from fleet.succession.loss import UNKNOWN, AcceptLoss
 
-# A changeover that waits for its window leaves its resource as it is until then.
+# A changeover that waits or prepares leaves its resource as it is until then.
 MOVABLE = (AVAILABLE, UNCERTAIN, DOWN, CHANGING_OVER)
+# Nothing was done to the old leader yet.
+EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
+SUPERSEDED = "Superseded by a failover: ask again afterwards"
+# While one is open that is so, the record of what its leader's commits wait for stays as it is: a proof may rest on it.
+FREEZING = (
+    Q(state__in=(FENCING, PROMOTING))
+    | Q(state=PREPARING, reason=Changeover.FAILOVER)
+    | (Q(state=NEEDS_HUMAN) & ~Q(proof={}))
+)
 
 
 class Busy(Exception):
@@ -36,15 +64,21 @@ def begin(
     target: Instance | None = None,
     plan: Plan | None = None,
     marks: dict[str, Any] | None = None,
+    instead_of: Changeover | None = None,
 ) -> Changeover:
-    """Begin to move the resource's leadership. Raises Busy when that is under way already, and CantMove."""
+    """Begin to move the resource's leadership, `instead_of` one that can't go on or of whatever a failover supersedes.
+    Raises Busy when that is under way already, and CantMove."""
     if resource.state not in MOVABLE:
         raise CantMove(f"{resource.name} is {resource.look.label.lower()}: it can't change over now.")
     if resource.instance_id is None or not resource.own_instance:
         raise CantMove(f"{resource.name} has no leader of its own that another could follow.")
+    if target is None and (why := obstacle(resource, reason, wanted)):
+        raise CantMove(why)
     try:
         with transaction.atomic():
             fresh = Resource.objects.select_for_update().get(pk=resource.pk)
+            if reason == Changeover.FAILOVER:
+                _supersede(fresh, because, force, by_itself="case" in (marks or {}), instead_of=instead_of)
             changeover = Changeover(
                 name=names.numbered(Changeover, f"{fresh.name[:52]}-move"),
                 resource=fresh,
@@ -64,12 +98,63 @@ def begin(
             )
             changeover.save(force_insert=True)
             lifecycle.story(changeover, f"asked for a {reason}", because, target=changeover.state)
-            if not_before is None:
+            if reason == Changeover.FAILOVER and not_before is None:
                 enter(fresh, because)
     except IntegrityError as error:
         raise Busy(f"{resource.name} is changing over already: {open_of(resource)}") from error
     ring.nudge(Changeover.KIND, [changeover.pk])
     return changeover
+
+
+def obstacle(resource: Resource, reason: str, wanted: str = "") -> str:
+    """Why nobody could take over, or not the one that is wanted: a follower's own database has no other place. "" when
+    somebody may; what builds a leader of its own needs nobody."""
+    if reason not in (Changeover.FAILOVER, Changeover.SWITCHOVER):
+        return ""
+    if resource.follows_id is not None:
+        return f"{resource.name} follows {resource.follows}: it has no leadership to move."
+    standbys = sorted(resource.standbys.exclude(state__in=(DESTROYING, DESTROYED)).values_list("name", flat=True))
+    if not standbys:
+        return f"{resource.name} has no standby: its plan {resource.plan} has no {reason}. Move it to one that has."
+    if wanted and (other := Resource.objects.filter(instance__name=wanted, follows=resource).first()):
+        return (
+            f"{wanted} is what {other} lives on, which follows {resource.name}: unfollow or destroy that first, or "
+            f"name a standby of {resource.name}: {', '.join(standbys)}."
+        )
+    return ""
+
+
+def _supersede(
+    resource: Resource, because: Because, force: bool, by_itself: bool, instead_of: Changeover | None
+) -> None:
+    """End what is open and gives way. Its asker is told; what it stopped or fenced is its instance's table's to start
+    again (instance row 318), unless the failover leads on."""
+    other = (
+        Changeover.objects.select_for_update().filter(resource=resource).exclude(state__in=(DONE, CANCELLED)).first()
+    )
+    if other is None or not (other == instead_of or _gives_way(other, resource, force, by_itself)):
+        return
+    Changeover.objects.filter(pk=other.pk).update(marks=other.marks | {"why": SUPERSEDED})
+    # Where the new leader leads by our records and serves nobody any more, what is left of it is nobody's to do.
+    lifecycle.move(other, "finish" if other.state == REPOINTING else "cancel", Because(None, SUPERSEDED, because.actor))
+    asked = Intent.objects.filter(pk=other.marks.get("intent"))
+    lifecycle.answer(asked, Intent.REFUSED, SUPERSEDED)
+
+
+def _gives_way(other: Changeover, resource: Resource, force: bool, by_itself: bool) -> bool:
+    """Whether a failover may take its place: always, unless it is on its way past the fence to a leader that lives, or
+    is itself a failover that was not asked for with less weight."""
+    outranked = force or (not by_itself and "case" in other.marks)
+    if handed_over(other, resource):
+        return force or other.state == NEEDS_HUMAN or (other.target is not None and other.target.state == DOWN)
+    if other.state in EARLY or other.state == NEEDS_HUMAN:
+        return other.planned or outranked or (other.state == NEEDS_HUMAN and not by_itself)
+    return other.state == FENCING and not other.proof and outranked
+
+
+def handed_over(changeover: Changeover, resource: Resource) -> bool:
+    """Whether its target leads by our records."""
+    return changeover.target_id is not None and changeover.target_id == resource.instance_id
 
 
 def enter(resource: Resource, because: Because) -> None:

@@ -47,7 +47,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("ssh_vantages", INT, "", "workers whose SSH got no answer since the doubt began"),
     ("vantage_sees", BOOL, "", "this worker reached something else lately, so it is not blind itself"),
     # Neighbours.
-    ("server_state", TEXT, "", "state of the server beneath"),
+    ("server_state", TEXT, "", "state of the server beneath; of a changeover, beneath the one that is to lead"),
     ("instance_state", TEXT, "", "state of the instance beneath"),
     ("retires", BOOL, "", "it goes out of service on a date"),
     ("members", INT, "", "things on it that shall stay: instances of a server, databases of an instance"),
@@ -225,10 +225,12 @@ FACTS: dict[str, Fact] = _catalogue(
     ("promoted", BOOL, "", "the new leader leads"),
     ("repointed", BOOL, "", "the address leads to the new leader"),
     ("target", TEXT, "", "the machine of its resource's leader"),
-    ("verified", BOOL, "", "its customer can write to the new leader"),
+    ("target_state", TEXT, "", "state of the one that is to lead"),
+    ("lost", BOOL, "", "the old leader was to be let go on, and its host can't be reached"),
     ("planned", BOOL, "", "the old leader takes part"),
     ("upgrades", BOOL, "", "it brings its resource to another major version of PostgreSQL"),
-    ("upstream_takes", BOOL, "", "the one that it is to stream from is still taking over"),
+    ("upstream_takes", BOOL, "", "the one that it is to stream from is still taking over, or being taken over from"),
+    ("moving", BOOL, "", "a changeover is about to make it the leader, or to take that from it"),
     ("upgrading", BOOL, "", "its data is being brought to another major version, and nobody else may touch it"),
     ("rolled_back", BOOL, "", "what was prepared is undone, and the old leader leads on"),
     # Size and wear.

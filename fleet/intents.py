@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from fleet import choices, names, ring
+from fleet import changing, choices, names, ring
 from fleet.choices import AskedAlready, AskError
 from fleet.lifecycle import Because, story
 from fleet.models import Changeover, Credential, Customer, Intent, Member, Resource, Server
@@ -82,7 +82,7 @@ def ask(
         if known.subject != member.pk:
             raise AskError(f"The key {key!r} belongs to what was asked of {known.name}. Use another.")
         return known
-    _may(member, verb, reason, confirm)
+    _may(member, verb, reason, confirm, str((params or {}).get("to") or ""))
     choices.check(member, verb, params or {})
     asked_just_now(member, verb, actor, again)
     return write(member, verb, actor, reason, params or {}, key)
@@ -161,7 +161,7 @@ def hand_down(instance: Member, intent: Intent) -> Intent:
     return write(instance, intent.verb, intent.actor, intent.reason, {}, key, intent)
 
 
-def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
+def _may(member: Member, verb: str, reason: str, confirm: str, to: str) -> None:
     verbs = VERBS[member.KIND]
     if verb not in verbs:
         raise AskError(f"A {member.KIND} can't be asked to {verb!r}. It knows: {', '.join(verbs)}.")
@@ -183,8 +183,8 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
         raise AskError(f"{member.name} has the password of {member.follows}, which it follows: rotate that one's.")
     if isinstance(member, Resource) and verb == "unfollow" and member.follows_id is None:
         raise AskError(f"{member.name} follows nobody.")
-    if isinstance(member, Resource) and verb in ("failover", "switchover"):
-        _may_move(member, verb)
+    if isinstance(member, Resource) and (why := changing.obstacle(member, verb, to)):
+        raise AskError(why)
     if isinstance(member, Resource) and verb == "destroy":
         followers = [one.name for one in member.followers.exclude(state__in=(DESTROYING, DESTROYED))]
         if followers:
@@ -199,15 +199,6 @@ def _may(member: Member, verb: str, reason: str, confirm: str) -> None:
 
 def _archived(resource: Resource) -> bool:
     return bool(resource.instance and resource.instance.timeline.archive)
-
-
-def _may_move(resource: Resource, verb: str) -> None:
-    if resource.follows_id is not None:
-        raise AskError(f"{resource.name} follows {resource.follows}: it has no leadership to move.")
-    if not resource.standbys.exclude(state__in=(DESTROYING, DESTROYED)).exists() and not resource.followers.exists():
-        raise AskError(
-            f"{resource.name} has no standby: its plan {resource.plan} has no {verb}. Move it to one that has."
-        )
 
 
 def create_resource(

@@ -19,7 +19,7 @@ from fleet.states import AVAILABLE, CANCELLED, DESTROYING, ENDS
 
 _OF_A_RESOURCE = ("address", "changeover", "backup")
 # Moves whose moment has a column of its own: what comes of the thing later writes over `state_since`.
-_STAMPED = {"close": "closed_at"}
+_STAMPED = {"close": "closed_at", "finish": "finished_at"}
 # What somebody asked for and has when a move was taken.
 _ANSWERS = {"come_up": ("create", "rebuild")}
 

@@ -151,9 +151,8 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("fence", (PREPARING,), FENCING, "fences the old leader"),
         Move("promote", (FENCING,), PROMOTING, "promotes the new leader"),
         Move("repoint", (PROMOTING,), REPOINTING, "leads everybody to the new leader"),
-        Move("verify", (REPOINTING,), VERIFYING, "is being verified"),
-        Move("finish", (VERIFYING,), DONE, "is done"),
-        Move("give_up", (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING), NEEDS_HUMAN, "needs a person"),
+        Move("finish", (REPOINTING,), DONE, "is done"),
+        Move("give_up", (PREPARING, FENCING, PROMOTING), NEEDS_HUMAN, "needs a person"),
         Move(
             "cancel",
             (PLANNED, WAITING_FOR_WINDOW, PREPARING, FENCING, PROMOTING, NEEDS_HUMAN),

@@ -326,7 +326,7 @@ class _Asked:
         """The open intent that counted then."""
         begun = {self.subject} if state == DESTROYING else set()
         there = [one for one in self.intents if one.asked_at <= at and (one.answered_at or _NEVER) > at]
-        return min(there, key=lambda one: context._rank(one, begun), default=None)
+        return min(there, key=lambda one: context._rank(one, begun, set()), default=None)
 
 
 def _handed(intent: Intent | None, at: datetime) -> str | None:

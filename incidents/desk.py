@@ -19,7 +19,7 @@ from fleet import lifecycle, ring
 from fleet.facts import Facts
 from fleet.lifecycle import Because
 from fleet.models import MEMBERS, Address, Changeover, Instance, Member, Resource, Server
-from fleet.states import FENCING, PREPARING, PROMOTING, REPOINTING, RESOLVED, RESOLVING, VERIFYING
+from fleet.states import FENCING, PREPARING, PROMOTING, REPOINTING, RESOLVED, RESOLVING
 from incidents.models import Incident, Journal
 from incidents.telling import Telling
 from incidents.watch import BY_TYPE, INSTANCE, SERVER
@@ -44,7 +44,7 @@ FULL, FILLING = ("disk_filling", "disk_critical"), "archive_failing"
 # stuck, and says so itself.
 HUSHED, HUSHED_S = ("follower_stuck", "follower_lagging", "standby_down", "address_detached"), 600
 NAME_LENGTH = 63
-MOVING = (PREPARING, FENCING, PROMOTING, REPOINTING, VERIFYING)
+MOVING = (PREPARING, FENCING, PROMOTING, REPOINTING)
 
 
 class DeskError(ValueError):

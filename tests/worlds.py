@@ -80,6 +80,7 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "stop": _begin("stop"),
         "fence": _set(postmaster=False, service_available=False),
         "unfence": _set(stray_mark=False, postmaster=True, service_available=True),
+        "promote": _set(in_recovery=False),
         "rejoined": _set(outdated=False),
         "configure": _set(configured=True, quorum_step="nothing"),
         "record_quorum": _set(quorum_step="nothing"),

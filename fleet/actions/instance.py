@@ -5,16 +5,17 @@ import json
 import time
 
 from django.db import transaction
+from django.db.models.functions import Now
 
-from fleet import certificates, ring, streams, subjects
+from fleet import certificates, changing, ring, streams, subjects
 from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
-from fleet.models import Credential, Instance, Intent, Plan, Resource
+from fleet.models import Changeover, Credential, Instance, Intent, Plan, Resource, Timeline
 from fleet.postgres import commands, control, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.roles import Limits
-from fleet.states import CHANGING_OVER, DESTROYED
+from fleet.states import CANCELLED, DESTROYED, DONE
 
 # A shared instance sells more connections than it has: never are all of its tenants at their limit at once.
 TENANTS_AT_ONCE = 10
@@ -112,6 +113,17 @@ def unfence(instance: Instance, acting: Acting) -> str:
     return f"the mark of epoch {instance.fenced_by}"
 
 
+def promote(instance: Instance, acting: Acting) -> str:
+    """Have it lead, as our records have had it since a changeover that is over; its timeline is named after what it
+    says."""
+    said = control.promote(*hosts.ordered(acting), instance.generation, timeout=9.0)
+    fork = said.get("forked_lsn", "")
+    Timeline.objects.filter(pk=instance.timeline_id, forked_at=None).update(
+        timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now()
+    )
+    return f"it leads, from {fork or 'where it was'}"
+
+
 def rejoined(instance: Instance, _acting: Acting) -> str:
     """It is a standby like any other from now on."""
     Instance.objects.filter(pk=instance.pk).update(outdated=False, fenced_by=None)
@@ -140,11 +152,16 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
         resource = (
             Resource.objects.select_for_update()
             .filter(instance=instance, plan__high_availability=True)
-            .exclude(state__in=(CHANGING_OVER, DESTROYED))
+            .exclude(state=DESTROYED)
             .first()
         )
         if resource is None or resource.quorum != was:
             raise ActionError("The record changed meanwhile: the next look decides anew.")
+        # Whoever moves it on at this moment holds its row: then it may be freezing.
+        moving = Changeover.objects.filter(resource=resource).exclude(state__in=(DONE, CANCELLED))
+        free = moving.exclude(changing.FREEZING).select_for_update(skip_locked=True)
+        if moving.exists() and not list(free):
+            raise ActionError("A changeover counts on the record as it is: the next look decides anew.")
         Resource.objects.filter(pk=resource.pk).update(quorum=record)
         story(
             resource,
@@ -202,6 +219,7 @@ ACTIONS: dict[str, Action] = {
     "destroy_again": destroy_again,
     "fence": fence,
     "unfence": unfence,
+    "promote": promote,
     "rejoined": rejoined,
     "configure": configure,
     "record_quorum": record_quorum,

@@ -72,6 +72,9 @@ def change_over(resource: Resource, acting: Acting) -> str:
         )
     except changing.Busy as error:
         raise ActionError(str(error)) from error
+    except changing.CantMove as error:
+        answer(Intent.objects.filter(pk=intent.pk), Intent.REFUSED, str(error))
+        return str(error)
     return changeover.name
 
 

@@ -4,16 +4,16 @@
 database knows of it: what was asked, what it stands on, what stands on it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from fleet import quorums, ring
+from fleet import changing, quorums, ring
 from fleet.context import archive, herd, moving
-from fleet.models import MEMBERS, Intent, Member
+from fleet.models import MEMBERS, Changeover, Intent, Member
 from fleet.states import DESTROYING
 from fleet.subject import ADDRESS, BACKUP, CHANGEOVER, INSTANCE, RESOURCE, SERVER, TIMELINE, Subject
 from fleet.subjects import database_of, instance_subject, job, monitored
@@ -72,25 +72,39 @@ def _loaded(
 
 
 def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
-    """The open intent that counts for each: destroy before all until it is begun, then retry, which is about what holds
-    up the others, then the oldest; create behind all."""
+    """The open intent that counts for each: destroy before all until it is begun, then what is about that
+    which holds up the others (retry, failover), then the oldest; behind those, what has begun and waits for its window,
+    and create."""
     begun = {member.pk for member in members if member.state == DESTROYING}
     found: dict[UUID, Intent] = {}
-    for intent in (
+    open_ = (
         Intent.objects.filter(subject__in=[member.pk for member in members], state=Intent.OPEN)
         .order_by("asked_at")
         .prefetch_related("children")
-    ):
+    )
+    waiting = _waiting(open_)
+    for intent in open_:
         first = found.get(intent.subject)
-        if first is None or _rank(intent, begun) < _rank(first, begun):
+        if first is None or _rank(intent, begun, waiting) < _rank(first, begun, waiting):
             found[intent.subject] = intent
     return found
 
 
-def _rank(intent: Intent, begun: set[UUID]) -> int:
+def _waiting(intents: Iterable[Intent]) -> set[str]:
+    """Those whose changeover is there and has yet to do anything to the leader: they need no beat, and others do."""
+    moving = [str(intent.pk) for intent in intents if intent.verb in herd.MOVING]
+    if not moving:
+        return set()
+    early = Changeover.objects.filter(state__in=changing.EARLY, marks__intent__in=moving)
+    return set(early.values_list("marks__intent", flat=True))
+
+
+def _rank(intent: Intent, begun: set[UUID], waiting: set[str]) -> int:
     if intent.verb == "destroy" and intent.subject not in begun:
         return 0
-    return {"retry": 1, "destroy": 3, "create": 4}.get(intent.verb, 2)
+    if str(intent.pk) in waiting:
+        return 3
+    return {"retry": 1, "failover": 1, "destroy": 4, "create": 5}.get(intent.verb, 2)
 
 
 def _last_seen(vantage: str) -> float | None:

@@ -9,18 +9,19 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import certificates, logical, policy, quorums, retiring, streams
+from fleet import certificates, changing, logical, policy, quorums, retiring, streams
 from fleet.facts import UNPROVEN
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
 from fleet.states import (
     AVAILABLE,
     CANCELLED,
-    CHANGING_OVER,
     CREATING,
     DESTROYED,
     DESTROYING,
     DONE,
+    FENCING,
     PLANNED,
+    PROMOTING,
     UNCERTAIN,
     WAITING_FOR_WINDOW,
 )
@@ -91,6 +92,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "upgrading": member.upgrading,
         "next_generation": member.generation + 1,
         "next_epoch": member.epoch + 1,
+        "moving": member.moving,
         "proven_silent": member.proven_silent,
         "stray_mark": _leads(member) and member.fenced_by is not None and not member.marking,
         "upstream_takes": member.upstream_takes,
@@ -192,8 +194,12 @@ def instances() -> QuerySet[Any]:
     ready = Instance.objects.filter(standby_for__instance=OuterRef("pk"), state=AVAILABLE, outdated=False)
     open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED))
     begun = open_.exclude(state__in=EARLY)
-    planned = begun.filter(source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
+    # It may be stopped for as long as clients may be held; after that, what is down is down.
+    stopping = Q(state=FENCING, state_since__gt=Now() - timedelta(seconds=policy.SWITCH_BUDGET_S)) | Q(state=PROMOTING)
+    planned = open_.filter(stopping, source=OuterRef("pk")).exclude(reason=Changeover.FAILOVER)
     taking = open_.filter(target=OuterRef("pk"))
+    # What only waits or builds leaves its leader as it is; a failover does not.
+    moves = ~Q(state__in=changing.EARLY) | Q(reason=Changeover.FAILOVER)
     return (
         Instance.objects.select_related("server", "plan", "timeline", "upstream__server", "certificate")
         .defer("certificate__certificate", "certificate__key")
@@ -205,7 +211,10 @@ def instances() -> QuerySet[Any]:
             standby_ready=Exists(ready),
             planned=Exists(planned),
             taking=Exists(taking),
-            upstream_takes=Exists(open_.filter(target=OuterRef("upstream"))),
+            upstream_takes=Exists(
+                open_.filter(Q(target=OuterRef("upstream")) | Q(Q(source=OuterRef("upstream")), moves))
+            ),
+            moving=Exists(open_.filter(Q(target=OuterRef("pk")) | Q(Q(source=OuterRef("pk")), moves))),
             proven_silent=Exists(begun.filter(source=OuterRef("pk")).exclude(proof={})),
             marking=Exists(
                 open_.filter(source=OuterRef("pk")).filter(~Q(state__in=EARLY) | Q(marks__has_key="replay"))
@@ -226,7 +235,8 @@ def quorums_of(members: Sequence[Any]) -> dict[UUID, quorums.Known]:
     found = {}
     for resource in (
         Resource.objects.filter(instance__in=leaders, plan__high_availability=True)
-        .exclude(state__in=(DESTROYING, DESTROYED, CHANGING_OVER))
+        .exclude(state__in=(DESTROYING, DESTROYED))
+        .exclude(Exists(Changeover.objects.filter(changing.FREEZING, resource=OuterRef("pk"))))
         .prefetch_related(Prefetch("standbys", Instance.objects.select_related("server").order_by("name")))
     ):
         zone = leaders[resource.instance_id].server.zone

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from fleet import policy, windows
 from fleet.models import Address, Changeover, Intent
-from fleet.states import DESTROYED, DESTROYING, PROMOTING
+from fleet.states import DESTROYED, DESTROYING, PREPARING, PROMOTING
 from fleet.subject import ADDRESS, CHANGEOVER, Subject
 
 Known = tuple[Subject, dict[str, Any], float | None]
@@ -46,7 +46,7 @@ def changeover(member: Any, now: Any, _intent: Intent | None) -> Known:
     facts = {
         "window_open": windows.is_open(member, now),
         "planned": member.planned,
-        "ready": "ready" in marks,
+        "ready": _ready(member),
         "refused": marks.get("refused", 0.0) > member.state_since.timestamp(),
         "rolled_back": marks.get("rolled_back", 0.0) > member.state_since.timestamp(),
         "proven": bool(member.proof),
@@ -54,11 +54,21 @@ def changeover(member: Any, now: Any, _intent: Intent | None) -> Known:
         "handed_over": target is not None and member.resource.instance_id == target.pk,
         "promoted": "promoted" in marks,
         "repointed": "repointed" in marks,
-        "verified": "verified" in marks,
+        "target_state": target.state if target else None,
+        "server_state": target.server.state if target else None,
+        "lost": marks.get("lost", 0.0) > member.state_since.timestamp(),
         "instance_state": member.source.state if member.source else None,
         "placed": member.resource.state not in (DESTROYING, DESTROYED),
     }
     return subject, facts, None
+
+
+def _ready(changeover: Any) -> bool:
+    """Whether it is known who takes over. Before anything is proven, who was chosen before a person said "retry" is
+    chosen anew: the world has gone on."""
+    at = changeover.marks.get("ready")
+    chosen_before = changeover.state != PREPARING or bool(changeover.proof) or "replay" in changeover.marks
+    return at is not None and (chosen_before or at > changeover.state_since.timestamp())
 
 
 def addresses() -> QuerySet[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet import states
-from fleet.succession.loss import NOTHING, UNKNOWN, AcceptLoss, Look, Loss, bound
+from fleet.succession.loss import HANDED_BACK, NONE, NOTHING, UNKNOWN, AcceptLoss, Look, Loss, bound
 
 # An instance may be down in our books and answer again by now: the look counts, unless the state forbids it.
 FIT = (states.AVAILABLE, states.UNCERTAIN, states.DOWN)
@@ -18,7 +18,9 @@ FIT_SERVER = (states.AVAILABLE, states.UNCERTAIN, states.RETIRING)
 @dataclass(frozen=True)
 class Candidate:
     """A member as it was looked at just now. `received_lsn` is flushed to its disk. `required`: the record names it
-    (quorum.Record). `can_drain`: archive or peers may hold WAL that it lacks. `follower`: a customer reads from it."""
+    (quorum.Record). `can_drain`: archive or peers may hold WAL that it lacks. `follower`: a customer reads from it.
+    `former`: it led, and is stopped for good. `unfollowed`: whoever was to lead after it was never seen to, and no
+    customer was led there."""
 
     name: str
     zone: str
@@ -32,6 +34,8 @@ class Candidate:
     required: bool = False
     can_drain: bool | None = None
     follower: bool = False
+    former: bool = False
+    unfollowed: bool = False
 
     @property
     def has(self) -> int | None:
@@ -90,7 +94,7 @@ def choose(
         elif unfit := _unfit(candidate):
             refusals[candidate.name] = unfit
         else:
-            if loss is not NOTHING and candidate.can_drain:
+            if loss not in NONE and candidate.can_drain:
                 drain.append(candidate.name)
             if dear := _too_dear(leader, candidate, loss, limits, accept_loss):
                 refusals[candidate.name] = dear
@@ -100,7 +104,7 @@ def choose(
         why = f"there is no member {wanted}" if wanted and wanted not in refusals else "no member may take over"
         return Choice("", why, refusals, drain=tuple(drain))
     best, loss = min(fit, key=lambda one: _rank(leader, *one))
-    if loss is NOTHING:
+    if loss in NONE:
         why = f"{best.name} has every acknowledged write: {loss.rests_on}"
         return Choice(best.name, why, refusals, True, 0, 0.0, best.has)
     why = f"{best.name} has the most of those that may; it may lose {loss}"
@@ -109,6 +113,8 @@ def choose(
 
 def loss_of(leader: Leader, candidate: Candidate) -> Loss:
     """What is lost if this one takes over; NOTHING itself when the record proves that it lacks none."""
+    if candidate.unfollowed and candidate.has is not None and all(look.lsn <= candidate.has for look in leader.looks):
+        return HANDED_BACK
     if leader.timeline_id is None or candidate.timeline_id is None:
         return Loss(None, None, "it is not known whether both are on one timeline")
     if leader.timeline_id != candidate.timeline_id:
@@ -127,6 +133,8 @@ def _unfit(candidate: Candidate) -> str:
         return f"it is {candidate.state}"
     if candidate.reachable is not True:
         return "it does not answer" if candidate.reachable is False else "it is not known whether it answers"
+    if candidate.former:
+        return ""
     if candidate.in_recovery is not True:
         return "it writes already" if candidate.in_recovery is False else "it is not known whether it is a standby"
     return ""
@@ -134,7 +142,7 @@ def _unfit(candidate: Candidate) -> str:
 
 def _too_dear(leader: Leader, candidate: Candidate, loss: Loss, limits: Limits, accept: AcceptLoss) -> str:
     """Why its loss is more than the plan allows and than a person accepted."""
-    if loss is NOTHING or accept == UNKNOWN:
+    if loss in NONE or accept == UNKNOWN:
         return ""
     if isinstance(accept, int) and loss.bytes is not None and loss.bytes <= accept:
         return ""
@@ -150,7 +158,7 @@ def _too_dear(leader: Leader, candidate: Candidate, loss: Loss, limits: Limits, 
 def _rank(leader: Leader, candidate: Candidate, loss: Loss) -> tuple[int, int, bool, bool, bool, int, str]:
     """Lowest first: data before convenience. Where nothing is lost anyway, the zone and the customer come first."""
     has = candidate.has or 0
-    kind = 0 if loss is NOTHING else 1 if loss.bytes is not None else 2
+    kind = 0 if loss in NONE else 1 if loss.bytes is not None else 2
     retiring = candidate.server_state == states.RETIRING
     # Behind none that was seen, the further one may still have more of what nobody saw.
     return (

@@ -56,6 +56,9 @@ class Loss:
 
 
 NOTHING = Loss(0, 0.0, "the leader could not acknowledge a write without it")
+HANDED_BACK = Loss(0, 0.0, "the one that was to lead after it was never promoted, and no customer was led there")
+# What is no loss at all; every other one is an estimate.
+NONE = (NOTHING, HANDED_BACK)
 
 
 def bound(looks: Sequence[Look], has: int | None) -> Loss:

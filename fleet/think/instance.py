@@ -80,6 +80,7 @@ LIFE = (
     Rule(300, AVAILABLE, no("service_available") & yes("planned"), WAIT, "it hands over, and is stopped for that"),
     Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
     Rule(303, AVAILABLE, is_("role", "standby") & no("outdated") & no("in_recovery"), do("fence"), "a standby that leads: two may not write"),
+    Rule(304, AVAILABLE, is_("role", "leader") & no("outdated") & yes("in_recovery") & no("moving"), do("promote"), "it leads by our records, and its promotion was cut off"),
     Rule(305, AVAILABLE, no("outdated") & is_("quorum_step", "record"), do("record_quorum"), "what commits wait for is put on record in the order that keeps it true"),
     Rule(307, AVAILABLE, no("outdated") & (no("configured") | is_("quorum_step", "apply")), do("configure"), "it was told something else than what it is to be now"),
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),

@@ -2,9 +2,22 @@
 
 from fleet.conditions import always, asked, is_, named, no, over, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
-from fleet.states import AVAILABLE, CHANGING_OVER, CREATING, DESTROYING, DOWN, MAINTENANCE, UNCERTAIN
+from fleet.states import (
+    AVAILABLE,
+    CHANGING_OVER,
+    CREATING,
+    DESTROYING,
+    DOWN,
+    MAINTENANCE,
+    PLANNED,
+    PREPARING,
+    UNCERTAIN,
+    WAITING_FOR_WINDOW,
+)
 
 SERVING = (AVAILABLE, UNCERTAIN, DOWN)
+# A changeover that has done nothing to its leader yet.
+EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
 ALIVE = (CREATING, *SERVING, MAINTENANCE)
 
 explained = named(
@@ -55,10 +68,11 @@ LIFE = (
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
     Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look"),
     Rule(325, DOWN, no("service_available"), WAIT, "its customer still can't get in; looking on"),
+    Rule(400, CHANGING_OVER, asked("failover") & is_("moved", "none"), do("change_over"), "asked for: it supersedes what does not get on"),
     Rule(401, CHANGING_OVER, is_("changeover", "none") & yes("service_available"), go("finish_changeover"), "its changeover is over, and its customer can get in"),
     Rule(403, CHANGING_OVER, is_("changeover", "none") & no("service_available"), go("abandon_changeover"), "its changeover is over, and its customer can't get in"),
     Rule(405, CHANGING_OVER, always, WAIT, "its changeover is under way"),
-    Rule(501, (AVAILABLE, UNCERTAIN, DOWN), over("standbys_missing", 0) & is_("changeover", "none") & is_("instance_state", "available"), do("add_standby"), "its plan promises a standby"),
+    Rule(501, (AVAILABLE, UNCERTAIN, DOWN), over("standbys_missing", 0) & is_("changeover", "none", *EARLY) & is_("instance_state", "available"), do("add_standby"), "its plan promises a standby"),
     Rule(503, AVAILABLE, over("standbys_idle", 0) & is_("changeover", "none"), do("drop_standby"), "more standbys than its plan promises"),
     Rule(511, AVAILABLE, yes("address_missing"), do("reserve_address"), "its plan promises an address that stays"),
     Rule(521, AVAILABLE, yes("dump_due") & is_("instance_state", "available"), do("dump"), "its plan promises a logical backup a day"),

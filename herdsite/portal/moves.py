@@ -16,7 +16,6 @@ STEPS = {
     "fenced": "the old leader was proven silent",
     "promoted": "the new leader led",
     "repointed": "the address led there",
-    "verified": "its customer could write",
     "rolled_back": "the old leader went on",
     "refused": "it was refused",
 }
@@ -33,8 +32,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Move:
-    """One changeover. `took` is from the asking until its customer could write; `lost` says in words what its receipt
-    says in numbers, `harmless` that no acknowledged write was."""
+    """One changeover. `took` is from the asking until its customers were led to the new leader;
+    `lost` says in words what its receipt says in numbers, `harmless` that no acknowledged write was."""
 
     name: str
     resource: str
@@ -79,7 +78,7 @@ def describe(changeover: Changeover) -> Move:
         proof=str(changeover.proof.get("text", "")),
         lost=lost,
         harmless=harmless,
-        took=f"{at['verified'] - began:.1f} s" if "verified" in at else "",
+        took=f"{at['repointed'] - began:.1f} s" if "repointed" in at else "",
         refused=str(marks.get("why", "")) if {"refused", "rolled_back"} & at.keys() else "",
         steps=tuple(
             Step(STEPS[name], epoch(when), f"+{when - began:.2f} s")

@@ -7,6 +7,8 @@ Wait for its end.
 Give up when: it has no standby, or the changeover needs a person: what it refuses, and why, is in its story.
 """
 
+from typing import Any
+
 from fleet import changing
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Resource
@@ -21,18 +23,18 @@ def begin(case: Case) -> Outcome:
     resource = _resource(case)
     if resource is None or not resource.standbys.exclude(state__in=(DESTROYING, DESTROYED)).exists():
         return give_up("nobody stands by for it")
-    if changing.open_of(resource) is None:
+    if not _failovers(case).exclude(state__in=(DONE, CANCELLED)).exists():
         try:
             because = Because(None, "its leader is down", case.actor)
             changing.begin(resource, Changeover.FAILOVER, because, marks={"case": case.key})
         except (changing.Busy, changing.CantMove) as error:
             return again(0.5, str(error)) if case.step_s < PATIENCE_S else give_up(str(error))
-    return fixed("a changeover has begun")
+    return fixed("a failover has begun")
 
 
 def ended(case: Case) -> Outcome:
     """What became of it."""
-    last = Changeover.objects.filter(source=case.member.pk).order_by("-created_at").first()
+    last = _failovers(case).order_by("-created_at").first()
     if last is None or last.state == CANCELLED:
         return give_up(str(last.marks.get("why", "it was cancelled")) if last else "its changeover is gone")
     if last.state == NEEDS_HUMAN:
@@ -40,6 +42,11 @@ def ended(case: Case) -> Outcome:
     if last.state != DONE:
         return again(0.5, last.look.label) if case.step_s < PATIENCE_S else give_up(f"it is still {last.look.label}")
     return fixed(str(last.receipt.get("proof", "")))
+
+
+def _failovers(case: Case) -> Any:
+    """Those that lead away from it, whoever began them. What only waits for its window is none."""
+    return Changeover.objects.filter(source=case.member.pk, reason=Changeover.FAILOVER)
 
 
 def _resource(case: Case) -> Resource | None:

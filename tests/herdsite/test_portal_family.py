@@ -200,7 +200,7 @@ def test_the_steps_of_a_changeover_carry_their_times(client, operator, walrus):
     made = changeover(walrus, receipt=RECEIPT, proof={"text": "the machine is stopped"})
     made.refresh_from_db()
     began = made.created_at.timestamp()
-    Changeover.objects.update(marks={"ready": began + 0.1, "fenced": began + 0.25, "verified": began + 1.5})
+    Changeover.objects.update(marks={"ready": began + 0.1, "fenced": began + 0.25, "repointed": began + 1.5})
     page = text(client.get("/things/proud-walrus"))
     receipt = part(page, "move-walrus-move-1", "</article>")
     assert "the machine is stopped" in receipt and "in 1.5 s" in receipt

@@ -2,17 +2,17 @@
 with what is asked for it here."""
 
 import time
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 from fleet import changing, ledger, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
 from fleet.actions.changeover import beside, upgrade
-from fleet.actions.changeover.marks import by_itself, call_off, refuse, refuse_in_time
+from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time
+from fleet.lifecycle import Because
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
 from fleet.providers.base import ProviderError
-from fleet.states import AVAILABLE
 from fleet.succession import lsn
 from fleet.succession.ladder import Acceptance, Evidence, Proof, Unproven, prove
 from fleet.succession.quorum import CANT_LOSE
@@ -31,7 +31,7 @@ def fence(changeover: Changeover, acting: Acting) -> str:
         return refuse(changeover, acting, "it is not known who leads or who is to lead")
     if changeover.planned:
         return _stop(changeover, source, target, acting)
-    if by_itself(changeover) and source.state == AVAILABLE:
+    if by_itself(changeover) and answers_again(changeover, source):
         return call_off(changeover, acting, f"{source.name} answers again")
     proof = _prove(changeover, source, target, acting)
     if isinstance(proof, Unproven):
@@ -145,13 +145,18 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
     if source and ("paused" in changeover.marks or "fence_sent" in changeover.marks):
         # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
         # table does it once the host answers.
-        with nullcontext() if changeover.planned else suppress(TransportError):
+        try:
             shell, subject = hosts.orders(source, acting, changeover.epoch)
             # A host that takes no order of ours has not got our mark either.
             with suppress(control.Superseded):
                 control.unfence(shell, subject, changeover.generation)
             Instance.objects.filter(pk=source.pk).update(fenced_by=None)
-        note = f"{source.name} leads on"
+            note = f"{source.name} leads on"
+        except (TransportError, ActionError) as error:
+            note = f"{source.name} can't be reached to lead on, and is let go on once its host answers: {error}"
+            if changeover.planned:
+                ledger.mark(changeover, acting.lease, "lost", why=note)
+                return note
     address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()
     if address and source:
         provider = acting.ports.provider(address.provider)
@@ -164,3 +169,14 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
     if acting.intent:
         fulfil(changeover, acting)
     return note
+
+
+def fail_over(changeover: Changeover, acting: Acting) -> str:
+    """The old leader was stopped, or was to be, and its host is gone: clients wait in any case, and the way forward is
+    shorter than the way back. A failover takes its place and chooses among all that are there."""
+    if "upgrading" in changeover.marks:
+        upgrade.abandon(changeover, acting)
+    because = Because(acting.because.row, acting.because.why, acting.because.actor)
+    marks = {"case": f"changeover/{changeover.pk}"}
+    begun = changing.begin(changeover.resource, Changeover.FAILOVER, because, marks=marks, instead_of=changeover)
+    return f"{begun.name} has begun"

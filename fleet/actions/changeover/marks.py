@@ -4,7 +4,8 @@ import time
 
 from fleet import ledger
 from fleet.actions.base import Acting, ActionError
-from fleet.models import Changeover
+from fleet.models import Changeover, Instance
+from fleet.states import AVAILABLE
 
 # What nobody asked for tries on for so long before it is given up (s): a standby that was slow to answer, a host that
 # is on its way back.
@@ -20,6 +21,13 @@ def refuse(changeover: Changeover, acting: Acting, why: str) -> str:
 def by_itself(changeover: Changeover) -> bool:
     """herdsite began it for an incident; no person asked."""
     return "case" in changeover.marks
+
+
+def answers_again(changeover: Changeover, leader: Instance) -> bool:
+    """A look has found since this began that the old leader leads: what is on its row from before is no word on it, nor
+    is it one that it answers while its own promotion was cut off."""
+    seen = leader.seen_at is not None and leader.seen_at > changeover.created_at
+    return leader.state == AVAILABLE and seen and leader.facts.get("in_recovery") == "false"
 
 
 def refuse_in_time(changeover: Changeover, acting: Acting, why: str) -> str:

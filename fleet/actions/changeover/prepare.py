@@ -8,7 +8,9 @@ from typing import Any
 from fleet import changing, copies, ledger, placement, policy, quorums, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover.marks import by_itself, call_off, refuse, refuse_in_time
+from fleet.actions.changeover import former
+from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time
+from fleet.actions.changeover.promote import rehearse
 from fleet.models import Changeover, Instance, Resource
 from fleet.ports import Ports
 from fleet.postgres import control
@@ -41,8 +43,9 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     resource = Resource.objects.get(pk=changeover.resource_id)
     if resource.state not in changing.MOVABLE:
         return refuse(changeover, acting, f"{resource.name} is {resource.look.label.lower()}: it can't change over now")
-    # One that waited for its window left its resource to its own beats until now.
-    changing.enter(resource, acting.because)
+    if not changeover.planned:
+        # Where the leader is lost there is nobody to be protected meanwhile; a planned one enters when all is there.
+        changing.enter(resource, acting.because)
     if changeover.reason in (Changeover.RESIZE, Changeover.RETIREMENT, Changeover.RESTORE, Changeover.UPGRADE):
         return _made_for_it(changeover, acting)
     members = list(_members(changeover))
@@ -50,14 +53,19 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     resource, source = changeover.resource, changeover.source
     if source is None:
         return refuse(changeover, acting, f"{resource.name} has no leader that could be followed by another")
-    if by_itself(changeover) and source.state == AVAILABLE:
+    if by_itself(changeover) and answers_again(changeover, source):
         return call_off(changeover, acting, f"{source.name} answers again")
     record = quorums.record(resource.quorum)
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
     choice = choose(
         Leader(looks, source.timeline.timeline_id, source.server.zone, record.says == CANT_LOSE),
-        [_candidate(one, said.get(one.pk), one.slot in record.required, resource.pk) for one in members],
+        [
+            former.candidate(changeover, one, acting)
+            if one.outdated
+            else _candidate(one, said.get(one.pk), one.slot in record.required, resource.pk)
+            for one in members
+        ],
         Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S)
         if planned
         else Limits(policy.FAILOVER_LAG_BYTES, resource.plan.doubt_s + policy.LONGEST_S),
@@ -69,8 +77,11 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
         reasons = "; ".join(f"{name}: {why}" for name, why in choice.refusals.items())
         return refuse_in_time(changeover, acting, f"{choice.why}. {reasons or 'It has no standby.'}")
     target = next(one for one in members if one.name == choice.name)
+    if why := rehearse(changeover, target, acting):
+        return refuse(changeover, acting, why)
     if planned:
         _checkpoint(source, acting)
+        changing.enter(Resource.objects.get(pk=resource.pk), acting.because)
     ready = {
         "ready": time.time(),
         "why": choice.why,
@@ -110,19 +121,20 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
         )
         if behind is None or behind > policy.SWITCH_LAG_BYTES:
             raise ActionError(f"{target.name} has yet to catch up: {behind} bytes")
+    if why := rehearse(changeover, target, acting):
+        return refuse(changeover, acting, why)
     if changeover.source:
         _checkpoint(changeover.source, acting)
+    changing.enter(Resource.objects.get(pk=changeover.resource_id), acting.because)
     ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it")
     return f"{target.name} is there"
 
 
 def _members(changeover: Changeover) -> Iterable[Instance]:
-    """The hidden standbys, and the instances of followers, which only take over when they are asked for."""
-    resource = changeover.resource
+    """The hidden standbys; where the leader takes no part, also those that led before it."""
     alive = Instance.objects.select_related("server", "timeline").exclude(state__in=(DESTROYING, DESTROYED))
-    yield from alive.filter(standby_for=resource, outdated=False)
-    if changeover.wanted:
-        yield from alive.filter(resources__follows=resource, name=changeover.wanted)
+    standbys = alive.filter(standby_for=changeover.resource)
+    yield from standbys.filter(outdated=False) if changeover.planned else standbys
 
 
 def _ask(members: list[Instance], acting: Acting) -> dict[Any, Row]:

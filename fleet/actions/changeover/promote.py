@@ -1,32 +1,34 @@
-"""Promote, lead everybody there, and see that a customer can write. What our own records say changes in one
-transaction, once the old leader is proven silent; everything after that converges to it."""
+"""Promote, and lead everybody there. What our own records say changes in one transaction, once the old leader is proven
+silent; everything after that converges to it. Whether a customer can write is asked all the time, and not only now."""
 
 import time
 from contextlib import suppress
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, ledger, lifecycle, quorums, ring, streams, subjects, upgrading
+from fleet import archiving, ledger, lifecycle, quorums, ring, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover import upgrade
+from fleet.actions.changeover import former, upgrade
 from fleet.actions.changeover.fence import prove_again
 from fleet.models import Address, Changeover, Instance, Intent, Resource, Timeline
 from fleet.postgres import control
-from fleet.postgres.statements import statement
 from fleet.providers.base import ProviderError
 from fleet.states import DESTROYED, DESTROYING
 from fleet.succession import lsn, quorum, receipt
 from fleet.succession.choosing import FIT
 from fleet.succession.ladder import Proof
 from fleet.succession.loss import Look, recalled
-from fleet.transports.base import TransportError
 
 # Whose beat it is, and whose action.
 LEASES = ("lease", "leased_until", "acting", "acting_until")
+
+
+class _Rehearsed(Exception):
+    """It would have gone well."""
 
 
 def promote(changeover: Changeover, acting: Acting) -> str:
@@ -35,6 +37,8 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     shell, subject = hosts.orders(target, acting, changeover.epoch)
     if changeover.reason == Changeover.UPGRADE:
         said = control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
+    elif changeover.marks.get("handed_back"):
+        said = former.lead(changeover, target, acting)
     else:
         said = control.promote(shell, subject, changeover.generation, timeout=9.0)
     with suppress(ActionError):
@@ -44,7 +48,8 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     # What was restored noted already where it parted. What this promotion began has its word, whoever looked before.
     began = Changeover.objects.values_list("timeline", flat=True).get(pk=changeover.pk)
     line = Timeline.objects.filter(pk=target.timeline_id).filter(Q(forked_at=None) | Q(pk=began))
-    line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
+    if "timeline_id" in said:
+        line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
     target.refresh_from_db()
     ring.nudge(Instance.KIND, [target.pk])
     kept = _receipt(changeover, target, fork)
@@ -65,45 +70,72 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
             raise ActionError(f"What proves that {changeover.source} is silent has to be looked at again.")
         target = Instance.objects.select_for_update().get(pk=changeover.target_id)
         source = Instance.objects.select_for_update().get(pk=changeover.source_id)
-        if target.state not in FIT:
-            raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
-        if target.role == Instance.STANDBY:
-            target.major = upgrading.major_of(changeover) or target.major
-            target.timeline = _timeline(changeover, source, target)
-            ledger.write(changeover, acting.lease, timeline_id=target.timeline.pk)
-        target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
-        target.generation = changeover.generation
-        # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
-        # or start the old one. They are dropped.
-        fresh = ["role", "upstream", "standby_for", "generation", "timeline", *LEASES]
-        for name in LEASES:
-            setattr(target, name, None)
-            setattr(source, name, None)
-        target.save(update_fields=[*fresh, "major"])
-        # Nothing follows another version: whoever has the old one is let go once the new one serves.
-        upgraded = target.major != source.major
-        source.role, source.upstream, source.outdated = Instance.STANDBY, None if upgraded else target, True
-        source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
-        source.save(update_fields=[*fresh, "outdated"])
-        others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
-        moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
-        if upgraded:
-            others.update(upstream=None, outdated=True)
-        else:
-            others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
-        Resource.objects.filter(pk=resource.pk).update(
-            instance=target,
-            generation=changeover.generation,
-            plan=changeover.plan or resource.plan,
-            major=target.major,
-            # On record before the new leader acknowledges anything: it waits for nobody yet.
-            quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
-        )
-        # Who was asked to go may not go while it leads, nor before it is known what it holds that the leader lacks.
-        going = Intent.objects.filter(subject__in=[source.pk, target.pk], verb="destroy")
-        lifecycle.answer(going, Intent.CANCELLED, f"{target.name} takes over from {source.name}: ask again afterwards")
-        transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, target.pk, *moved]))
+        _change(changeover, resource, source, target, acting)
     changeover.resource.refresh_from_db()
+
+
+def rehearse(changeover: Changeover, target: Instance, acting: Acting) -> str:
+    """Why our records could not change as promoting will change them, while nothing is stopped yet; "" when they can.
+    Nothing of it stays."""
+    try:
+        with transaction.atomic():
+            resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
+            source = Instance.objects.select_for_update().get(pk=changeover.source_id)
+            _change(changeover, resource, source, Instance.objects.select_for_update().get(pk=target.pk), acting)
+            raise _Rehearsed
+    except _Rehearsed:
+        changeover.refresh_from_db()
+        return ""
+    except (IntegrityError, ActionError) as error:
+        changeover.refresh_from_db()
+        return str(error).splitlines()[0]
+
+
+def _change(changeover: Changeover, resource: Resource, source: Instance, target: Instance, acting: Acting) -> None:
+    """Write all of it, in the transaction that holds these rows."""
+    if target.state not in FIT:
+        raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
+    if target.outdated:
+        # It goes on where it left off: what was to follow was never written, or is given up.
+        target.timeline = former.own_line(target) or _timeline(changeover, source, target)
+        ledger.write(changeover, acting.lease, {"handed_back": time.time()})
+    elif target.role == Instance.STANDBY:
+        target.major = upgrading.major_of(changeover) or target.major
+        target.timeline = _timeline(changeover, source, target)
+        ledger.write(changeover, acting.lease, timeline_id=target.timeline.pk)
+    target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
+    target.generation = changeover.generation
+    # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
+    # or start the old one. They are dropped.
+    fresh = ["role", "upstream", "standby_for", "generation", "timeline", *LEASES]
+    for name in LEASES:
+        setattr(target, name, None)
+        setattr(source, name, None)
+    target.outdated = False
+    target.save(update_fields=[*fresh, "major", "outdated"])
+    # Nothing follows another version: whoever has the old one is let go once the new one serves.
+    upgraded = target.major != source.major
+    source.role, source.upstream, source.outdated = Instance.STANDBY, None if upgraded else target, True
+    source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
+    source.save(update_fields=[*fresh, "outdated"])
+    others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
+    moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
+    if upgraded:
+        others.update(upstream=None, outdated=True)
+    else:
+        others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
+    Resource.objects.filter(pk=resource.pk).update(
+        instance=target,
+        generation=changeover.generation,
+        plan=changeover.plan or resource.plan,
+        major=target.major,
+        # On record before the new leader acknowledges anything: it waits for nobody yet.
+        quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
+    )
+    # Who was asked to go may not go while it leads, nor before it is known what it holds that the leader lacks.
+    going = Intent.objects.filter(subject__in=[source.pk, target.pk], verb="destroy")
+    lifecycle.answer(going, Intent.CANCELLED, f"{target.name} takes over from {source.name}: ask again afterwards")
+    transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, target.pk, *moved]))
 
 
 def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Timeline:
@@ -147,6 +179,8 @@ def repoint(changeover: Changeover, acting: Acting) -> str:
     ledger.write(changeover, acting.lease)
     target = changeover.target
     note = _lead(changeover, target, acting) if target else ""
+    if changeover.reason == Changeover.UPGRADE and target:
+        upgrade.afterwards(changeover, target, acting)
     ledger.mark(changeover, acting.lease, "repointed")
     ring.nudge(Resource.KIND, [changeover.resource_id])
     return note or "it has no stable address"
@@ -163,21 +197,3 @@ def _lead(changeover: Changeover, target: Instance, acting: Acting) -> str:
         raise ActionError(str(error)) from error
     Address.objects.filter(pk=address.pk).update(target=target.server.name)
     return f"{address.endpoint} leads to {target.server.name}"
-
-
-def verify(changeover: Changeover, acting: Acting) -> str:
-    """A customer's write, by the customer's way."""
-    resource = Resource.objects.select_related("instance__server", "address").get(pk=changeover.resource_id)
-    database = subjects.database_of(resource)
-    if database is None:
-        raise ActionError(f"{resource.name} has no address that could be tried.")
-    try:
-        said = acting.ports.sql.fetch(database, [statement("write", resource.major)], timeout=2.0, read_only=False)
-    except TransportError as error:
-        raise ActionError(f"Its customer can't write yet: {error}") from error
-    if not said[0][0]["can_write"]:
-        raise ActionError("Its customer is let in, and can't write yet.")
-    if changeover.reason == Changeover.UPGRADE and changeover.target:
-        upgrade.afterwards(changeover, changeover.target, acting)
-    ledger.write(changeover, acting.lease, {"verified": time.time()}, finished=True)
-    return "its customer can write"

@@ -97,6 +97,8 @@ def begin(
                 marks=marks or {},
             )
             changeover.save(force_insert=True)
+            if target is not None:
+                epochs.bear(target.pk, changeover.epoch)
             lifecycle.story(changeover, f"asked for a {reason}", because, target=changeover.state)
             if reason == Changeover.FAILOVER and not_before is None:
                 enter(fresh, because)

@@ -22,3 +22,8 @@ def draw(resource_id: Any) -> int:
         theirs = Instance.objects.filter(Q(pk=leader) | Q(standby_for=resource_id))
         theirs.exclude(plan__tier=STARTER).update(epoch=epoch)
     return int(epoch)
+
+
+def bear(instance_id: Any, epoch: int) -> None:
+    """What is built to take over bears the epoch of its changeover, whose orders its host gets."""
+    Instance.objects.filter(pk=instance_id, epoch__lt=epoch).update(epoch=epoch)

@@ -77,6 +77,8 @@ def write(
     changeover.marks = json.loads(row[0])
     for name, value in values.items():
         setattr(changeover, name, value)
+    if {"target_id", "epoch"} & values.keys():
+        epochs.bear(changeover.target_id, changeover.epoch)
     if "proof" in values:
         changeover.proof = json.loads(row[1])
 

@@ -3,8 +3,11 @@
 Nothing on a host starts PostgreSQL but the rows below: a host that reboots brings no leader back by itself.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from fleet import policy
-from fleet.conditions import always, asked, is_, named, no, over, paced, reached, under, yes
+from fleet.conditions import Condition, always, asked, is_, named, no, over, paced, reached, under, yes
 from fleet.facts import UNPROVEN
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
@@ -29,9 +32,19 @@ unproven = named(
     & no("configured")
     & (is_("role", "leader") | is_("upstream_state", "available")),
 )
-host_knows_more = named(
+_newer = (reached("generation", "next_generation"), reached("host_epoch", "next_epoch"))
+
+
+def _knows_more(facts: Mapping[str, Any]) -> bool | None:
+    """Either is enough, and one that is known is enough to say no: a host is asked only while it is not well."""
+    known = [verdict for verdict in (newer(facts) for newer in _newer) if verdict is not None]
+    return any(known) if known else None
+
+
+host_knows_more = Condition(
     "its host has taken newer orders than our records know of",
-    reached("generation", "next_generation") | reached("host_epoch", "next_epoch"),
+    (*_newer[0].names, *_newer[1].names),
+    _knows_more,
 )
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")

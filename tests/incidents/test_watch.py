@@ -108,6 +108,8 @@ FIRES = [
     ("instance", {"state": "down", "role": "leader", "planned": False}, "instance_down"),
     ("instance", {"state": "down", "role": "standby", "outdated": False}, "standby_down"),
     ("instance", {"role": "standby", "service_available": True, "in_recovery": False}, "two_writers"),
+    ("instance", {"generation": 2, "next_generation": 2}, "records_outdated"),
+    ("instance", {"generation": 1, "next_generation": 2, "host_epoch": 9, "next_epoch": 9}, "records_outdated"),
     (
         "instance",
         {"state": "available", "role": "standby", "outdated": False, "receiver": "none"},
@@ -153,7 +155,7 @@ WELL = {
                  "xid_age": 200_000_000, "connections": 5, "max_connections": 100, "longest_transaction_s": 1.0,
                  "state_s": 1e6, "role": "leader", "outdated": False, "planned": False, "service_available": True,
                  "in_recovery": False, "receiver": None, "sync_setting": "ANY 1 (b)", "weak_commits": 0,
-                 "replay_lag_s": 0.0},
+                 "replay_lag_s": 0.0, "generation": 1, "next_generation": 2},
     "timeline": {"state": "open", "archive_missing": "", "prepared": True, "backup_age_s": 60.0, "state_s": 1e6},
     "backup": {"state": "kept", "state_s": 1e6},
     "address": {"state": "attached", "changeover": "none", "instance_state": "available", "state_s": 1e6},

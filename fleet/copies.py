@@ -134,6 +134,7 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
         )
     # Each led from when it began until the next one did.
     line = next((one for one in last if at is None or one.created_at <= at), last[-1])
+    line = _following(last, line, at)
     found = retaining.reachable(line, at or now, last[last.index(line) + 1 :])
     if found is None:
         raise AskError(f"No base backup of {source.name} was complete by {at or now:%Y-%m-%d %H:%M:%S} UTC.")
@@ -147,6 +148,16 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
         "from_backup": str(backup.pk),
         "connections": str(max(400, (writer.plan.connections if writer else 0) + 50)),
     } | ({"moment": at.isoformat()} if at else {})
+
+
+def _following(lines: list[Timeline], line: Timeline, at: datetime | None) -> Timeline:
+    """The line that a recovery to that moment of `line` follows: the next one, if that parted later. The last that was
+    written before somebody else led is whole there only, since its leader's last segment was never full."""
+    if at is None or line == lines[0]:
+        return line
+    child = lines[lines.index(line) - 1]
+    parted = child.parent_id == line.pk and child.major == line.major and child.forked_at
+    return child if parted and parted > at else line
 
 
 def _whole(line: Timeline, first_wal: str, at: datetime | None, backup: Backup) -> None:

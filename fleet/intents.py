@@ -32,6 +32,7 @@ VERBS: dict[str, dict[str, str]] = {
         "start": "start PostgreSQL again",
         "retry": "try a failed build or removal again",
         "rebuild": "copy a standby anew from its leader",
+        "discard": "let a former leader's stray writes go, where they can't be read out",
         "destroy": "stop PostgreSQL and remove its data directory",
     },
     "resource": {
@@ -52,7 +53,7 @@ VERBS: dict[str, dict[str, str]] = {
     "address": {"detach": "lead it nowhere; it finds back by itself"},
     "changeover": {"cancel": "leave it, if the old leader can go on", "retry": "try again where it stopped"},
 }
-DESTRUCTIVE = ("destroy",)
+DESTRUCTIVE = ("destroy", "discard")
 # What is done once more each time that it is asked for; the others end in a state, and are done once.
 EACH_TIME = (
     "restart", "rebuild", "failover", "switchover", "resize", "upgrade", "restore", "load", "rotate", "backup", "dump",

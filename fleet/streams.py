@@ -77,7 +77,8 @@ def leading(
     settings = replication.leader(setting(required)) | {"herdsite.serial": str(serial)}
     if not archiving.is_ready(timeline):
         return settings, {}
-    writing = archiving.archive(timeline.archive).writing(archiving.line(timeline), subject)
+    before = [archiving.line(one) for one in archiving.ancestry(timeline)[1:] if one.archive == timeline.archive]
+    writing = archiving.archive(timeline.archive).writing(archiving.line(timeline), subject, before)
     return settings | dict(writing.settings), writing.files
 
 

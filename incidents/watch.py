@@ -27,6 +27,7 @@ from fleet.states import (
     RETIRING,
     UNCERTAIN,
 )
+from fleet.strays import unread
 from fleet.think.instance import host_knows_more
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
@@ -134,8 +135,9 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("follower_stuck",      INSTANCE, stands_by & state(AVAILABLE) & is_("receiver", "none"),
                                                                                     8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),
     Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),   4,   2,   WARN, (), "what it shows is old"),
-    Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2),
+    Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2) & ~unread,
                                                                                     2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
+    Alarm("strays_unread",       INSTANCE, state(CREATING) & yes("outdated") & unread, 2, 1,  PAGE, (), "what it wrote after it was parted from its standby could not be read out: make room, or say that it may go (discard)"),
     Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),                 4,   2,   WARN, ("retry_archive",), "WAL piles up, and there is no going back to this hour"),
     Alarm("slot_pins_wal",       INSTANCE, over("slot_retained_bytes", GIB) & over("inactive_slots", 0),
                                                                                     8,   2,   WARN, ("free_wal",), "WAL is kept for a reader that does not read"),

@@ -207,9 +207,10 @@ def restoring(
     last: str = "",
     backup: Script | None = None,
     more: Mapping[str, str] = MappingProxyType({}),
+    goal: tuple[int, str] | None = None,
 ) -> Script:
     """What herdsite runs on a host to make `subject` of what the leader's archive holds, or of another `backup` and
-    what follows on it; `more` are files beside its data."""
+    what follows on it; `more` are files beside its data, `goal` is where it has to come to."""
     archive = leader.rig.archive
     fetching = archive.fetching([leader.line], subject)
     recovery = {**fetching.settings, "recovery_target_timeline": "1", "recovery_target_action": "promote"}
@@ -222,7 +223,7 @@ def restoring(
     conf = f"{lines(values)}include_if_exists = 'herdsite.conf'\n"
     beside = {"postgresql.conf": conf, "pg_hba.conf": hba(tls=False), "herdsite.conf": "", **fetching.files, **more}
     backup = backup or archive.restore(leader.line, subject, label, f"{subject.data}.new")
-    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n", last)
+    return commands.restore(subject, beside, backup, recovery, "SELECT 1;\n", last, goal)
 
 
 def restored(leader: Leader, name: str, label: str = "first", moment: datetime | None = None) -> Leader:

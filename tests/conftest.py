@@ -20,7 +20,7 @@ REAL = (
     "fleet/test_logical_outside.py",
     "fleet/test_logical_s3.py",
     "fleet/test_postgres.py",
-    "fleet/test_replication.py",
+    "fleet/test_replication",
     "fleet/test_restoring",
     "fleet/test_tls.py",
     "herdsite/test_embedded.py",

@@ -10,11 +10,13 @@ from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.timeline import run
 from fleet.archives import holes, living
+from fleet.archives.base import SEGMENT_BYTES, begins
 from fleet.models import Backup, Credential, Instance, Resource, Timeline
 from fleet.postgres import commands, control, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
+from fleet.succession import lsn
 
 # A follower that is further behind (s) has as much to replay as the archive.
 NEAR_S = 60.0
@@ -27,7 +29,9 @@ def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> s
         _there(instance)
     else:
         keep_place(instance, acting)
-    stray = f"{instance.server.home}/strays/{instance.name}-{instance.generation}" if instance.outdated else ""
+    let_go = instance.attrs.get("strays") == f"discarded-{instance.generation}"
+    keeps = instance.outdated and not let_go
+    stray = f"{instance.server.home}/strays/{instance.name}-{instance.generation}" if keeps else ""
     control.stand_by(
         *hosts.ordered(acting),
         acting.subject.job,
@@ -66,8 +70,9 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     source = Timeline.objects.select_related("parent").get(pk=instance.timeline.parent_id)
     backup = Backup.objects.select_related("timeline").get(pk=instance.attrs["from_backup"])
     archive = archiving.archive(source.archive)
-    last = _archived(source, backup, instance, acting)
+    last, newest = _archived(source, backup, instance, acting)
     assert backup.timeline is not None
+    goal = _goal(source, last, newest)
     fetching = archive.fetching([archiving.line(one) for one in archiving.ancestry(source)], acting.subject)
     moment = instance.attrs.get("moment", "")
     recovery = {
@@ -96,8 +101,18 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
         recovery,
         roles.set_password(owner.role, scram(owner.secret)),
         last=last,
+        goal=goal,
     )
     return f"{follower or backup.label} and what follows{f', to {moment}' if moment else ''}"
+
+
+def _goal(source: Timeline, last: str, newest: str) -> tuple[int, str]:
+    """Where its recovery has to come to, unless it stops at a moment before: the end of what its source closed for it
+    (`last`), or the newest segment that the archive of a source that is gone has. A timeline and a position."""
+    if last:
+        return source.timeline_id, lsn.text(begins(last) + SEGMENT_BYTES)
+    # A record that goes on in a segment that never came is not replayed: it comes into the last one, not to its end.
+    return source.timeline_id, lsn.text(begins(newest) + 1) if newest else source.forked_lsn or "0/0"
 
 
 def near(source: Timeline, instance: Instance) -> Instance | None:
@@ -123,9 +138,10 @@ def _whose(instance: Instance) -> Resource:
     return resource
 
 
-def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acting) -> str:
+def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acting) -> tuple[str, str]:
     """See to it that all comes to the archive that the source had written when this was asked: its leader closes the
-    segment that it is at, once. That segment's name; "" for a source that is gone, which has nothing more to archive.
+    segment that it is at, once. That segment's name, "" for a source that is gone, which has nothing more to archive;
+    and the newest segment that is there.
     Raises ActionError when what is there has a gap."""
     archive = archiving.archive(source.archive)
     said = run(hosts.shell(acting), archive.look(archiving.line(source), acting.subject.home))
@@ -136,7 +152,7 @@ def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acti
         raise ActionError(f"The archive of {source.name} misses {lost.name}: it does not lead on from {backup.name}.")
     writer = Instance.objects.select_related("server").filter(pk=source.writer, state=AVAILABLE).first()
     if writer is None or writer.role != Instance.LEADER:
-        return ""
+        return "", facts.get("archive_last") or ""
     shell, subject = hosts.of(writer, acting)
     wal = instance.attrs.get("last_wal")
     if not wal:
@@ -145,4 +161,4 @@ def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acti
         ).strip()
         instance.attrs["last_wal"] = wal
         Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
-    return str(wal)
+    return str(wal), facts.get("archive_last") or ""

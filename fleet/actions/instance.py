@@ -67,6 +67,14 @@ def rebuild(instance: Instance, acting: Acting) -> str:
     return f"it had said: {why}" if why else "it had ended without a word"
 
 
+def discard(instance: Instance, acting: Acting) -> str:
+    """Make it a standby anew although its stray writes could not be read out: a person said that they may go."""
+    instance.attrs["strays"] = f"discarded-{instance.generation}"
+    Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
+    _begin_anew(instance, acting)
+    return copying.stand_by(instance, acting, commands.COPY, sizing(instance))
+
+
 def destroy_again(instance: Instance, acting: Acting) -> None:
     """Clear a failed removal's job away and begin anew."""
     _begin_anew(instance, acting)
@@ -76,7 +84,7 @@ def destroy_again(instance: Instance, acting: Acting) -> None:
 def _begin_anew(instance: Instance, acting: Acting) -> None:
     """Forget the job that failed; a person who asked for that is answered, and the tries count from the start."""
     control.clear(*hosts.ordered(acting), acting.subject.job)
-    if acting.intent and acting.intent.verb == "retry":
+    if acting.intent and acting.intent.verb in ("retry", "discard"):
         answer(Intent.objects.filter(pk=acting.intent.pk), Intent.DONE, "trying again")
         instance.tries = 0
 
@@ -212,6 +220,7 @@ def _first(instance: Instance) -> str:
 ACTIONS: dict[str, Action] = {
     "build": build,
     "rebuild": rebuild,
+    "discard": discard,
     "restart": restart,
     "stop": stop,
     "start": start,

@@ -140,6 +140,8 @@ def offered(member: Any) -> list[str]:
 def _fits(member: Any, verb: str) -> bool:
     if verb == "rebuild":
         return member.role == Instance.STANDBY
+    if verb == "discard":
+        return member.outdated and member.state == CREATING
     if verb == "keep":
         return member.state == RETIRING
     if verb == "start":

@@ -70,9 +70,10 @@ class Archive(Protocol):
 
     name: str
 
-    def writing(self, line: Line, subject: Subject) -> Wiring:
-        """How the leader that writes `line` archives. archive_mode stays with whoever starts it. ValueError when
-        another instance is the line's writer."""
+    def writing(self, line: Line, subject: Subject, ancestors: Sequence[Line] = ()) -> Wiring:
+        """How the leader that writes `line` archives. archive_mode stays with whoever starts it. What it archives of a
+        timeline before goes into its own place, unless one of the `ancestors` has it. ValueError when another instance
+        is the line's writer."""
 
     def fetching(self, lines: Sequence[Line], subject: Subject) -> Wiring:
         """How `subject` gets WAL back: from the first of `lines` that has it, so its own comes first and then its
@@ -128,6 +129,11 @@ def plain(name: str) -> str:
 def is_segment(name: str) -> bool:
     """Whether that is what PostgreSQL calls a WAL segment: timeline and place, in hexadecimal."""
     return re.fullmatch(r"[0-9A-F]{24}", name) is not None
+
+
+def begins(name: str) -> int:
+    """Where the WAL segment of that name begins, in bytes."""
+    return int(name[8:16], 16) << 32 | int(name[16:24], 16) * SEGMENT_BYTES
 
 
 def told(said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:

@@ -37,9 +37,10 @@ class Directory:
             raise ValueError(f"{root!r} can't be an archive's path: PostgreSQL's programs would trip over {barred}")
         self.root = root.rstrip("/")
 
-    def writing(self, line: Line, subject: Subject) -> Wiring:
+    def writing(self, line: Line, subject: Subject, ancestors: Sequence[Line] = ()) -> Wiring:
         written_by(line, subject)
-        push = command("sh", PUSH, self.root, line.name, line.writer, str(line.timeline_id), "%p", "%f")
+        place, before = (line.name, line.writer, str(line.timeline_id)), (one.name for one in ancestors)
+        push = command("sh", PUSH, self.root, *place, "%p", "%f", *before)
         settings = {"archive_command": push, "archive_timeout": f"{ARCHIVE_TIMEOUT_S}s"}
         return Wiring(settings, {PUSH: scripts.PUSH})
 

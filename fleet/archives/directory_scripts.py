@@ -8,7 +8,7 @@ Whatever is being written has a name that starts with a dot, or no `kept`, and i
 disk; so what has a name is whole, whatever was killed when.
 """
 
-from fleet.archives.scripts import COMMON, NAMES, ROOM, SECRETS, SEGMENTS, SETTLE
+from fleet.archives.scripts import COMMON, NAMES, PATIENT, ROOM, SECRETS, SEGMENTS, SETTLE
 from fleet.progress import SAYING
 
 _WITHOUT = " ".join(f"-i {name}" for name in SECRETS)
@@ -31,7 +31,8 @@ claim() {
 """
 )
 
-# ROOT LINE WRITER TIMELINE PATH NAME: PostgreSQL's archive_command; the working directory is the data directory. Ends
+# ROOT LINE WRITER TIMELINE PATH NAME ANCESTOR…: PostgreSQL's archive_command; the working directory is the data
+# directory. What an ancestor's place has, which its own leader archived, need not be here as well. Ends
 # with 0 only if the file is in the archive and on its disk; after anything else PostgreSQL keeps it and tries again.
 # The system that wrote a segment is named in its header, 24 bytes from the start, in the machine's own byte order.
 PUSH = (
@@ -59,6 +60,13 @@ if [ -n "$segment" ]; then
     [ "$(stat -c %s "$path")" -eq 16777216 ] || refuse "it is not of 16 MB"
 fi
 
+shift 6
+if [ "$written" -lt "$timeline" ]; then
+    for ancestor; do
+        there=$root/$ancestor/wal/$name.gz
+        [ ! -e "$there" ] || ! gzip -dc "$there" 2> /dev/null | cmp -s - "$path" || exit 0
+    done
+fi
 if [ -e "$stored" ]; then
     gzip -dc "$stored" | cmp -s - "$path" || refuse "it is there with other content"
 else
@@ -84,6 +92,9 @@ FETCH = (
     COMMON
     + """
 root=$1 name=$2 path=$3 ahead=herdsite.ahead
+"""
+    + PATIENT
+    + """
 shift 3
 
 give_up() {

@@ -46,9 +46,10 @@ class Pgbackrest:
             if "\n" in f"{name}{value}":
                 raise ValueError(f"{name} of pgBackRest can't have several lines")
 
-    def writing(self, line: Line, subject: Subject) -> Wiring:
+    def writing(self, line: Line, subject: Subject, ancestors: Sequence[Line] = ()) -> Wiring:
         written_by(line, subject)
-        push = command("sh", PUSH, line.name, line.writer, str(line.timeline_id), "%p", "%f")
+        before = (one.name for one in ancestors)
+        push = command("sh", PUSH, line.name, line.writer, str(line.timeline_id), "%p", "%f", *before)
         settings = {"archive_command": push, "archive_timeout": f"{ARCHIVE_TIMEOUT_S}s"}
         return Wiring(settings, {PUSH: scripts.PUSH, CONF: self._conf(subject)})
 

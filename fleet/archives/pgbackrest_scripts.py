@@ -5,7 +5,7 @@ Settings come on stdin as NAME=VALUE for the environment, so that no file holds 
 calls they are in pgbackrest.conf in the data directory.
 """
 
-from fleet.archives.scripts import COMMON, NAMES, ROOM, SECRETS, SEGMENTS, SETTLE
+from fleet.archives.scripts import COMMON, NAMES, PATIENT, ROOM, SECRETS, SEGMENTS, SETTLE
 from fleet.progress import SAYING
 
 # Where the tool keeps its locks. Whoever works on a stanza on this host shares them: a host has one account for
@@ -46,7 +46,8 @@ found() {
 """
 )
 
-# LINE WRITER TIMELINE PATH NAME: PostgreSQL's archive_command. The tool refuses other content and other systems.
+# LINE WRITER TIMELINE PATH NAME ANCESTOR…: PostgreSQL's archive_command. The tool refuses other content and other
+# systems. What an ancestor's place has, which its own leader archived, need not be here as well.
 PUSH = (
     COMMON
     + _FOLDERS
@@ -63,6 +64,16 @@ owner=$(pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$line" --ignore-mis
 """
     + NAMES
     + """
+shift 5
+if [ -n "$segment" ] && [ "$written" -lt "$timeline" ]; then
+    there=$PWD/herdsite.there
+    for ancestor; do
+        pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$ancestor" --pg1-path="$PWD" archive-get "$name" \\
+            "$there" > /dev/null 2>&1 || continue
+        ! cmp -s "$there" "$path" || { rm -f "$there"; exit 0; }
+    done
+    rm -f "$there"
+fi
 exec pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$line" --pg1-path="$PWD" archive-push "$path"
 """
 )
@@ -74,6 +85,9 @@ FETCH = (
     + _FOLDERS
     + """
 name=$1 path=$2
+"""
+    + PATIENT
+    + """
 shift 2
 for line; do
     code=0

@@ -96,3 +96,41 @@ END {
     if (missing) print "archive_missing_since=" since
 }
 """
+
+# The beginning of a restore_command: `name` is wanted at `path`. A standby asks again later, so an archive that hangs
+# holds it up for five seconds only, and its promotion not even that long: TERM has it answer no. What asks goes on
+# behind it and puts what it gets aside, never into a place where another file is wanted by then. As long as it hangs
+# nobody else asks, and nobody waits.
+PATIENT = r"""
+if [ -n "${HERDSITE_INTO:-}" ]; then
+    path=$HERDSITE_INTO
+elif [ ! -e recovery.signal ]; then
+    trap 'exit 1' TERM
+    aside=herdsite.fetched
+    # When process $1 began, in ticks since the boot.
+    began() {
+        { read -r stat < "/proc/$1/stat"; } 2> /dev/null || return 0
+        set -- ${stat##*) }
+        echo "${20}"
+    }
+    { read -r pid since < "$aside/by"; } 2> /dev/null || pid=none since=none
+    now=$(began "$pid")
+    tries=0
+    if [ "$now" != "$since" ] && [ ! -e "$aside/$name" ]; then
+        rm -rf "$aside"
+        mkdir "$aside"
+        { HERDSITE_INTO=$aside/$name sh "$0" "$@" || true; : > "$aside/over"; } > "$aside/said" 2>&1 < /dev/null &
+        now=$(began "$!")
+        echo "$! ${now:-over}" > "$aside/by"
+        tries=250
+    fi
+    while [ ! -e "$aside/$name" ] && [ ! -e "$aside/over" ] && [ "$tries" -gt 0 ]; do
+        sleep 0.02
+        tries=$((tries - 1))
+    done
+    [ ! -e "$aside/said" ] || cat "$aside/said" >&2
+    [ -e "$aside/$name" ] || exit 1
+    mv "$aside/$name" "$path" || exit 1
+    exit 0
+fi
+"""

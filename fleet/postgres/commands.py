@@ -67,13 +67,22 @@ def stand_by(
 
 
 def restore(
-    subject: Subject, beside: Mapping[str, str], backup: Script, recovery: Mapping[str, str], also: str, last: str = ""
+    subject: Subject,
+    beside: Mapping[str, str],
+    backup: Script,
+    recovery: Mapping[str, str],
+    also: str,
+    last: str = "",
+    goal: tuple[int, str] | None = None,
 ) -> Script:
     """Make it of a base backup and the WAL that leads on from it, and leave it running as a leader. `backup` puts the
     backup's files into the data directory's place with ".new" behind; `recovery` are the settings while it recovers,
     `beside` its files afterwards; `also` is SQL that it runs once it leads; `last` is a segment that is on its way to
-    the archive, and waited for."""
+    the archive, and waited for; `goal` is the timeline (PostgreSQL's number) and the position that it has to come to
+    unless it stops at its target before: one that ends elsewhere or earlier has failed."""
     more = restoring(backup) | {"herdsite.recovery": lines(recovery)}
+    if goal:
+        more["herdsite.goal"] = f"{goal[0]} {goal[1]}\n"
     if last:
         fetch = {"f": last, "p": "awaited", "%": "%"}
         more["await.sh"] = re.sub("%(.)", lambda found: fetch[found[1]], recovery["restore_command"]) + "\n"

@@ -79,10 +79,11 @@ def restore(
     also: str,
     tls: bool = True,
     last: str = "",
+    goal: tuple[int, str] | None = None,
 ) -> None:
     """Begin to make it of a base backup and the WAL that leads on from it (commands.restore)."""
     beside = commands.files(subject, sizing, tls) | dict(dynamic)
-    _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also, last))
+    _begin(shell, subject, job, commands.restore(subject, beside, backup, recovery, also, last, goal))
 
 
 def configure(shell: Shell, subject: Subject, beside: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ after these two, and begins with the prologue.
 from fleet.jobs import CLEAN
 from fleet.postgres.entering import ENTERING
 from fleet.postgres.prologue import PROLOGUE
+from fleet.postgres.wal_scripts import ENDS, OWED, PROMOTING
 
 COMMON = """
 set -eu
@@ -254,6 +255,8 @@ fi
 PROMOTE = (
     ORDERED
     + _NEWER
+    + OWED
+    + PROMOTING
     + """
 had=$(told generation "$data/herdsite.conf")
 if [ "${had:-0}" -gt "$3" ]; then
@@ -262,24 +265,6 @@ if [ "${had:-0}" -gt "$3" ]; then
 fi
 [ "${had:-0}" -eq "$3" ] || echo "herdsite.generation = '$3'" >> "$data/herdsite.conf"
 
-# The timeline that it writes to, or would, as a number.
-writes() {
-    if running; then
-        name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres \\
-            -c 'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())')
-        echo "$((0x$(echo "$name" | cut -c 1-8)))"
-    else
-        "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"
-    fi
-}
-# The process that replays.
-startup() {
-    for child in $(cat "/proc/$pid/task/$pid/children"); do
-        title=
-        { IFS= read -r title; } 2> /dev/null < "/proc/$child/cmdline" || :
-        case $title in *startup*) echo "$child" ;; esac
-    done
-}
 mark=$data/herdsite.promoting
 if [ -e "$data/standby.signal" ]; then
     "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p" > "$mark"
@@ -296,6 +281,7 @@ if [ -e "$data/standby.signal" ]; then
     # It has all that there is: what the archive has is not asked for any more.
     echo "restore_command = ''" >> "$data/herdsite.conf"
     running || { why >&2; exit 1; }
+    unmark
     kill -HUP "$pid"
     touch "$data/promote"
     kill -USR1 "$pid"
@@ -310,9 +296,20 @@ if [ -e "$data/standby.signal" ]; then
         # does as it was told, unless it is woken.
         tries=$((tries + 1))
         [ -z "$recovers" ] || [ "$tries" -gt 4 ] || kill -HUP "$recovers" 2> /dev/null || true
+        if [ -n "$recovers" ] && [ $((tries % 20)) -eq 0 ] && grep -qs "trap 'exit 1' TERM" "$data"/*-fetch.sh; then
+            answer_no "$(cat "/proc/$recovers/task/$recovers/children" 2> /dev/null || true)"
+        fi
     done
+    unmark
 fi
 rm -f "$mark"
+# Nobody waits for this. Its control file names its own timeline from its first checkpoint on, and pg_rewind goes by
+# that file; and what it owes to the archive would be archived later by itself, when it is about to be removed.
+(
+    trap '' HUP
+    owed
+    exec "$bin/psql" -X -q -h "$4" -p "$5" -U postgres -d postgres -c CHECKPOINT
+) < /dev/null > /dev/null 2>&1 9>&- &
 ended
 """
     + _PARTED
@@ -350,18 +347,8 @@ ended
 """
 )
 
-# Where the WAL of one that did not stop cleanly ends: read from its last checkpoint to what is no record any more. That
-# may take a while, so nobody waits for it who is in a hurry.
-END = (
-    COMMON
-    + r"""
-control=$("$bin/pg_controldata" -D "$data")
-from=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint location: *//p")
-line=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")
-timeout 15 "$bin/pg_waldump" -q -p "$data/pg_wal" -t "$line" -s "$from" 2>&1 > /dev/null |
-    sed -n 's/.*\(at\|LSN\) \([0-9A-F]*\/[0-9A-F]*\).*/lsn=\2/p'
-"""
-)
+# Where the WAL of one that did not stop cleanly ends.
+END = COMMON + ENDS + 'at=$(ends)\n[ -z "$at" ] || echo "lsn=$at"\n'
 
 # The mark first here too, or whoever finds it stopped in that moment would start it. Customers wait: it is looked at
 # more often than pg_ctl does, and no longer than until the control file says that it was shut down, which it is when

@@ -11,6 +11,7 @@ from fleet.conditions import Condition, always, asked, is_, named, no, over, pac
 from fleet.facts import UNPROVEN
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
+from fleet.strays import unread
 
 SERVING = (AVAILABLE, UNCERTAIN, DOWN)
 ALIVE = (CREATING, *SERVING, STOPPED, FENCED)
@@ -78,13 +79,16 @@ LIFE = (
     Rule(147, SERVING, asked("rebuild") & is_("role", "standby") & is_("upstream_state", "available") & is_("changeover", "none"), go("rejoin"), "asked for: it is copied anew"),
     Rule(148, SERVING, asked("rebuild") & is_("role", "standby"), WAIT, "it may be all that there is: its leader has to be well, and nobody about to take over"),
     Rule(149, (*SERVING, STOPPED, FENCED), asked("rebuild"), do("refuse"), "only a standby can be copied anew"),
+    Rule(150, (*SERVING, STOPPED, FENCED), asked("discard"), do("refuse"), "it holds no stray writes that could not be read out"),
     Rule(151, (*SERVING, STOPPED), yes("outdated") & yes("postmaster"), do("fence"), "it was a leader, and another leads: it may acknowledge nothing"),
     Rule(153, (*SERVING, STOPPED, FENCED), yes("outdated") & yes("ssh") & no("postmaster") & is_("upstream_state", "available") & no("upstream_takes"), go("rejoin"), "a leader that was comes back as a standby"),
     Rule(155, (DOWN, STOPPED, FENCED), yes("outdated"), WAIT, "a leader that was is never started, only made a standby"),
     Rule(201, CREATING, begun, do("build"), "there is nothing on the host yet"),
+    Rule(202, CREATING, yes("outdated") & unread & asked("discard"), do("discard"), "a person says that its stray writes may go"),
     Rule(203, CREATING, is_("job", "running"), WAIT, "initdb, configuration, first start, monitoring role"),
     Rule(204, CREATING, ended_badly & is_("role", "standby") & is_("upstream_state", "uncertain", "down", "stopped", "creating"), WAIT, "whom it is a copy of does not serve: it is copied once that does"),
     Rule(205, CREATING, ended_badly & paced(policy.PAUSES_S), do("rebuild"), "that failed: clear it away and try again"),
+    Rule(206, CREATING, yes("outdated") & unread & ~asked("retry"), WAIT, "its stray writes could not be read out: make room and ask for retry, or say by discard that they may go"),
     Rule(207, CREATING, ended_badly & asked("retry"), do("rebuild"), "a person says that it will work now"),
     Rule(208, CREATING, ended_badly & under("tries", 3), WAIT, "that failed: it is tried again in a moment"),
     Rule(209, CREATING, ended_badly, WAIT, "failed three times: mend the cause, then ask for retry or destroy"),

@@ -174,7 +174,7 @@ def test_a_leader_that_was_rejoins_behind_the_new_one(leader: Cluster, standby: 
     caught_up(leader, standby)
     control.promote(leader.shell, standby.subject, 2)
     leader.create("anna", "anna-pass-77ce")
-    leader.sql("CREATE TABLE stray AS SELECT 1", "anna")
+    leader.sql("SET ROLE anna; CREATE TABLE stray AS SELECT 1", "anna")
     standby.sql("INSERT INTO t VALUES (4)")
     control.fence(leader.shell, leader.subject, 2)
     kept = f"{leader.shell.home}/strays-one" if stray else ""

@@ -12,7 +12,7 @@ from unittest import mock
 from django.db import connection, transaction
 
 from fleet import ring
-from herdsite import beat, turns
+from herdsite import beat, pulse, turns
 from tests.premiumworld import Premium, premium
 from tests.sim.clock import BEGIN, Clock, shadow
 from tests.sim.compiled import compiled
@@ -88,6 +88,7 @@ class Arena:
                 _transactions(schedule, base),
                 _inline(),
                 mock.patch.object(beat.record, "write", lambda *_: None),
+                mock.patch.object(pulse, "late_s", schedule.late_s),
                 mock.patch.object(ring, "nudge", _stirring(schedule, ring.nudge)),
             ):
                 yield schedule

@@ -36,12 +36,14 @@ class Odds:
 
 @dataclass
 class Task:
-    """`skew` is by how much its machine's clock is off (s); `token` tells its newest place in the queue."""
+    """`skew` is by how much its machine's clock is off (s), `held` when it was held up until, and for how long; `token`
+    tells its newest place in the queue."""
 
     name: str
     body: Callable[[], None]
     skew: float = 0.0
     counts: Counter[str] = field(default_factory=Counter)
+    held: list[tuple[float, float]] = field(default_factory=list)
     token: int = 0
     idle: bool = False
     over: bool = False
@@ -121,6 +123,13 @@ class Schedule:
             self.current.skew = seconds
         else:
             self.sleep(seconds)
+            if task := self.current:
+                task.held.append((self.now, seconds))
+
+    def late_s(self, since: float) -> float:
+        """How long whoever runs was held up at the most since that moment, as its own pulse would tell (s)."""
+        held = self.current.held if self.current else []
+        return max((seconds for until, seconds in held if until >= since), default=0.0)
 
     def sleep(self, seconds: float) -> None:
         """Of the task that runs: others go on meanwhile."""

@@ -44,6 +44,14 @@ def test_a_choice_that_is_left_out_leaves_the_others_as_they_are():
     assert chosen(every) == every and chosen(fewer) == fewer
 
 
+def test_who_was_held_up_knows_for_how_long():
+    schedule, late = Schedule(1, {"point": Odds(0.0, {})}, {"one:here#1": ("pause", 5.0)}), []
+    schedule.spawn("one", lambda: (schedule.point("here"), late.append(schedule.late_s(BEGIN))))
+    schedule.spawn("two", lambda: (schedule.point("here"), late.append(schedule.late_s(BEGIN))))
+    schedule.run(BEGIN + 10)
+    assert late == [0.0, 5.0]
+
+
 def test_who_is_killed_runs_no_more_and_is_told_of():
     schedule, after, dead = Schedule(1, {}, {"one:here#1": ("kill", 0.0)}), [], []
     schedule.odds = {"point": Odds(0.0, {})}

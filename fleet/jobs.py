@@ -84,8 +84,10 @@ fi
 
 # A job that still runs is killed with all that it started and that stayed in its process group, and waited for: what
 # it was writing may be removed next. The folder gives up its name before its content, so nobody ever sees half a job.
+# A process that is gone already, which is what a job that failed leaves, is no error: other scripts go on with this.
 CLEAN = (
-    _STARTED
+    "set -eu\n"
+    + _STARTED
     + """
 survivors() {
     for stat in /proc/[0-9]*/stat; do
@@ -97,11 +99,11 @@ survivors() {
 }
 home=$1 job=$2 pid=
 dir=$home/jobs/$job
-[ -r "$dir/pid" ] && read -r pid since < "$dir/pid"
+[ ! -r "$dir/pid" ] || read -r pid since < "$dir/pid"
 if [ -n "$pid" ]; then
-    now=$(started "$pid")
+    now=$(started "$pid") || now=
     if [ -z "$now" ] || [ "$now" = "$since" ]; then
-        kill -9 "-$pid" 2>/dev/null
+        kill -9 "-$pid" 2>/dev/null || true
         tries=50
         while [ "$tries" -gt 0 ] && survivors; do sleep 0.02; tries=$((tries - 1)); done
     fi

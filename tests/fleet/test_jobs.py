@@ -2,25 +2,30 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from fleet import jobs
 from fleet.jobs import DONE, FAILED, LOST, NONE, RUNNING, Look
+from fleet.postgres import control
+from fleet.subject import INSTANCE, Subject
 from fleet.transports.base import CommandFailed
 from tests.localshell import LocalShell, ended
+from tests.worlds import NOW
 
 # Waits for a line to come through a named pipe, and so lasts as long as the test wants it to.
 WAITING = 'read -r line < "$1"'
 
 
 class Jobs:
-    def __init__(self, shell: LocalShell) -> None:
+    def __init__(self, shell: LocalShell, clean: Callable[[LocalShell, str], None]) -> None:
         self.shell, self.home = shell, str(shell.home)
         self.folder = shell.home / "jobs"
+        self._clean = clean
 
     def start(self, job: str, script: str, *args: str, stdin: bytes = b"") -> None:
         jobs.start(self.shell, self.home, job, script, args, stdin)
@@ -29,7 +34,7 @@ class Jobs:
         return jobs.look(self.shell, self.home, job)
 
     def clean(self, job: str) -> None:
-        jobs.clean(self.shell, self.home, job)
+        self._clean(self.shell, job)
 
     def ended(self, job: str) -> Look:
         return ended(self.shell, job)
@@ -43,10 +48,20 @@ class Jobs:
         return int((self.folder / job / "pid").read_text().split()[0])
 
 
-@pytest.fixture
-def work() -> Iterator[Jobs]:
+def alone(shell: LocalShell, job: str) -> None:
+    jobs.clean(shell, str(shell.home), job)
+
+
+def as_an_order(shell: LocalShell, job: str) -> None:
+    """As the first step of a build that begins anew."""
+    home = str(shell.home)
+    control.clear(shell, Subject(INSTANCE, uuid4(), "shop-1", "creating", NOW, home=home, data=f"{home}/data"), job)
+
+
+@pytest.fixture(params=[alone, as_an_order])
+def work(request: pytest.FixtureRequest) -> Iterator[Jobs]:
     shell = LocalShell()
-    yield Jobs(shell)
+    yield Jobs(shell, request.param)
     shell.close()
 
 
@@ -120,6 +135,14 @@ def test_a_killed_job_is_lost_and_can_be_begun_anew(work: Jobs) -> None:
     work.clean("killed")
     work.start("killed", "true")
     assert work.ended("killed") == Look(DONE)
+
+
+def test_a_job_that_ended_is_forgotten_however_it_ended(work: Jobs) -> None:
+    for job, script in (("good", "true"), ("bad", "exit 3")):
+        work.start(job, script)
+        work.ended(job)
+        work.clean(job)
+        assert work.look(job) == Look(NONE)
 
 
 def test_clean_kills_all_that_the_job_started(work: Jobs) -> None:

@@ -102,6 +102,11 @@ def paced(pauses: Sequence[float]) -> Condition:
     return Condition(f"tries < {len(pauses)}, and {waits} in this state", ("tries", "state_s"), judge)
 
 
+def said(name: str) -> Condition:
+    """The word is not empty."""
+    return named(f"{name} is not empty", ~is_(name, ""))
+
+
 def named(text: str, condition: Condition) -> Condition:
     """The same condition under a name of its own, for the tables and for `explain`."""
     return Condition(text, condition.names, condition.judge)

@@ -4,7 +4,7 @@ look found, the next step (succession/quorum.py decides, this reads and writes i
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fleet import policy
@@ -20,11 +20,13 @@ GONE = (DOWN, STOPPED, FENCED, DESTROYING)
 @dataclass(frozen=True)
 class Known:
     """A leader's record as its resource has it, and the standbys that belong to it: the name under which each streams,
-    and its state; the preferred first."""
+    and its state; the preferred first. `unfit` are the names of those that could not lead: what they confirm is kept,
+    and no failover could use it."""
 
     record: Mapping[str, Any]
     standbys: Sequence[tuple[str, str]]
     wanted: int
+    unfit: frozenset[str] = frozenset()
 
 
 def record(kept: Mapping[str, Any]) -> Record:
@@ -86,7 +88,10 @@ def facts(known: Known, look: Mapping[str, Any], state: str, streamed: str, now:
     step = next_step(
         record(known.record),
         seen,
-        [standby(name, standing, found, streamed, at, now) for name, standing in known.standbys],
+        [
+            replace(standby(name, standing, found, streamed, at, now), unfit=name in known.unfit)
+            for name, standing in known.standbys
+        ],
         known.wanted,
         policy.SYNC_PATIENCE_S,
     )

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from fleet import archiving, certificates
+from fleet import archiving, certificates, sizes
 from fleet.models import Credential, Instance, Resource
 from fleet.postgres import replication
-from fleet.postgres.config import SHOWN
+from fleet.postgres.config import RESERVE, SHOWN
 from fleet.subject import Subject
+from fleet.succession import capacity
 from fleet.succession.seen import setting
 
 
@@ -27,6 +28,7 @@ def wanted(instance: Instance, quorum: Mapping[str, Any]) -> str:
         if upstream is None or not upstream.server.address:
             return ""
         words += [str(upstream.pk), upstream.server.address, str(upstream.port), str(certificates.proves(upstream))]
+        words += [upstream.facts.get("capacity") or ""]
     else:
         words += [str(quorum.get("serial", 0)), str(archiving.is_ready(timeline)), *quorum.get("required", ())]
     return sha256("\0".join(words).encode()).hexdigest()[:16]
@@ -59,13 +61,30 @@ def files(instance: Instance, subject: Subject) -> dict[str, str]:
     secret = credentials.values_list("secret", flat=True).first() or ""
     if instance.role == Instance.STANDBY:
         settings, more = fetched(instance, subject)
-        settings = replication.standby(conninfo(instance), instance.slot, settings)
+        settings = replication.standby(conninfo(instance), instance.slot, settings) | followed(instance)
     else:
         record = quorum(instance)
         settings, more = leading(instance, subject, record.get("required", ()), record.get("serial", 0))
+        settings |= promised(instance)
     shown = certificates.files(instance)
     settings = {**settings, **(SHOWN if shown else {}), "herdsite.generation": str(instance.generation)}
     return replication.files(settings, secret, {**more, **shown})
+
+
+def followed(instance: Instance) -> dict[str, str]:
+    """What a standby has to have as much of as its leader says that it has itself, or it would stop replaying."""
+    has = capacity.read(instance.upstream.facts.get("capacity")) if instance.upstream else {}
+    if "max_connections" in has:
+        # It may be made to lead a bigger plan than its leader's.
+        has["max_connections"] = max(has["max_connections"], sizes.sizing(instance).connections + RESERVE)
+    return {name: str(value) for name, value in has.items()}
+
+
+def promised(instance: Instance) -> dict[str, str]:
+    """Of one that was made for a smaller plan than that of the database that it leads by now: its connections."""
+    mine = Resource.objects.filter(instance=instance).exclude(state="destroyed").select_related("plan")
+    most = max((sizes.connections(one.plan) for one in mine), default=0)
+    return {"max_connections": str(most + RESERVE)} if most > sizes.connections(instance.plan) else {}
 
 
 def leading(

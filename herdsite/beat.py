@@ -32,7 +32,8 @@ from fleet.transports.base import TransportError
 from herdsite import pulse
 from incidents import desk, forecast, ourselves, watch
 from observations import record
-from observations.feel import REFUSED_S, carried, feel
+from observations.feel import REFUSED_S, feel
+from observations.feel import known as known_of
 
 # From well to doubtful to down, say, when one look proves all of it.
 MOST_MOVES = 3
@@ -60,7 +61,7 @@ class Thought:
 def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage: str) -> Thought:
     """Think about one look. Changes nothing."""
     subject = loaded.subject
-    known = carried(subject, look) | look.attrs
+    known = known_of(subject, look)
     seen = read(look.at, known)
     now = look.at.timestamp()
     evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now, policy.heard_s(subject.interval_s))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.conditions import Condition, is_, named, no, over, reached, under, yes
+from fleet.conditions import Condition, is_, named, no, over, reached, said, under, yes
 from fleet.facts import FACTS
 from fleet.states import (
     ATTACHING,
@@ -29,6 +29,7 @@ from fleet.states import (
 )
 from fleet.strays import unread
 from fleet.think.instance import host_knows_more
+from fleet.think.resource import own_doing, takes_no_writes
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
     *("server", "instance", "resource"),
@@ -75,11 +76,6 @@ def share(part: str, whole: str, percent: float) -> Condition:
     return Condition(f"{part} >= {percent:g} % of {whole}", (part, whole), judge)
 
 
-def said(name: str) -> Condition:
-    """The word is not empty."""
-    return ~named(f"{name} is empty", is_(name, ""))
-
-
 off = named("its provider says that it does not run", is_("machine", "stopped", "paused", "absent"))
 # A provider that can't tell must not keep a dead server from being anybody's business: here alone, not known is no.
 not_off = Condition("its provider does not say that it is off", ("machine",), lambda facts: off(facts) is not True)
@@ -115,6 +111,24 @@ unplanned = Condition("no planned changeover stops it", ("planned",), lambda fac
 not_newer = Condition(f"not {host_knows_more}", host_knows_more.names, lambda facts: host_knows_more(facts) is not True)
 stands_by = named("it is a standby, and no leader that was", is_("role", "standby") & no("outdated"))
 
+
+def _cant_write(facts: Mapping[str, Any]) -> bool | None:
+    """Its customer gets in and can't write, for a reason of ours: what its customer has made read only stays so."""
+    if facts["service_available"] is not True or facts["follows"] is True:
+        return None if facts["service_available"] is None else False
+    refused = facts["can_write"] is False and facts["customers_read_only"] is not True
+    return takes_no_writes(facts) or refused
+
+
+cant_write = Condition(
+    f"{takes_no_writes}, or a write of ours was refused",
+    ("service_available", "can_write", "customers_read_only", *takes_no_writes.names),
+    _cant_write,
+)
+in_recovery = named(
+    "it leads by our records and is in recovery", is_("role", "leader") & yes("service_available") & yes("in_recovery")
+)
+
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
     #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
@@ -134,6 +148,8 @@ ALARMS: tuple[Alarm, ...] = (
                                                                                     2,   1,   PAGE, ("fence_stray_leader",), "two may write, and one of them to nobody"),
     Alarm("follower_stuck",      INSTANCE, stands_by & state(AVAILABLE) & is_("receiver", "none"),
                                                                                     8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),
+    Alarm("standby_unfit",       INSTANCE, stands_by & state(AVAILABLE) & (yes("replay_paused") | said("short_of")),
+                                                                                    8,   2,   WARN, ("rebuild_follower",), "it has what is written, and could not be promoted"),
     Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),   4,   2,   WARN, (), "what it shows is old"),
     Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2) & ~unread,
                                                                                     2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
@@ -147,8 +163,15 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S), 2, 2,   WARN, (), "nothing is cleaned up behind it"),
     Alarm("durability_weakened", INSTANCE, said("sync_setting") & over("weak_commits", 0),
                                                                                     2,   1,   WARN, ("ask_customer",), "its customer has switched off what keeps each acknowledged write"),
-    Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & is_("instance_state", "available"),
+    Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & ~own_doing & is_("instance_state", "available"),
                                                                                     2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
+    Alarm("cant_write",          RESOURCE, state(AVAILABLE, UNCERTAIN, DOWN) & cant_write,
+                                                                                    2,   2,   PAGE, (), "its customer gets in, and can't write"),
+    Alarm("writes_hang",         RESOURCE, yes("write_hangs"),                      2,   1,   PAGE, (), "a commit waits, for a standby that does not confirm it say"),
+    Alarm("not_leading",         INSTANCE, state(AVAILABLE) & in_recovery,          3,   1,   PAGE, (), "it leads by our records, and replays another's WAL: nobody can write"),
+    Alarm("read_only_set",       RESOURCE, yes("customers_read_only"),              2,   1,   WARN, ("ask_customer",), "its customer has made it read only, by default"),
+    Alarm("locked_out",          RESOURCE, no("service_available") & own_doing & is_("instance_state", "available"),
+                                                                                    2,   2,   WARN, ("ask_customer",), "its customer has set what keeps herdsite out"),
     Alarm("archive_gap",         TIMELINE, said("archive_missing"),                 2,   1,   PAGE, ("take_backup",), "a part of the past can't be gone back to"),
     Alarm("backup_stale",        TIMELINE, state(OPEN) & yes("prepared") & over("backup_age_s", 30 * HOUR_S),
                                                                                     2,   1,   WARN, ("take_backup",), "going back in time takes longer and longer"),
@@ -163,7 +186,7 @@ ALARMS: tuple[Alarm, ...] = (
 # fmt: on
 
 # What its customer alone can mend, and hears of when it opens.
-THEIRS = ("durability_weakened", "row_limit")
+THEIRS = ("durability_weakened", "row_limit", "read_only_set", "locked_out")
 
 BY_KIND = {kind: tuple(alarm for alarm in ALARMS if kind in alarm.kinds) for kind in KINDS}
 BY_TYPE = {alarm.type: alarm for alarm in ALARMS}

@@ -26,6 +26,9 @@ _ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53300", "57014", "55P03")
 # What says no does so within this; what takes longer is silent, and asking its host too would only take as long again.
 REFUSED_S = 0.3
 
+# What a failover goes by, and what nobody can look at any more when there is one: kept until a look says another thing.
+LASTING = ("weak_commits", "capacity")
+
 Attrs = dict[str, str | None]
 
 
@@ -83,6 +86,12 @@ def _good(subject: Subject, attrs: Attrs) -> bool:
     return attrs.get(next(fact for name, fact, _why in WIRES if name == wire)) == "true"
 
 
+def known(subject: Subject, look: Look) -> Attrs:
+    """All that is known after this look."""
+    fresh = {name: value for name, value in look.attrs.items() if value is not None or name not in LASTING}
+    return carried(subject, look) | {name: subject.known[name] for name in LASTING if name in subject.known} | fresh
+
+
 def carried(subject: Subject, look: Look) -> Attrs:
     """What was known before and still counts: the attributes of probes that apply now and were not due this time.
     A probe that was due and could not be made tells that nothing is known, not that all is as it was."""
@@ -99,7 +108,9 @@ def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[
     try:
         return _ask_sql(subject, mine, ports, policy.sql_timeout(subject.interval_s, subject.verdict_s)), mine
     except TransportError as error:
-        if len(mine) == 1 or not (isinstance(error, Refused) and error.code):
+        silent = time.monotonic() - began >= policy.sql_timeout(subject.interval_s, subject.verdict_s)
+        hung = silent and any(probe.name == "write" for probe in mine) and not isinstance(error, Refused)
+        if len(mine) == 1 or not (hung or (isinstance(error, Refused) and error.code)):
             return _no_service(subject, mine, error), mine
         failed = error
     # One statement among many failed, and one round trip is one transaction: ask again for the sign of life alone, in
@@ -107,7 +118,9 @@ def _sql(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[
     left = 2 * policy.sql_timeout(subject.interval_s, subject.verdict_s) - (time.monotonic() - began)
     try:
         attrs = _ask_sql(subject, mine[:1], ports, max(left, 0.0) / 2)
-        return dict.fromkeys(_fills(mine[1:])) | attrs | {"look_failed": str(failed)}, mine
+        # It lets us in, and a write does not come back: that waits for something, a synchronous standby say.
+        waits: Attrs = {"write_hangs": "true"} if hung else {}
+        return dict.fromkeys(_fills(mine[1:])) | attrs | waits | {"look_failed": str(failed)}, mine
     except TransportError as error:
         return _no_service(subject, mine, error), mine
 
@@ -121,7 +134,8 @@ def _ask_sql(subject: Subject, probes: list[base.Probe], ports: Ports, timeout: 
         timeout=timeout,
         read_only=subject.kind != RESOURCE,
     )
-    return base.read_all(probes, base.sql_answers(probes, rows), subject, at, time.monotonic() - began)
+    attrs = base.read_all(probes, base.sql_answers(probes, rows), subject, at, time.monotonic() - began)
+    return attrs | ({"write_hangs": "false"} if "can_write" in attrs else {})
 
 
 def _no_service(subject: Subject, probes: Sequence[base.Probe], error: TransportError) -> Attrs:

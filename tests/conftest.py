@@ -22,6 +22,7 @@ REAL = (
     "fleet/test_postgres.py",
     "fleet/test_replication",
     "fleet/test_restoring",
+    "fleet/test_standbys_real.py",
     "fleet/test_tls.py",
     "herdsite/test_embedded.py",
     "herdsite/test_supervise.py",

@@ -12,7 +12,7 @@ from typing import Any
 from fleet.models import Instance, Server
 from fleet.ports import Ports
 from fleet.postgres import copy_scripts, prologue, scripts, upgrade_scripts
-from fleet.postgres.config import DYNAMIC, MONITOR
+from fleet.postgres.config import DYNAMIC, MONITOR, RESERVE
 from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
 from fleet.transports.base import Database, Refused, Result, Row, Unreachable
@@ -43,13 +43,21 @@ SETTING = re.compile(r"^([\w.]+) = '(.*)'$", re.MULTILINE)
 UPSTREAM = re.compile(r"host=(\S+) port=(\d+)")
 CREATE = re.compile(r'CREATE DATABASE "?(\w+)"? OWNER "?(\w+)')
 DROP = re.compile(r'DROP DATABASE IF EXISTS "?(\w+)')
-WELL = {"service_available": True, "in_recovery": False, "read_only": False, "can_write": True, "version": 170010}
+WELL: dict[str, Any] = {
+    "service_available": True,
+    "in_recovery": False,
+    "read_only": False,
+    "can_write": True,
+    "version": 170010,
+}
 
 
 @dataclass
 class Cluster:
     """One data directory: whether a postmaster runs on it, and which databases it has, each with its owner; whether it
-    is a standby, what it was told to be, which generation fenced it (0: none), its timeline and where its WAL ends."""
+    is a standby, what it was told to be, which generation fenced it (0: none), its timeline and where its WAL ends; the
+    connections that its postgresql.conf names, those that it was started with, and those that its leader had by the WAL
+    that it got: with fewer it can't lead."""
 
     runs: bool = False
     databases: dict[str, str] = field(default_factory=dict)
@@ -58,6 +66,17 @@ class Cluster:
     fenced: int = 0
     timeline: int = 1
     lsn: int = 0x3000000
+    conf: int = 0
+    connections: int = 0
+    needs: int = 0
+
+    def start(self) -> None:
+        self.runs = True
+        self.connections = int(self.told.get("max_connections", self.conf))
+
+    @property
+    def stands_still(self) -> bool:
+        return self.standby and self.connections < self.needs
 
     def newer(self, told: dict[str, str]) -> bool:
         """Whether an order is none that was held up on its way."""
@@ -132,8 +151,12 @@ class FakeHerd:
 
     def _row(self, cluster: Cluster) -> Row:
         """What the statements of probes and changeovers find, all in one."""
+        size = {"capacity": f"max_connections={cluster.connections}" if cluster.connections else None}
+        size["restart_pending"] = int(cluster.told.get("max_connections", cluster.conf)) != cluster.connections
         if cluster.standby:
             feeds = self._upstream(cluster)
+            cluster.needs = feeds.connections if feeds else cluster.needs
+            size["replay_paused"] = cluster.stands_still
             at = lsn.text(cluster.lsn)
             heard = {"heard": at, "heard_s": 0.1, "receiver": "streaming"} if feeds else {"receiver": "none"}
             rest = {
@@ -144,14 +167,14 @@ class FakeHerd:
                 "replayed": at,
                 "received_lsn": at,
             }
-            return rest | {"timeline_id": cluster.timeline, "heard": None, "heard_s": None} | heard
+            return rest | size | {"timeline_id": cluster.timeline, "heard": None, "heard_s": None} | heard
         names = cluster.told.get("synchronous_standby_names", "")
         streams = [
             f"{name}:true:{'sync' if name in names else 'async'}:{int(name in names)}:{lsn.text(one.lsn)}"
             for one in self.clusters.values()
             if self._upstream(one) is cluster and (name := one.told["primary_slot_name"])
         ]
-        return {
+        return size | {
             "lsn": lsn.text(cluster.lsn),
             "timeline_id": cluster.timeline,
             "sync_setting": names,
@@ -237,6 +260,8 @@ class FakeHerd:
         elif verb == "promote":
             if not cluster.runs:
                 return Result(1, "", "no server running", 0.01)
+            if cluster.stands_still:
+                return Result(1, "", "promotion is not possible because of insufficient parameter settings", 0.01)
             cluster.timeline += cluster.standby
             cluster.standby = False
         elif verb in ("fence", "halt"):
@@ -299,6 +324,10 @@ class FakeHerd:
             cluster.runs = job.verb not in ("stop", "upgrade") and not cluster.fenced
         if job.verb in ("build", "stand_by"):
             cluster.told = dict(SETTING.findall(_section(job.sql, DYNAMIC)))
+            born = dict(SETTING.findall(_section(job.sql, "postgresql.conf")))
+            cluster.conf = int(born.get("max_connections", cluster.conf))
+        if cluster.runs:
+            cluster.start()
         if (upstream := self._upstream(cluster)) is not None:
             cluster.databases, cluster.timeline = upstream.databases, upstream.timeline
             cluster.lsn = upstream.lsn
@@ -324,7 +353,8 @@ class FakeHerd:
 
     def run(self, instance: Instance) -> Cluster:
         """Its PostgreSQL runs, as if built long ago, with the databases of its resources."""
-        cluster = self.clusters[instance.data] = self.CLUSTER(True)
+        cluster = self.clusters[instance.data] = self.CLUSTER(conf=instance.plan.connections + RESERVE)
+        cluster.start()
         self._places[instance.server.address, instance.port] = instance.data
         for resource in instance.resources.all():
             cluster.databases[resource.dbname] = resource.credentials.get().role

@@ -92,13 +92,15 @@ def premium(herd: FakeHerd, name: str = "shop") -> Premium:
     )  # fmt: skip
     record = {"required": [standby.slot], "says": "cant_lose", "serial": 1, "shown": True, "since_lsn": 1}
     change(resource, quorum=record)
+    standby.upstream = leader
     for one in (leader, standby):
-        herd.run(one)
+        one.facts = {"capacity": f"max_connections={herd.run(one).connections}"}
         Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
         Credential.objects.create(purpose=Credential.REPLICA, instance=one, role=REPLICA, secret="streaming")
         files = streams.files(one, subjects.monitored(one, timezone.now()))
         herd.clusters[one.data].told = dict(SETTING.findall(files[DYNAMIC]))
-        change(one, attrs={"boot_id": "boot-0", "told": streams.wanted(one, streams.quorum(one))})
+        told = streams.wanted(one, streams.quorum(one))
+        change(one, attrs={"boot_id": "boot-0", "told": told}, facts=one.facts)
     herd.clusters[standby.data].standby = True
     herd.clusters[standby.data].databases = herd.clusters[leader.data].databases
     address = Address(

@@ -7,18 +7,18 @@ import time
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, ring, streams, subjects
+from fleet import certificates, changing, intents, ring, streams, subjects
 from fleet.actions import copying, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
 from fleet.models import Changeover, Credential, Instance, Intent, Plan, Resource, Timeline
 from fleet.postgres import commands, control, roles
-from fleet.postgres.config import Sizing
 from fleet.postgres.roles import Limits
+from fleet.sizes import sizing
 from fleet.states import CANCELLED, DESTROYED, DONE
 
-# A shared instance sells more connections than it has: never are all of its tenants at their limit at once.
-TENANTS_AT_ONCE = 10
+# Who asks for the restart of a standby that is smaller than its leader.
+GROWS = "its table"
 _SAID = {"may_lose": "may lose writes", "cant_lose": "can't lose writes"}
 
 
@@ -179,6 +179,18 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
     return str(acting.facts["quorum_why"])
 
 
+def grow(instance: Instance, acting: Acting) -> str:
+    """Ask for the restart with which it has as much as its leader; once for all that it is told."""
+    key = f"size/{instance.pk}/{instance.attrs.get('told', '')}"
+    intent = intents.asked_before(key, "restart", Instance.KIND)
+    if intent is not None and intent.state != Intent.OPEN:
+        raise ActionError(f"PostgreSQL on {instance.name} was restarted and has not what its leader has: rebuild it.")
+    if intent is None:
+        reason = f"less than its leader has: {acting.facts['short_of']}"
+        intents.write(instance, "restart", GROWS, reason, {}, key)
+    return f"{acting.facts['short_of']}"
+
+
 def _wanted(instance: Instance) -> str:
     return streams.wanted(instance, streams.quorum(instance))
 
@@ -189,20 +201,6 @@ def _told(instance: Instance, wanted: str) -> None:
     if certificates.issued(instance):
         instance.attrs[certificates.PROVES] = "true"
     Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
-
-
-def sizing(instance: Instance) -> Sizing:
-    """How an instance of its plan is configured: a shared one serves all of its resources, and a copy takes as many
-    connections as what it is a copy of, or PostgreSQL would not replay."""
-    plans = [instance.plan]
-    if instance.upstream:
-        plans.append(instance.upstream.plan)
-    return Sizing(
-        memory_mb=instance.plan.memory_mb,
-        connections=max(plan.connections * min(plan.shared_by, TENANTS_AT_ONCE) for plan in plans),
-        disk_mb=instance.plan.disk_mb,
-        archived=bool(instance.timeline.archive) or instance.plan.keep_days > 0,
-    )
 
 
 def limits(plan: Plan) -> Limits:
@@ -231,6 +229,7 @@ ACTIONS: dict[str, Action] = {
     "promote": promote,
     "rejoined": rejoined,
     "configure": configure,
+    "grow": grow,
     "record_quorum": record_quorum,
     "fulfil": fulfil,
     "refuse": refuse,

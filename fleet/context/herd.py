@@ -27,6 +27,7 @@ from fleet.states import (
 )
 from fleet.subject import RESOURCE, SERVER, Subject
 from fleet.subjects import customers, instance_subject, job
+from fleet.succession import capacity
 
 # A standby that is down gets so long before another is built in its place.
 STANDBY_PATIENCE = timedelta(minutes=2)
@@ -85,6 +86,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "outdated": member.outdated,
         "configured": configured(member, wanted),
         "upstream_state": member.upstream.state if member.upstream else None,
+        "short_of": short_of(member),
         "hasty": member.plan.high_availability,
         "standby_ready": member.standby_ready,
         "planned": member.planned,
@@ -114,6 +116,13 @@ def configured(member: Any, wanted: str) -> bool | None:
     return member.attrs.get("told") == wanted and not unproven
 
 
+def short_of(member: Any) -> str | None:
+    """What a standby has less of than its leader, as both said last."""
+    if member.role != Instance.STANDBY or member.upstream is None:
+        return None
+    return capacity.short_of(member.facts.get("capacity"), member.upstream.facts.get("capacity"))
+
+
 def resource(member: Any, now: Any, intent: Intent | None) -> Known:
     beneath = member.instance
     owner = next(iter(member.credentials.all()), None)
@@ -121,6 +130,7 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
     promised = int(member.plan.high_availability and member.follows_id is None)
     facts: dict[str, Any] = {
         "placed": beneath is not None,
+        "follows": member.follows_id is not None,
         "own_instance": member.own_instance,
         "doubt_window_s": member.plan.doubt_s,
         "handed": handed(intent),
@@ -155,6 +165,8 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
     )
     if beneath:
         facts |= {"instance_state": beneath.state, "server_state": beneath.server.state}
+        doors = (word.partition(":") for word in (beneath.facts.get("closed") or "").split(" "))
+        facts["closed"] = next((why for name, _, why in doors if name == member.dbname), "")
     return subject, facts, member.plan.beat_s
 
 
@@ -243,8 +255,17 @@ def quorums_of(members: Sequence[Any]) -> dict[UUID, quorums.Known]:
         gone = (DESTROYING, DESTROYED)
         belong = [one for one in resource.standbys.all() if not one.outdated and one.state not in gone]
         belong.sort(key=lambda one: one.server.zone == zone)
-        found[resource.instance_id] = quorums.Known(resource.quorum, [(one.slot, one.state) for one in belong], 1)
+        leads = leaders[resource.instance_id].facts.get("capacity")
+        unfit = [one.slot for one in belong if _is_unfit(one, leads)]
+        standbys = [(one.slot, one.state) for one in belong]
+        found[resource.instance_id] = quorums.Known(resource.quorum, standbys, 1, frozenset(unfit))
     return found
+
+
+def _is_unfit(standby: Any, leads: str | None) -> bool:
+    """It said of itself that it could not lead."""
+    paused = standby.facts.get("replay_paused") == "true"
+    return paused or bool(capacity.short_of(standby.facts.get("capacity"), leads))
 
 
 def resources() -> QuerySet[Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet import states
+from fleet.succession import lsn
 from fleet.succession.loss import HANDED_BACK, NONE, NOTHING, UNKNOWN, AcceptLoss, Look, Loss, bound
 
 # An instance may be down in our books and answer again by now: the look counts, unless the state forbids it.
@@ -20,7 +21,7 @@ class Candidate:
     """A member as it was looked at just now. `received_lsn` is flushed to its disk. `required`: the record names it
     (quorum.Record). `can_drain`: archive or peers may hold WAL that it lacks. `follower`: a customer reads from it.
     `former`: it led, and is stopped for good. `unfollowed`: whoever was to lead after it was never seen to, and no
-    customer was led there."""
+    customer was led there. `short_of`: what it has less of than the leader (succession/capacity.py)."""
 
     name: str
     zone: str
@@ -36,6 +37,8 @@ class Candidate:
     follower: bool = False
     former: bool = False
     unfollowed: bool = False
+    replay_paused: bool | None = None
+    short_of: str | None = None
 
     @property
     def has(self) -> int | None:
@@ -55,10 +58,12 @@ class Leader:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a plan lets a failover lose without asking anybody."""
+    """What a plan lets a failover lose without asking anybody. `planned`: the leader takes part and loses nothing, and
+    `max_bytes` is how far its successor may be behind when it begins."""
 
     max_bytes: int
     max_s: float
+    planned: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def choose(
         loss = loss_of(leader, candidate)
         if wanted and candidate.name != wanted:
             refusals[candidate.name] = f"{wanted} was asked for"
-        elif unfit := _unfit(candidate):
+        elif unfit := why_not(leader, candidate, limits):
             refusals[candidate.name] = unfit
         else:
             if loss not in NONE and candidate.can_drain:
@@ -125,7 +130,7 @@ def loss_of(leader: Leader, candidate: Candidate) -> Loss:
     return bound(leader.looks, candidate.has)
 
 
-def _unfit(candidate: Candidate) -> str:
+def why_not(leader: Leader, candidate: Candidate, limits: Limits) -> str:
     """Why it can't be promoted at all, whatever anybody accepts."""
     if candidate.server_state not in FIT_SERVER:
         return f"its server is {candidate.server_state}"
@@ -137,6 +142,25 @@ def _unfit(candidate: Candidate) -> str:
         return ""
     if candidate.in_recovery is not True:
         return "it writes already" if candidate.in_recovery is False else "it is not known whether it is a standby"
+    if candidate.short_of:
+        return (
+            f"PostgreSQL would not promote it: it has less than its leader of what replay needs, {candidate.short_of}"
+        )
+    if candidate.replay_paused is True:
+        return "PostgreSQL would not promote it: its replay is paused"
+    return parted_or_late(leader, candidate, limits) if limits.planned else ""
+
+
+def parted_or_late(leader: Leader, candidate: Candidate, limits: Limits) -> str:
+    """What no planned move may do without: the leader's own history, and little that is still to come. Nobody can
+    accept that away: the leader would be stopped, and go on."""
+    if candidate.timeline_id is None or candidate.timeline_id != leader.timeline_id:
+        return f"it is on timeline {candidate.timeline_id}, its leader on {leader.timeline_id}: rebuild it"
+    behind = lsn.ahead(max((look.lsn for look in leader.looks), default=None), candidate.has)
+    if behind is None:
+        return "it is not known how far it is behind its leader"
+    if behind > limits.max_bytes:
+        return f"it is {behind} bytes behind its leader (limit {limits.max_bytes}): it takes over when it has caught up"
     return ""
 
 

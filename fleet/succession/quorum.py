@@ -35,11 +35,13 @@ class Record:
 @dataclass(frozen=True)
 class Standby:
     """One that belongs to the leader, the preferred first. `away_s`: for how long the leader has not seen it stream (0:
-    it streams now). `ready`: it streams and is near enough that a commit may wait for it."""
+    it streams now). `ready`: it streams and is near enough that a commit may wait for it. `unfit`: its replay stands
+    still, or it has less than its leader of what replay needs, so that it could not lead."""
 
     name: str
     away_s: float | None
     ready: bool | None
+    unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def wish(
     # While one is away for a moment, its word may still be what saves a failover: a set that changes proves nothing.
     if len(kept) == len(required) and any(standby.away_s != 0 for standby in stays):
         return kept
-    ready = tuple(s.name for s in standbys if s.ready is True and s.away_s == 0 and s.name not in kept)
+    ready = tuple(s.name for s in standbys if s.ready is True and not s.unfit and s.away_s == 0 and s.name not in kept)
     return ready[: max(0, (wanted if heard else min(wanted, 1)) - len(kept))] + kept
 
 
@@ -136,4 +138,4 @@ def _waits(names: Sequence[str]) -> str:
 
 
 def _lost(standby: Standby, patience_s: float) -> bool:
-    return standby.away_s is not None and standby.away_s > patience_s
+    return standby.unfit or (standby.away_s is not None and standby.away_s > patience_s)

@@ -47,6 +47,7 @@ host_knows_more = Condition(
     (*_newer[0].names, *_newer[1].names),
     _knows_more,
 )
+too_small = named("it has less than its leader of what replay needs", ~is_("short_of", ""))
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")
 
@@ -100,6 +101,7 @@ LIFE = (
     Rule(304, AVAILABLE, is_("role", "leader") & no("outdated") & yes("in_recovery") & no("moving"), do("promote"), "it leads by our records, and its promotion was cut off"),
     Rule(305, AVAILABLE, no("outdated") & is_("quorum_step", "record"), do("record_quorum"), "what commits wait for is put on record in the order that keeps it true"),
     Rule(307, AVAILABLE, no("outdated") & (no("configured") | is_("quorum_step", "apply")), do("configure"), "it was told something else than what it is to be now"),
+    Rule(309, AVAILABLE, is_("role", "standby") & no("outdated") & yes("configured") & too_small & yes("restart_pending"), do("grow"), "Standby has less than its leader of what replay needs: it restarts with as much"),
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),
     Rule(312, (UNCERTAIN, DOWN), unproven, do("configure"), "its certificate is not accepted: it gets one over SSH, once in each doubt"),
     Rule(313, UNCERTAIN, proof_of_death, go("go_down"), "proof needs no second look"),

@@ -1,6 +1,6 @@
 """What herdsite does about a database as its customer sees it. One row a beat, first match wins."""
 
-from fleet.conditions import always, asked, is_, named, no, over, reached, under, yes
+from fleet.conditions import Condition, always, asked, is_, named, no, over, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import (
     AVAILABLE,
@@ -20,9 +20,24 @@ SERVING = (AVAILABLE, UNCERTAIN, DOWN)
 EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
 ALIVE = (CREATING, *SERVING, MAINTENANCE)
 
+# A follower is read only by its nature. As long as it is not known to be one, the graver case counts.
+_WRITES = ("follows", "read_only", "in_recovery")
+takes_no_writes = Condition(
+    "it lets its customer in and takes no writes, though it follows nobody",
+    _WRITES,
+    lambda facts: facts["follows"] is not True and (facts["read_only"] is True or facts["in_recovery"] is True),
+)
+serves = named("its customer can get in and write", yes("service_available") & ~takes_no_writes)
+# Nobody of ours sets these; and whoever changes his own password leaves ours behind.
+own_doing = Condition(
+    "its customer has set what keeps herdsite out: another password, a limit of no connections, …",
+    ("service_code", "closed"),
+    lambda facts: facts["service_code"] == "28P01" or bool(facts["closed"]),
+)
+locked_out = named(f"{own_doing}", own_doing & is_("instance_state", "available"))
 explained = named(
     "no answer, and the instance beneath is down, stopped or fenced",
-    no("service_available") & is_("instance_state", "down", "stopped", "fenced"),
+    ~serves & is_("instance_state", "down", "stopped", "fenced"),
 )
 confirmed_down = named(
     "several workers can't get in, for as long as the doubt window",
@@ -48,7 +63,8 @@ LIFE = (
     Rule(133, (*SERVING, MAINTENANCE), moving & is_("moved", "done"), do("fulfil"), "it has changed over"),
     Rule(135, (*SERVING, MAINTENANCE), moving & is_("moved", "cancelled"), do("refuse_move"), "it could not change over"),
     Rule(137, (*SERVING, MAINTENANCE), asked("unfollow"), do("unfollow"), "asked for"),
-    Rule(138, AVAILABLE, asked("rotate") & is_("instance_state", "available"), do("rotate"), "asked for"),
+    Rule(138, SERVING, asked("rotate") & is_("instance_state", "available"), do("rotate"), "asked for"),
+    Rule(139, MAINTENANCE, asked("rotate"), do("refuse"), "PostgreSQL is stopped: start it, then rotate the password"),
     Rule(140, CREATING, power | moving | asked("unfollow") | asked("rotate"), do("refuse"), "it is being built: wait until it is there"),
     Rule(141, SERVING, asked("backup"), do("backup"), "asked for: its timeline has to do it"),
     Rule(143, (CREATING, MAINTENANCE, CHANGING_OVER), asked("backup"), do("refuse"), "it does not serve: ask again when it does"),
@@ -61,16 +77,20 @@ LIFE = (
     Rule(201, CREATING, no("placed"), do("place"), "find it a server with room, or a shared instance"),
     Rule(203, CREATING, is_("instance_state", "creating"), WAIT, "its instance is being built"),
     Rule(205, CREATING, is_("instance_state", "available") & no("service_available") & no("copied"), do("create_database"), "its instance is there, its database is not"),
-    Rule(207, CREATING, yes("service_available"), go("come_up"), "its customer can get in"),
+    Rule(207, CREATING, serves, go("come_up"), "its customer can get in"),
+    Rule(300, AVAILABLE, no("service_available") & locked_out, WAIT, "Its customer has set what keeps herdsite out: the customer is told, and nothing is taken from it"),
     Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
-    Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "its customer can get in again"),
+    Rule(303, AVAILABLE, takes_no_writes, go("doubt"), "It answers and takes no writes: one such look is only a doubt"),
+    Rule(310, (UNCERTAIN, DOWN), no("service_available") & locked_out, go("come_back"), "Its customer has set what keeps herdsite out, and its instance serves"),
+    Rule(311, (UNCERTAIN, DOWN), serves, go("come_back"), "its customer can get in again"),
     Rule(313, UNCERTAIN, explained, go("go_down"), "what is beneath it does not serve"),
     Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
-    Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look"),
-    Rule(325, DOWN, no("service_available"), WAIT, "its customer still can't get in; looking on"),
+    Rule(316, UNCERTAIN, yes("service_available") & takes_no_writes & reached("state_s", "doubt_window_s"), go("go_down"), "It answers and takes no writes, for as long as the doubt window"),
+    Rule(317, UNCERTAIN, ~serves, WAIT, "in doubt: other workers look"),
+    Rule(325, DOWN, ~serves, WAIT, "its customer still can't get in, or write; looking on"),
     Rule(400, CHANGING_OVER, asked("failover") & is_("moved", "none"), do("change_over"), "asked for: it supersedes what does not get on"),
-    Rule(401, CHANGING_OVER, is_("changeover", "none") & yes("service_available"), go("finish_changeover"), "its changeover is over, and its customer can get in"),
-    Rule(403, CHANGING_OVER, is_("changeover", "none") & no("service_available"), go("abandon_changeover"), "its changeover is over, and its customer can't get in"),
+    Rule(401, CHANGING_OVER, is_("changeover", "none") & serves, go("finish_changeover"), "its changeover is over, and its customer can get in"),
+    Rule(403, CHANGING_OVER, is_("changeover", "none") & ~serves, go("abandon_changeover"), "its changeover is over, and its customer can't get in"),
     Rule(405, CHANGING_OVER, always, WAIT, "its changeover is under way"),
     Rule(501, (AVAILABLE, UNCERTAIN, DOWN), over("standbys_missing", 0) & is_("changeover", "none", *EARLY) & is_("instance_state", "available"), do("add_standby"), "its plan promises a standby"),
     Rule(503, AVAILABLE, over("standbys_idle", 0) & is_("changeover", "none"), do("drop_standby"), "more standbys than its plan promises"),

@@ -55,6 +55,8 @@ def _end(case: Case, state: str, seconds: int) -> int:
 
 
 def _is_full(case: Case) -> bool:
+    """Whether its sessions are as many as it may have. A limit of none is one that its customer has set to keep others
+    out: nobody is ended for that."""
     assert isinstance(case.member, Resource)
     return (
         _ask(
@@ -63,7 +65,7 @@ def _is_full(case: Case) -> bool:
                     SELECT datconnlimit AS l FROM pg_catalog.pg_database WHERE datname = {literal(case.member.dbname)}
                     UNION ALL
                     SELECT rolconnlimit FROM pg_catalog.pg_roles JOIN pg_catalog.pg_database ON datdba = pg_roles.oid
-                    WHERE datname = {literal(case.member.dbname)}) AS limits WHERE l >= 0)
+                    WHERE datname = {literal(case.member.dbname)}) AS limits WHERE l > 0)
             FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend' AND {_mine(case)};""",
         )
         == "t"

@@ -146,3 +146,40 @@ def test_an_adopted_host_that_nobody_can_tell_of_is_asked_for_until_it_can_be_re
     known = {"machine": None, "adopted": True, "host_key": False}
     rule = think(LIFE["server"], "creating", Facts(NOW, known))
     assert (rule.row, rule.then.name) == (207, "introduce")
+
+
+def _database(**more: Any) -> dict[str, Any]:
+    known = {"service_available": True, "in_recovery": False, "read_only": False, "instance_state": "available"}
+    return known | {"changeover": "none", "placed": True, "follows": False, "doubt_window_s": 20.0} | more
+
+
+@pytest.mark.parametrize("refusing", [{"in_recovery": True}, {"read_only": True}])
+def test_a_database_that_takes_no_writes_is_not_well(refusing: dict[str, Any]) -> None:
+    """In any state in which one that does not answer is not; only what follows is read only by its nature."""
+    for state, state_s, then in (
+        ("available", 86_400.0, "doubt"), ("uncertain", 1.0, None), ("uncertain", 21.0, "go_down"),
+        ("down", 86_400.0, None), ("changing_over", 1.0, "abandon_changeover"),
+    ):  # fmt: skip
+        rule = think(LIFE["resource"], state, Facts(NOW, _database(state_s=state_s) | refusing))
+        assert rule.then.name == then or (then is None and rule.then == WAIT), (state, rule)
+        follows = think(LIFE["resource"], state, Facts(NOW, _database(state_s=state_s, follows=True) | refusing))
+        assert follows.row in (901, 311, 401), (state, follows)
+
+
+@pytest.mark.parametrize("theirs", [{"service_code": "28P01"}, {"service_code": "53300", "closed": "CONNECTION_LIMIT"}])
+def test_whom_its_customer_has_locked_out_is_not_down_and_its_password_can_be_rotated(theirs: dict[str, Any]) -> None:
+    known = _database(service_available=False, in_recovery=None, read_only=None, doubt_s=60.0, sql_vantages=3)
+    known |= theirs | {"vantage_sees": True, "state_s": 60.0}
+    assert think(LIFE["resource"], "available", Facts(NOW, known)).then == WAIT
+    for state in ("uncertain", "down"):
+        assert think(LIFE["resource"], state, Facts(NOW, known)).then.name == "come_back"
+    for state in ("available", "uncertain", "down"):
+        assert think(LIFE["resource"], state, Facts(NOW, known | {"asked": "rotate"})).then.name == "rotate"
+
+
+def test_what_leads_by_our_records_and_is_in_recovery_is_promoted_again() -> None:
+    known = {"role": "leader", "outdated": False, "service_available": True, "in_recovery": True, "configured": True}
+    known |= {"changeover": "none", "job": "none", "state_s": 60.0, "quorum_step": "nothing"}
+    assert think(LIFE["instance"], "available", Facts(NOW, known)).then.name == "lead"
+    waits = think(LIFE["instance"], "available", Facts(NOW, known | {"changeover": "open"}))
+    assert waits.then == WAIT, "its changeover promotes it"

@@ -6,10 +6,11 @@ import pytest
 
 from fleet import changing
 from fleet.lifecycle import Because
-from fleet.models import Changeover
+from fleet.models import Changeover, Event, Instance, Intent
 from fleet.providers.base import ProviderError
 from fleet.providers.ssh import SshProvider
 from fleet.states import CANCELLED, DONE, NEEDS_HUMAN
+from tests import factories
 from tests.fakeherd import FakeHerd
 from tests.herd import again, change
 from tests.premiumworld import Premium, premium
@@ -91,3 +92,69 @@ def test_a_machine_that_is_off_is_followed_by_its_providers_word(world: Premium)
     changeover = begin(world)
     world.settle(lambda: ended(changeover))
     assert (again(changeover).state, again(changeover).proof["rung"]) == (DONE, 2)
+
+
+def test_after_a_resize_the_old_standby_is_brought_to_size_before_it_counts_and_can_lead(world: Premium):
+    for zone in "cd":
+        world.herd.machine(zone=zone)
+    world.round()
+    changeover = begin(world, Changeover.RESIZE, plan=factories.plan("premium-1"))
+    world.settle(lambda: ended(changeover), 80)
+    assert again(changeover).state == DONE, world.told()
+    leader = again(world.resource).instance
+    for _ in range(30):
+        # Time goes by, and whatever is looked at now and then is looked at again.
+        Instance.objects.update(probed={})
+        world.round()
+    assert well_stood_by(world), world.told()
+    for standby in Instance.objects.filter(standby_for=world.resource, state="available"):
+        cluster = world.herd.clusters[standby.data]
+        assert not cluster.stands_still
+        assert cluster.connections >= world.herd.clusters[leader.data].connections
+    world.lose(again(leader))
+    failover = begin(world)
+    world.settle(lambda: ended(failover), 60)
+    assert again(failover).state == DONE, world.told()
+    assert len(writers(world)) == 1
+
+
+def well_stood_by(world: Premium) -> bool:
+    resource = again(world.resource)
+    alive = resource.standbys.exclude(state__in=("destroying", "destroyed"))
+    return (
+        resource.quorum["says"] == "cant_lose"
+        and len(alive) == 1
+        and all(one.state == "available" and not one.outdated for one in alive)
+        and not Intent.objects.filter(state=Intent.OPEN).exists()
+    )
+
+
+def test_a_standby_whose_replay_stands_still_is_not_required_and_not_promoted(world: Premium):
+    world.round()
+    world.herd.clusters[world.leader.data].connections += 80
+    world.herd.clusters[world.standby.data].told["max_connections"] = "15"
+    world.herd.clusters[world.standby.data].connections = 15
+    world.herd.refuses.add("configure")
+    for _ in range(4):
+        world.round()
+    assert again(world.resource).quorum["says"] == "may_lose"
+    assert world.standby.slot not in again(world.resource).quorum["required"]
+    changeover = begin(world, Changeover.SWITCHOVER)
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == CANCELLED
+    assert "less than its leader" in str(again(changeover).marks["why"]) or "less than its leader" in str(
+        Event.objects.filter(subject=changeover.pk).values_list("why", flat=True)
+    )
+    assert writers(world) == [world.leader.data]
+
+
+def test_a_standby_on_another_timeline_is_not_switched_over_to(world: Premium):
+    old, new = world.herd.clusters[world.leader.data], world.herd.clusters[world.standby.data]
+    change(world.leader.timeline, timeline_id=2)
+    old.timeline, new.timeline, new.lsn = 2, 1, old.lsn + 5000
+    change(world.resource, quorum=MAY_LOSE)
+    changeover = begin(world, Changeover.SWITCHOVER)
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).state == CANCELLED
+    assert ("halt", world.leader.data) not in world.herd.did
+    assert "timeline 1" in again(changeover).marks["why"]

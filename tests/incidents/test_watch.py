@@ -116,6 +116,25 @@ FIRES = [
         "follower_stuck",
     ),
     ("instance", {"role": "standby", "outdated": False, "replay_lag_s": 400.0}, "follower_lagging"),
+    *(
+        ("instance", {"state": "available", "role": "standby", "outdated": False} | why, "standby_unfit")
+        for why in ({"replay_paused": True}, {"short_of": "max_connections 15 of 90"})
+    ),
+    (
+        "instance",
+        {"state": "available", "role": "leader", "service_available": True, "in_recovery": True},
+        "not_leading",
+    ),
+    *(
+        ("resource", {"state": "available", "service_available": True} | why, "cant_write")
+        for why in ({"read_only": True}, {"in_recovery": True}, {"can_write": False})
+    ),
+    ("resource", {"write_hangs": True}, "writes_hang"),
+    ("resource", {"customers_read_only": True}, "read_only_set"),
+    *(
+        ("resource", {"state": "down", "service_available": False, "instance_state": "available"} | why, "locked_out")
+        for why in ({"service_code": "28P01"}, {"service_code": "53300", "closed": "CONNECTION_LIMIT"})
+    ),
     ("timeline", {"state": "open", "archive_missing": "A-B"}, "archive_gap"),
     ("timeline", {"state": "open", "prepared": True, "backup_age_s": 200_000.0}, "backup_stale"),
     (
@@ -155,13 +174,15 @@ WELL = {
                  "xid_age": 200_000_000, "connections": 5, "max_connections": 100, "longest_transaction_s": 1.0,
                  "state_s": 1e6, "role": "leader", "outdated": False, "planned": False, "service_available": True,
                  "in_recovery": False, "receiver": None, "sync_setting": "ANY 1 (b)", "weak_commits": 0,
-                 "replay_lag_s": 0.0, "generation": 1, "next_generation": 2},
+                 "replay_lag_s": 0.0, "generation": 1, "next_generation": 2, "replay_paused": None, "short_of": None},
     "timeline": {"state": "open", "archive_missing": "", "prepared": True, "backup_age_s": 60.0, "state_s": 1e6},
     "backup": {"state": "kept", "state_s": 1e6},
     "address": {"state": "attached", "changeover": "none", "instance_state": "available", "state_s": 1e6},
     "changeover": {"state": "done", "state_s": 1e6},
     "resource": {"restorable": True, "state": "available", "service_available": True, "instance_state": "available",
-                 "connections": 1, "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6},
+                 "connections": 1, "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6,
+                 "read_only": False, "in_recovery": False, "can_write": True, "customers_read_only": False,
+                 "write_hangs": False, "follows": False, "closed": ""},
 }  # fmt: skip
 
 
@@ -196,3 +217,18 @@ def test_a_disk_that_fills_is_full_when_its_room_is_used_up() -> None:
     assert forecast.full_in_s(now, 100.0, now, 110.0) == forecast.NEVER_S
     assert forecast.full_in_s({}, 100.0, now, 110.0) is None
     assert forecast.full_in_s(before, 109.0, now, 110.0) is None
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"state": "available", "service_available": True, "in_recovery": True, "read_only": True, "follows": True},
+        {"state": "available", "service_available": True, "can_write": False, "customers_read_only": True},
+        {"state": "down", "service_available": False, "service_code": "28P01", "instance_state": "available"},
+        {"state": "down", "service_available": False, "closed": "CONNECTION_LIMIT", "instance_state": "available"},
+    ],
+)
+def test_what_its_customer_has_set_pages_nobody(theirs: dict[str, Any]) -> None:
+    found = open_types(beats("resource", theirs | {"state_s": 60.0}, 50))
+    assert [BY_TYPE[type_].type for type_ in found if BY_TYPE[type_].severity == watch.PAGE] == []
+    assert set(found) <= set(watch.THEIRS)

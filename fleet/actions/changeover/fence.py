@@ -8,7 +8,7 @@ from fleet import changing, ledger, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError, fulfil
 from fleet.actions.changeover import beside, upgrade
-from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time
+from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time, timeline_of
 from fleet.lifecycle import Because
 from fleet.models import Address, Changeover, Instance
 from fleet.postgres import control
@@ -23,6 +23,11 @@ UNPROVEN = "It is not proven that the old leader is silent"
 # How long a planned stop may take before clients are let go on.
 HALT_S = 5
 CATCH_UP_S = 2.0
+# The stream's timeline; once the leader is gone, that of the newest segment that came from it.
+HAS = """SELECT pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS at,
+       coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),
+                (SELECT ('x' || pg_catalog.max(pg_catalog.left(name, 8)))::bit(32)::int
+                   FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$')) AS timeline_id"""
 
 
 def fence(changeover: Changeover, acting: Acting) -> str:
@@ -105,7 +110,7 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     except TransportError as error:
         return refuse(changeover, acting, f"{source.name} would not stop within {HALT_S} s: {error}")
     end = lsn.known(said.get("lsn"))
-    if target.role == Instance.STANDBY and not _has(target, end, acting):
+    if target.role == Instance.STANDBY and not _has(target, end, timeline_of(source), acting):
         return refuse(
             changeover, acting, f"{target.name} did not get all that {source.name} had written, up to {said.get('lsn')}"
         )
@@ -118,21 +123,18 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     return str(proof["text"])
 
 
-def _has(target: Instance, end: int | None, acting: Acting) -> bool:
+def _has(target: Instance, end: int | None, timeline_id: int, acting: Acting) -> bool:
+    """Whether it has all that was written on that timeline: on another one, being further means nothing."""
     subject = subjects.monitored(target, acting.subject.now)
     if subject.database is None or end is None:
         return False
     until = time.monotonic() + CATCH_UP_S
     while time.monotonic() < until:
         try:
-            row = acting.ports.sql.fetch(
-                subject.database,
-                ["SELECT pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS at"],
-                timeout=CATCH_UP_S,
-            )[0][0]
+            row = acting.ports.sql.fetch(subject.database, [HAS], timeout=CATCH_UP_S)[0][0]
         except TransportError:
             return False
-        if (lsn.known(row["at"]) or 0) > end:
+        if (lsn.known(row["at"]) or 0) > end and row["timeline_id"] == timeline_id:
             return True
         time.sleep(0.01)
     return False

@@ -30,6 +30,11 @@ def answers_again(changeover: Changeover, leader: Instance) -> bool:
     return leader.state == AVAILABLE and seen and leader.facts.get("in_recovery") == "false"
 
 
+def timeline_of(source: Instance) -> int:
+    """The timeline that it writes, as it said last; as our records have it where it says nothing."""
+    return int(source.facts.get("timeline_id") or source.timeline.timeline_id)
+
+
 def refuse_in_time(changeover: Changeover, acting: Acting, why: str) -> str:
     """The same, at once where a person waits for the answer. What herdsite began by itself is tried again for a while:
     ActionError."""

@@ -9,15 +9,15 @@ from fleet import changing, copies, ledger, placement, policy, quorums, subjects
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import former
-from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time
+from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time, timeline_of
 from fleet.actions.changeover.promote import rehearse
 from fleet.models import Changeover, Instance, Resource
 from fleet.ports import Ports
 from fleet.postgres import control
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 from fleet.subject import Subject
-from fleet.succession import lsn
-from fleet.succession.choosing import Candidate, Leader, Limits, choose
+from fleet.succession import capacity, lsn
+from fleet.succession.choosing import Candidate, Leader, Limits, choose, why_not
 from fleet.succession.loss import Look, recalled
 from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import Row, TransportError
@@ -27,6 +27,10 @@ from fleet.transports.base import Row, TransportError
 LOOK = """SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS received,
        pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text AS replayed,
+       CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' END
+           AS replay_paused,
+       (SELECT pg_catalog.string_agg(name || '=' || setting, ' ') FROM pg_catalog.pg_settings WHERE name IN (%s))
+           AS capacity,
        coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),
                 (SELECT ('x' || pg_catalog.max(pg_catalog.left(name, 8)))::bit(32)::int
                    FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
@@ -34,7 +38,9 @@ LOOK = """SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        (SELECT latest_end_lsn::pg_catalog.text FROM pg_catalog.pg_stat_wal_receiver) AS heard,
        (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - latest_end_time)::pg_catalog.float8
           FROM pg_catalog.pg_stat_wal_receiver) AS heard_s"""
+LOOK = LOOK.replace("%s", ", ".join(f"'{name}'" for name in capacity.NAMES))
 LOOK_TIMEOUT_S = 1.0
+PLANNED = Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S, planned=True)
 
 
 def prepare(changeover: Changeover, acting: Acting) -> str:
@@ -59,16 +65,14 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
     choice = choose(
-        Leader(looks, source.timeline.timeline_id, source.server.zone, record.says == CANT_LOSE),
+        Leader(looks, timeline_of(source), source.server.zone, record.says == CANT_LOSE),
         [
             former.candidate(changeover, one, acting)
             if one.outdated
-            else _candidate(one, said.get(one.pk), one.slot in record.required, resource.pk)
+            else _candidate(one, said.get(one.pk), one.slot in record.required, source)
             for one in members
         ],
-        Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S)
-        if planned
-        else Limits(policy.FAILOVER_LAG_BYTES, resource.plan.doubt_s + policy.LONGEST_S),
+        PLANNED if planned else Limits(policy.FAILOVER_LAG_BYTES, resource.plan.doubt_s + policy.LONGEST_S),
         wanted=changeover.wanted,
         # A leader that takes part stops cleanly: nothing can be lost, whoever is near takes over.
         accept_loss="unknown" if planned else changing.accepted(changeover.accept_loss),
@@ -115,12 +119,11 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
         raise ActionError(f"{target.name} is {target.state}: {target.problem or target.why or 'it is being built'}")
     if target.role == Instance.STANDBY:
         said = _ask([target], acting).get(target.pk)
-        source = changeover.source
-        behind = lsn.ahead(
-            lsn.known(source.facts.get("lsn")) if source else None, lsn.known(said["received"] if said else None)
-        )
-        if behind is None or behind > policy.SWITCH_LAG_BYTES:
-            raise ActionError(f"{target.name} has yet to catch up: {behind} bytes")
+        if source := changeover.source:
+            at = lsn.known(source.facts.get("lsn"))
+            leader = Leader([Look(at, 0.0)] if at else [], timeline_of(source), source.server.zone, None)
+            if unfit := why_not(leader, _candidate(target, said, False, source), PLANNED):
+                raise ActionError(f"{target.name} can't take over yet: {unfit}")
     if why := rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
     if changeover.source:
@@ -154,7 +157,7 @@ def _look(subject: Subject, ports: Ports) -> Row | None:
         return None
 
 
-def _candidate(one: Instance, said: Row | None, required: bool, resource: Any) -> Candidate:
+def _candidate(one: Instance, said: Row | None, required: bool, source: Instance) -> Candidate:
     return Candidate(
         name=one.name,
         zone=one.server.zone,
@@ -166,7 +169,9 @@ def _candidate(one: Instance, said: Row | None, required: bool, resource: Any) -
         replayed_lsn=lsn.known(said["replayed"]) if said else None,
         timeline_id=said["timeline_id"] if said else None,
         required=required,
-        follower=one.standby_for_id != resource,
+        follower=one.standby_for_id is None,
+        replay_paused=said.get("replay_paused") if said else None,
+        short_of=capacity.short_of(said.get("capacity"), source.facts.get("capacity")) if said else None,
     )
 
 

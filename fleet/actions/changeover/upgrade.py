@@ -6,9 +6,9 @@ from dataclasses import replace
 from fleet import certificates, intents, ledger, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.instance import sizing
 from fleet.models import Changeover, Instance
 from fleet.postgres import control
+from fleet.sizes import sizing
 from fleet.states import DESTROYED, DESTROYING
 from fleet.subject import Subject
 

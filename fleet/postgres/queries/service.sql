@@ -10,5 +10,6 @@ SELECT true AS service_available,
        pg_catalog.current_setting('server_version_num')::int AS version,
        extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.float8 AS started,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS connections,
-       pg_catalog.current_setting('max_connections')::int AS max_connections
+       pg_catalog.current_setting('max_connections')::int AS max_connections,
+       CASE WHEN recovery THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' END AS replay_paused
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery) AS is_in;

@@ -107,6 +107,17 @@ def said(name: str) -> Condition:
     return named(f"{name} is not empty", ~is_(name, ""))
 
 
+def heard() -> Condition:
+    """A standby heard from it within the doubt window. Nobody having told so is no such word; where the window is not
+    known, nothing is."""
+
+    def judge(facts: Mapping[str, Any]) -> Verdict:
+        ago, window = facts["heard_s"], facts["doubt_window_s"]
+        return None if window is None else ago is not None and ago < window
+
+    return Condition("a standby heard from it within the doubt window", ("heard_s", "doubt_window_s"), judge)
+
+
 def named(text: str, condition: Condition) -> Condition:
     """The same condition under a name of its own, for the tables and for `explain`."""
     return Condition(text, condition.names, condition.judge)

@@ -57,10 +57,16 @@ def _last(evidence: Evidence, now: float) -> float:
     return max((word["at"] for _wire, _vantage, word in witnesses(evidence)), default=evidence.get("since", now))
 
 
-def facts(evidence: Evidence, now: float) -> dict[str, Any]:
-    """What the tables may know of the doubt: how long, and how many workers on each wire got nothing."""
+def facts(evidence: Evidence, now: float, places: int = 1) -> dict[str, Any]:
+    """What the tables may know of the doubt: how long, and how many vantages on each wire got nothing. Where workers
+    look from several `places`, it is places that count: the processes of one share its network."""
+
+    def count(wire: str) -> int:
+        vantages = evidence.get(wire, ())
+        return len({vantage.rsplit("/", 1)[0] for vantage in vantages}) if places > 1 else len(vantages)
+
     return {
         "doubt_s": max(0.0, now - evidence["since"]) if "since" in evidence else 0.0,
-        "sql_vantages": len(evidence.get("sql", ())),
-        "ssh_vantages": len(evidence.get("ssh", ())),
+        "sql_vantages": count("sql"),
+        "ssh_vantages": count("ssh"),
     }

@@ -4,10 +4,15 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import psutil
 from django.conf import settings
 from django.db import connection
+from django.db.models.functions import Now
+
+from fleet.models import Worker
+from fleet.policy import SUSPECT
 
 TELL_EVERY_S = 2.0
 # A worker that has not told anything for this long is gone.
@@ -55,6 +60,12 @@ class Report:
                 },
             )
         self._told_at, self._beats, self._errors = time.monotonic(), beats, errors
+
+
+def places() -> set[str]:
+    """From where workers look at what is in doubt, as those that live say: hosts, or zones."""
+    alive = Worker.objects.filter(queue=SUSPECT, seen_at__gt=Now() - timedelta(seconds=GONE_S))
+    return {name.rsplit("/", 1)[0] for name in alive.values_list("name", flat=True)}
 
 
 def forget_gone() -> None:

@@ -17,14 +17,14 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
-from fleet import context, doubt, lifecycle, orders, policy, quorums, ring
+from fleet import context, doubt, lifecycle, orders, policy, quorums, ring, signs
 from fleet.actions import ACTIONS, Acting, ActionError
 from fleet.facts import Facts, read
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
 from fleet.states import DOWN
-from fleet.subject import ADDRESS, CHANGEOVER, INSTANCE, SERVER, Subject
+from fleet.subject import ADDRESS, CHANGEOVER, INSTANCE, RESOURCE, SERVER, Subject
 from fleet.succession import lsn
 from fleet.succession.loss import remembered
 from fleet.think import LIFE
@@ -66,7 +66,8 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
     now = look.at.timestamp()
     evidence = doubt.weigh(subject.kind, loaded.member.evidence, seen, vantage, now, policy.heard_s(subject.interval_s))
     # Silence began when the first look that got nothing began, and has lasted until this one ended.
-    more = dict(loaded.facts) | doubt.facts(evidence, now + look.took_ms / 1000)
+    more = dict(loaded.facts)
+    more |= doubt.facts(evidence, now + look.took_ms / 1000, more.get("places") or 1)
     if seen["ssh"] or more.get("vantage_sees"):
         more["vantage_sees"] = True
     started_on = loaded.member.attrs.get("boot_id")
@@ -76,6 +77,15 @@ def ponder(loaded: context.Loaded, claim: ring.Claim, look: record.Look, vantage
         # The look that finds it dead must not wipe what a receipt is reckoned from.
         at, archived = look.attrs.get("lsn"), known.get("last_archived_wal")
         known["last_seen"] = remembered(subject.known.get("last_seen"), at, archived, now)
+    if subject.kind in (INSTANCE, RESOURCE):
+        fresh = read(look.at, look.attrs)
+        found = (
+            signs.of_instance(subject.known, fresh, now)
+            if subject.kind == INSTANCE
+            else signs.of_resource(subject.known, more.get("may_lose"), now)
+        )
+        known |= found
+        more |= signs.facts(found, now)
     if loaded.quorum and "streams" in known:
         streamed = quorums.remember(
             subject.known.get("streams_seen"), quorums.streams(seen["streams"]), lsn.known(seen["sync_lsn"]), now

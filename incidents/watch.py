@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet.conditions import Condition, is_, named, no, over, reached, said, under, yes
+from fleet.conditions import Condition, heard, is_, named, no, over, reached, said, under, yes
 from fleet.facts import FACTS
 from fleet.states import (
     ATTACHING,
@@ -129,6 +129,31 @@ in_recovery = named(
     "it leads by our records and is in recovery", is_("role", "leader") & yes("service_available") & yes("in_recovery")
 )
 
+# How long a standby may go without a good sign while its leader is well, and a database without protection (s).
+UNFED_S, UNSAFE_S, CUT_OFF_S = 15, 60, 60
+
+
+def _diverged(facts: Mapping[str, Any]) -> bool | None:
+    """It neither streams nor replays, and its leader is there: what it shows may be what nobody has. A receiver that
+    waits has found that its own WAL does not lead on to its leader's."""
+    if facts["receiver"] == "none" or facts["upstream_state"] not in (None, AVAILABLE):
+        return False
+    waits = facts["receiver_age_s"] if facts["receiver"] == "waiting" else None
+    age = waits if facts["unfed_s"] is None else facts["unfed_s"]
+    return None if age is None else age > UNFED_S
+
+
+diverged = Condition(
+    f"no good sign of its stream or replay for {UNFED_S} s, while its leader is well",
+    ("unfed_s", "receiver", "receiver_age_s", "upstream_state"),
+    _diverged,
+)
+# Where nothing is promised, nothing is missing.
+unsafe = named(
+    f"its plan promises a standby, and for {UNSAFE_S} s a failover could lose acknowledged writes",
+    over("unsafe_s", UNSAFE_S),
+)
+
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
     #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
@@ -150,6 +175,9 @@ ALARMS: tuple[Alarm, ...] = (
                                                                                     8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),
     Alarm("standby_unfit",       INSTANCE, stands_by & state(AVAILABLE) & (yes("replay_paused") | said("short_of")),
                                                                                     8,   2,   WARN, ("rebuild_follower",), "it has what is written, and could not be promoted"),
+    Alarm("diverged",            INSTANCE, stands_by & state(AVAILABLE) & diverged, 2,   2,   WARN, ("rebuild_follower",), "it follows no more, and shows what may be nobody's"),
+    Alarm("cut_off",             INSTANCE, state(UNCERTAIN) & heard() & over("state_s", CUT_OFF_S),
+                                                                                    1,   1,   PAGE, (), "its standby hears it: the control plane is cut off from it"),
     Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),   4,   2,   WARN, (), "what it shows is old"),
     Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2) & ~unread,
                                                                                     2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
@@ -167,6 +195,7 @@ ALARMS: tuple[Alarm, ...] = (
                                                                                     2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
     Alarm("cant_write",          RESOURCE, state(AVAILABLE, UNCERTAIN, DOWN) & cant_write,
                                                                                     2,   2,   PAGE, (), "its customer gets in, and can't write"),
+    Alarm("unprotected",         RESOURCE, unsafe,                                  2,   1,   WARN, (), "its plan promises a standby that loses nothing, and there is none"),
     Alarm("writes_hang",         RESOURCE, yes("write_hangs"),                      2,   1,   PAGE, (), "a commit waits, for a standby that does not confirm it say"),
     Alarm("not_leading",         INSTANCE, state(AVAILABLE) & in_recovery,          3,   1,   PAGE, (), "it leads by our records, and replays another's WAL: nobody can write"),
     Alarm("read_only_set",       RESOURCE, yes("customers_read_only"),              2,   1,   WARN, ("ask_customer",), "its customer has made it read only, by default"),

@@ -110,8 +110,8 @@ def fence(instance: Instance, acting: Acting) -> str:
     shell, subject = hosts.ordered(acting)
     Instance.objects.filter(pk=instance.pk).update(fenced_by=instance.epoch)
     ended = control.fence(shell, subject, instance.generation).get("lsn") or control.end(shell, subject)
-    receipts.note_end(instance, ended)
-    return f"its WAL ended at {ended or 'an unknown place'}"
+    settled = receipts.note_end(instance, ended, shell, subject)
+    return f"its WAL ended at {ended or 'an unknown place'}" + (f": {settled}" if settled else "")
 
 
 def unfence(instance: Instance, acting: Acting) -> str:

@@ -6,12 +6,13 @@ database knows of it: what was asked, what it stands on, what stands on it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
-from fleet import changing, quorums, ring
+from fleet import changing, policy, quorums, ring, workers
 from fleet.context import archive, herd, moving
 from fleet.models import MEMBERS, Changeover, Intent, Member
 from fleet.states import DESTROYING
@@ -37,9 +38,23 @@ def load(kind: str, claim: ring.Claim, vantage: str, known: Mapping[str, str | N
     for member in members if known is not None else ():
         member.facts = dict(known or {})
     intents = _intents(members)
-    seen = _last_seen(vantage) if any(member.evidence for member in members) else None
+    seen, places = _last_seen(vantage) if any(member.evidence for member in members) else (None, None)
     waits = herd.quorums_of(members) if kind == INSTANCE else {}
-    return [_loaded(kind, member, claim, intents.get(member.pk), seen, waits.get(member.pk)) for member in members]
+    # Of an instance whose plan promises no standby, nobody hears.
+    doubted = [one for one in members if one.evidence and (kind != INSTANCE or one.plan.high_availability)]
+    heard = herd.heard_of(kind, doubted, claim.now.timestamp()) if doubted else {}
+    return [
+        _loaded(
+            kind,
+            member,
+            claim,
+            intents.get(member.pk),
+            seen,
+            waits.get(member.pk),
+            {"heard_s": heard.get(member.pk), "places": places},
+        )
+        for member in members
+    ]
 
 
 def load_one(member: Member, vantage: str, claim: ring.Claim, known: Mapping[str, str | None] | None = None) -> Loaded:
@@ -55,6 +70,7 @@ def _loaded(
     intent: Intent | None,
     seen: float | None,
     quorum: quorums.Known | None = None,
+    sides: Mapping[str, Any] = MappingProxyType({}),
 ) -> Loaded:
     now = claim.now
     since = member.evidence.get("since")
@@ -68,7 +84,7 @@ def _loaded(
         "vantage_sees": None if since is None else seen is not None and seen > since,
     }
     subject, facts, beat_s = _KINDS[kind](member, now, intent)
-    return Loaded(member, subject, intent, common | facts, beat_s, quorum)
+    return Loaded(member, subject, intent, common | dict(sides) | facts, beat_s, quorum)
 
 
 def _intents(members: Sequence[Member]) -> dict[UUID, Intent]:
@@ -107,21 +123,23 @@ def _rank(intent: Intent, begun: set[UUID], waiting: set[str]) -> int:
     return {"retry": 1, "failover": 1, "destroy": 4, "create": 5}.get(intent.verb, 2)
 
 
-def _last_seen(vantage: str) -> float | None:
-    """When a look from this place last succeeded, anywhere (epoch, s). The place is the vantage without its pid."""
+def _last_seen(vantage: str) -> tuple[float | None, int]:
+    """When a look from this place last succeeded, anywhere (epoch, s). The place is the vantage without its pid.
+    And from how many places workers look at what is in doubt (as workers.places does)."""
     place = vantage.rsplit("/", 1)[0]
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT extract(epoch FROM max(at))::float8 FROM ("
+            "SELECT extract(epoch FROM max(at))::float8, (SELECT count(DISTINCT regexp_replace(name, '/[^/]*$', '')) "
+            "FROM fleet_worker WHERE queue = %(suspect)s AND seen_at > now() - %(gone)s * interval '1 s') FROM ("
             + " UNION ALL ".join(
                 f"SELECT max(seen_at) AS at FROM {ring.table_of(kind)} "
                 "WHERE starts_with(vantage, %(place)s) AND seen_at = felt_at"
                 for kind in MEMBERS
             )
             + ") AS seen",
-            {"place": f"{place}/"},
+            {"place": f"{place}/", "suspect": policy.SUSPECT, "gone": workers.GONE_S},
         )
-        return cursor.fetchone()[0]
+        return cursor.fetchone()
 
 
 _QUERIES = {

@@ -25,7 +25,7 @@ from fleet.states import (
     UNCERTAIN,
     WAITING_FOR_WINDOW,
 )
-from fleet.subject import RESOURCE, SERVER, Subject
+from fleet.subject import INSTANCE, RESOURCE, SERVER, Subject
 from fleet.subjects import customers, instance_subject, job
 from fleet.succession import capacity
 
@@ -80,6 +80,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
     wanted = streams.wanted(member, member.quorum or {})
     facts = {
         "server_state": member.server.state,
+        "machine": member.server.facts.get("machine"),
         "members": member.members,
         "doubt_window_s": window_s,
         "role": member.role,
@@ -260,6 +261,21 @@ def quorums_of(members: Sequence[Any]) -> dict[UUID, quorums.Known]:
         standbys = [(one.slot, one.state) for one in belong]
         found[resource.instance_id] = quorums.Known(resource.quorum, standbys, 1, frozenset(unfit))
     return found
+
+
+def heard_of(kind: str, members: Sequence[Any], now: float) -> dict[UUID, float]:
+    """How long ago a standby last heard from each of these leaders, or from one on each of these servers (s); whoever
+    nobody streams from is not in it."""
+    if kind not in (INSTANCE, SERVER):
+        return {}
+    name = "upstream" if kind == INSTANCE else "upstream__server"
+    standbys = Instance.objects.filter(role=Instance.STANDBY, outdated=False, facts__has_key="heard_at")
+    rows = standbys.filter(**{f"{name}__in": [one.pk for one in members]}).values_list(name, "facts")
+    heard: dict[UUID, float] = {}
+    for leader, facts in rows:
+        ago = max(0.0, now - float(facts["heard_at"] or 0))
+        heard[leader] = min(ago, heard.get(leader, ago))
+    return heard
 
 
 def _is_unfit(standby: Any, leads: str | None) -> bool:

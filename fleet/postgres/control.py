@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from fleet import jobs, orders
 from fleet.orders import Anchor
-from fleet.postgres import commands, roles
+from fleet.postgres import commands, roles, wal
 from fleet.postgres.config import Sizing
 from fleet.postgres.prologue import ANCHOR, GUARD, LATE, SUPERSEDED
 from fleet.postgres.roles import PATIENCE, PREAMBLE, Limits
@@ -135,6 +135,13 @@ def fence(shell: Shell, subject: Subject, generation: int, timeout: float = 10.0
 def end(shell: Shell, subject: Subject) -> str:
     """Where the WAL of one that runs no more ends; "" when that can't be read."""
     return _now(shell, commands.end(subject), 20.0).get("lsn", "")
+
+
+def commits(shell: Shell, subject: Subject, timeline: int, since: str) -> int | None:
+    """How many transactions one that runs no more has committed on that timeline since that position; None where its
+    WAL can't be read."""
+    said = _now(shell, wal.commits(subject, timeline, since), 20.0).get("commits", "")
+    return int(said) if said.isdigit() else None
 
 
 def halt(shell: Shell, subject: Subject, patience_s: int, generation: int) -> dict[str, str]:

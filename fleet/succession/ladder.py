@@ -7,6 +7,7 @@ provider to stop the machine, or a person who puts their name to it.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fleet.succession.claim import NOT_WAITING, Claim
 from fleet.succession.loss import UNKNOWN, AcceptLoss
 from fleet.succession.quorum import CANT_LOSE, Record
 
@@ -101,20 +102,37 @@ def _person(e: Evidence) -> str:
 
 @dataclass(frozen=True)
 class Rung:
-    """`lacks` says what is missing, or "" when it holds."""
+    """`lacks` says what is missing, or "" when it holds; then `claim` is what it proves, and `also` names what is kept
+    with it whether that is known or not."""
 
     number: int
     lacks: Callable[[Evidence], str]
-    facts: tuple[str, ...]
-    text: str
+    claim: Claim
+    also: tuple[str, ...] = ()
 
+
+# The rung that leaves the old leader running.
+SYNCHRONOUS = 3
 
 RUNGS = (
-    #    what is missing   what it stands on                    what it proves
-    Rung(1, _stopped, ("postmaster", "fence", "host_age_s"), "PostgreSQL of {leader} is stopped, its host is fenced"),
-    Rung(2, _machine, ("machine", "machine_age_s"), "the machine of {leader} is {machine}, says its provider"),
-    Rung(3, _synchronous, ("record",), "{leader} can't acknowledge a write without {promoted}"),
-    Rung(4, _person, ("accepted", "may_lose_bytes"), "{accepted.by} takes it on themselves: {accepted.reason}"),
+    Rung(
+        1,
+        _stopped,
+        Claim("PostgreSQL of {leader} is stopped, its host is fenced", ("postmaster", "fence", "host_age_s")),
+    ),
+    Rung(
+        2,
+        _machine,
+        Claim("the machine of {leader} is {machine}, says its provider", ("machine", "machine_age_s")),
+    ),
+    Rung(
+        SYNCHRONOUS,
+        _synchronous,
+        Claim("{leader} waits for {promoted} before it acknowledges a commit", ("record",), NOT_WAITING),
+    ),
+    Rung(
+        4, _person, Claim("{accepted.by} takes it on themselves: {accepted.reason}", ("accepted",)), ("may_lose_bytes",)
+    ),
 )
 
 
@@ -124,7 +142,8 @@ def prove(evidence: Evidence) -> Proof | Unproven:
     for rung in RUNGS:
         lacking = rung.lacks(evidence)
         if not lacking:
-            facts = {name: str(getattr(evidence, name)) for name in rung.facts}
-            return Proof(rung.number, rung.text.format(**vars(evidence)), facts)
+            known = vars(evidence)
+            facts = {name: str(known[name]) for name in (*rung.claim.rests_on, *rung.also)}
+            return Proof(rung.number, rung.claim.told(known), facts)
         missing.append(lacking)
     return Unproven(tuple(missing))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fleet.succession import lsn
+from fleet.succession.claim import NOT_WAITING
 
 UNKNOWN: Literal["unknown"] = "unknown"
 # What a person accepts to lose: nothing, so many bytes, or whatever it may be.
@@ -55,7 +56,7 @@ class Loss:
         return f"up to {self.bytes} bytes {age} ({self.rests_on})"
 
 
-NOTHING = Loss(0, 0.0, "the leader could not acknowledge a write without it")
+NOTHING = Loss(0, 0.0, f"the leader waited for it before it acknowledged a commit, unless {NOT_WAITING}")
 HANDED_BACK = Loss(0, 0.0, "the one that was to lead after it was never promoted, and no customer was led there")
 # What is no loss at all; every other one is an estimate.
 NONE = (NOTHING, HANDED_BACK)

@@ -10,18 +10,20 @@ from fleet.succession.loss import NOTHING, Look, bound
 
 @dataclass(frozen=True)
 class Discarded:
-    """The WAL of the old leader that the new history does not have; positions as text."""
+    """The WAL of the old leader that the new history does not have; positions as text. `commits` is how many commit
+    records lie in it, each possibly acknowledged; None: not counted."""
 
     from_lsn: str
     to_lsn: str
     bytes: int
+    commits: int | None = None
 
 
 @dataclass(frozen=True)
 class Receipt:
     """Positions as text, "" where nobody knows. `bound_bytes` counts up to the last look at the old leader; `bound_s`
     covers all it wrote: no acknowledged write older than that is lost. None: can't be bounded. `discarded` comes once
-    the old leader's end was seen; on a synchronous plan it holds only what nobody was told is committed."""
+    the old leader's end was seen. `notes` are what else is lost, or may be, in sentences."""
 
     old_leader: str
     new_leader: str
@@ -35,6 +37,7 @@ class Receipt:
     rung: int
     proof: str
     discarded: Discarded | None = None
+    notes: tuple[str, ...] = ()
 
 
 def build(
@@ -45,6 +48,7 @@ def build(
     fork_lsn: int | None,
     lossless: bool,
     proof: Proof,
+    notes: Sequence[str] = (),
 ) -> Receipt:
     """The receipt at the promotion. `looks` with their ages as of the proof; `lossless` as the choice said."""
     last = max(looks, key=lambda look: look.lsn, default=None)
@@ -61,15 +65,16 @@ def build(
         rests_on=loss.rests_on,
         rung=proof.rung,
         proof=proof.text,
+        notes=tuple(notes),
     )
 
 
-def discarded(old_end_lsn: int | None, fork_lsn: int | None) -> Discarded | None:
+def discarded(old_end_lsn: int | None, fork_lsn: int | None, commits: int | None = None) -> Discarded | None:
     """What lies past the fork on the old leader; None while either end is not known."""
     if old_end_lsn is None or fork_lsn is None:
         return None
     end = max(old_end_lsn, fork_lsn)
-    return Discarded(lsn.text(fork_lsn), lsn.text(end), end - fork_lsn)
+    return Discarded(lsn.text(fork_lsn), lsn.text(end), end - fork_lsn, commits)
 
 
 def settle(receipt: Receipt, old_end_lsn: int) -> Receipt:

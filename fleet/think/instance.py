@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet import policy
-from fleet.conditions import Condition, always, asked, is_, named, no, over, paced, reached, under, yes
+from fleet.conditions import Condition, always, asked, heard, is_, named, no, over, paced, reached, under, yes
 from fleet.facts import UNPROVEN
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, FENCED, STOPPED, UNCERTAIN
@@ -48,6 +48,9 @@ host_knows_more = Condition(
     _knows_more,
 )
 too_small = named("it has less than its leader of what replay needs", ~is_("short_of", ""))
+# Then it is we who are cut off from it, and not its customers.
+heard_by_a_standby = heard()
+off = is_("machine", "stopped", "absent")
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")
 
@@ -105,8 +108,9 @@ LIFE = (
     Rule(311, (UNCERTAIN, DOWN), yes("service_available"), go("come_back"), "it answers again"),
     Rule(312, (UNCERTAIN, DOWN), unproven, do("configure"), "its certificate is not accepted: it gets one over SSH, once in each doubt"),
     Rule(313, UNCERTAIN, proof_of_death, go("go_down"), "proof needs no second look"),
-    Rule(314, UNCERTAIN, no("service_available") & is_("server_state", "down"), go("go_down"), "its server is down, and that is proven"),
-    Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "silence from several sides for long enough"),
+    Rule(314, UNCERTAIN, no("service_available") & is_("server_state", "down") & (off | ~heard_by_a_standby), go("go_down"), "its server is down, and that is proven"),
+    Rule(315, UNCERTAIN, confirmed_down & ~heard_by_a_standby, go("go_down"), "silence from several sides for long enough"),
+    Rule(316, UNCERTAIN, no("service_available") & heard_by_a_standby, WAIT, "Its standby hears it: the control plane is cut off from it, and its customers are not"),
     Rule(317, UNCERTAIN, no("service_available"), WAIT, "in doubt: other workers look, and other wires are asked"),
     Rule(318, DOWN, yes("stray_mark") & proof_of_death, do("unfence"), "The fence mark is of a changeover that is over, and this instance leads: take it away and start"),
     Rule(319, DOWN, proof_of_death & yes("hasty") & no("outdated") & no("planned") & begun, do("start"), "its postmaster died on a host that lives, and its plan waits for nobody"),

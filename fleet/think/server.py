@@ -1,6 +1,6 @@
 """What herdsite does about a machine. One row a beat, first match wins."""
 
-from fleet.conditions import always, asked, is_, named, no, over, reached, under, yes
+from fleet.conditions import always, asked, heard, is_, named, no, over, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import AVAILABLE, CREATING, DESTROYING, DOWN, RETIRING, UNCERTAIN
 
@@ -8,8 +8,12 @@ ALIVE = (CREATING, AVAILABLE, UNCERTAIN, DOWN, RETIRING)
 IN_SERVICE = (AVAILABLE, UNCERTAIN, DOWN, RETIRING)
 
 confirmed_down = named(
-    "several workers hear nothing over SSH, nothing on it answers, for as long as the doubt window",
-    reached("doubt_s", "doubt_window_s") & over("ssh_vantages", 1) & no("members_answer") & yes("vantage_sees"),
+    "several workers hear nothing over SSH, nothing on it answers, nor is heard by a standby, for as long as the doubt window",
+    reached("doubt_s", "doubt_window_s")
+    & over("ssh_vantages", 1)
+    & no("members_answer")
+    & yes("vantage_sees")
+    & ~heard(),
 )
 
 LIFE = (

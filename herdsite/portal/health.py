@@ -16,7 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from fleet import ring
+from fleet import ring, workers
 from fleet.models import Worker
 from fleet.policy import LONGEST_S, QUEUES
 from fleet.workers import GONE_S
@@ -37,8 +37,8 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """It also has the tables that this code wants."""
-    return _answer(_migrations)
+    """It also has the tables that this code wants. Where all looks come from one place, that is said."""
+    return _answer(_migrations, _one_place)
 
 
 @never_cache
@@ -48,14 +48,17 @@ def herdz(_request: HttpRequest) -> HttpResponse:
     return _answer(_looking)
 
 
-def _answer(check: Callable[[], str]) -> HttpResponse:
+def _answer(check: Callable[[], str], also: Callable[[], str] = str) -> HttpResponse:
+    """`also` is said where all is well."""
+    more = ""
     try:
         problem = check()
+        more = "" if problem else also()
     except Error as error:
         log.warning("unhealthy", error=str(error).strip())
         problem = f"the database does not answer ({type(error).__name__})"
     return HttpResponse(
-        f"{problem or 'ok'}\n", status=503 if problem else 200, content_type="text/plain; charset=utf-8"
+        f"{problem or 'ok'}\n{more}", status=503 if problem else 200, content_type="text/plain; charset=utf-8"
     )
 
 
@@ -73,6 +76,13 @@ def _migrations() -> str:
             f"{step.app_label}.{step.name}" for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())
         ]
     return f"migrations are not applied: {', '.join(missing)}" if missing else ""
+
+
+def _one_place() -> str:
+    places = workers.places()
+    if len(places) != 1:
+        return ""
+    return f"all looks come from {places.pop()}: what its network loses looks as if it were down\n"
 
 
 def _looking() -> str:

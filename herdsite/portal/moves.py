@@ -105,7 +105,8 @@ def loss(changeover: Changeover) -> tuple[str, bool]:
         seconds = receipt.get("bound_s")
         since = "" if seconds is None else f", none of it older than {seconds:.1f} s,"
         said, harmless = f"At most {size(bound)} of WAL{since} could have been lost.", False
-    return f"{said} {_discarded(found, harmless)}".strip(), harmless
+    notes = "".join(f" {note[0].upper()}{note[1:]}." for note in receipt.get("notes", ()))
+    return f"{said} {_discarded(found, harmless)}".strip() + notes, harmless
 
 
 def _discarded(found: dict[str, Any] | None, harmless: bool) -> str:
@@ -113,9 +114,11 @@ def _discarded(found: dict[str, Any] | None, harmless: bool) -> str:
         return ""
     if not found["bytes"]:
         return "The old leader held nothing that the new one has not."
-    unacknowledged = ", of which nobody was told that it was committed" if harmless else ""
+    commits = found.get("commits")
+    waited = ", acknowledged only where a client cancelled the wait or had set synchronous_commit" if harmless else ""
+    counted = "" if commits is None else f", with {commits} commits{waited if commits else ''}"
     return (
-        f"The old leader held {size(found['bytes'])} more{unacknowledged}: {found['from_lsn']} to {found['to_lsn']} "
+        f"The old leader held {size(found['bytes'])} more{counted}: {found['from_lsn']} to {found['to_lsn']} "
         "was discarded."
     )
 

@@ -43,7 +43,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("host",        INSTANCE, SHELL,    0,     4,       host.FILLS, script(host.SCRIPT), lines, NOT_SERVING, True),
     Probe("service",     INSTANCE, SQL,      0,     2,
           _names("service_available in_recovery lsn timeline_id generation version started")
-          + _names("connections max_connections replay_paused"),
+          + _names("connections max_connections replay_paused heard_s"),
           sql("service"), first_row),
     Probe("replication", INSTANCE, SQL,      15,    2,
           _names("standbys sync_standbys standby_lag_bytes receiver receiver_age_s received_lsn replay_lag_s"),
@@ -95,6 +95,9 @@ PROBES: tuple[Probe, ...] = (
     Probe("size",        RESOURCE, SQL,      300,   2,
           _names("db_size_bytes tables estimated_rows table_hit_pct index_hit_pct transaction_id"),
           sql("size"), first_row, WELL),
+    Probe("unlogged",    RESOURCE, SQL,      300,   2,
+          _names("unlogged_tables"),
+          sql("unlogged"), first_row, WELL),
     Probe("archive",     TIMELINE, SHELL,    0,     4,
           archive.FILLS, archive.ask, archive.read),
     Probe("job",         BACKUP,   SHELL,    0,     4,

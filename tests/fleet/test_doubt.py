@@ -96,3 +96,15 @@ def test_a_doubt_never_begins_in_the_future() -> None:
     assert doubt.facts(evidence, 500.0)["doubt_s"] == 2.0
     evidence = doubt.weigh("instance", evidence, {"service_available": False}, HERE, 400.0, heard_s=2.0)
     assert doubt.facts(evidence, 400.0)["doubt_s"] == 0.0
+
+
+def test_where_workers_look_from_several_places_the_places_count() -> None:
+    """The processes of one host share its network: what that loses looks down to all of them."""
+    evidence: doubt.Evidence = {}
+    for vantage in ("here/1", "here/2", "here/3"):
+        evidence = doubt.weigh("instance", evidence, {"service_available": False, "ssh": False}, vantage, 100.0)
+    assert doubt.facts(evidence, 101.0, places=1)["sql_vantages"] == 3
+    several = doubt.facts(evidence, 101.0, places=2)
+    assert (several["sql_vantages"], several["ssh_vantages"]) == (1, 1)
+    evidence = doubt.weigh("instance", evidence, {"service_available": False, "ssh": False}, "there/1", 101.0)
+    assert doubt.facts(evidence, 102.0, places=2)["sql_vantages"] == 2

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.succession import lsn
-from fleet.succession.ladder import Acceptance, Evidence, Proof, Unproven, prove
+from fleet.succession.claim import Claim
+from fleet.succession.ladder import RUNGS, Acceptance, Evidence, Proof, Unproven, prove
+from fleet.succession.ladder import SYNCHRONOUS as SYNCHRONOUS_RUNG
 from fleet.succession.loss import Look, bound, recalled, remembered
 from fleet.succession.quorum import CANT_LOSE, MAY_LOSE, Record
 from fleet.succession.receipt import Discarded, build, discarded, settle
@@ -160,3 +162,21 @@ def test_the_last_look_that_saw_something_is_kept() -> None:
     assert recalled(remembered(second, None, None, 1002.0)) == (0x3000200, 1001.5, "000000010000000000000002")
     assert recalled(remembered(second, "0/3000300", None, 1002.0)) == (0x3000300, 1002.0, "000000010000000000000002")
     assert recalled(remembered(None, None, None, 1000.0)) == (None, 0.0, "")
+
+
+def test_a_claim_says_no_more_than_what_was_looked_at() -> None:
+    claim = Claim("{n} tables are empty", ("n",), "somebody fills them")
+    assert claim.told({"n": 3}) == "3 tables are empty, unless somebody fills them"
+    for unknown in ({}, {"n": None}):
+        with pytest.raises(ValueError, match="nobody looked at n"):
+            claim.told(unknown)
+
+
+@pytest.mark.parametrize("proven", [STOPPED, MACHINE, SYNCHRONOUS, PERSON])
+def test_what_a_proof_tells_rests_on_facts_that_it_names(proven: Evidence) -> None:
+    proof = prove(proven)
+    assert isinstance(proof, Proof)
+    rung = next(one for one in RUNGS if one.number == proof.rung)
+    assert set(rung.claim.rests_on) <= set(proof.facts)
+    assert rung.claim.unless in proof.text
+    assert bool(rung.claim.unless) is (proof.rung == SYNCHRONOUS_RUNG), "the one that leaves the old leader running"

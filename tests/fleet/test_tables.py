@@ -179,7 +179,7 @@ def test_whom_its_customer_has_locked_out_is_not_down_and_its_password_can_be_ro
 
 def test_what_leads_by_our_records_and_is_in_recovery_is_promoted_again() -> None:
     known = {"role": "leader", "outdated": False, "service_available": True, "in_recovery": True, "configured": True}
-    known |= {"changeover": "none", "job": "none", "state_s": 60.0, "quorum_step": "nothing"}
-    assert think(LIFE["instance"], "available", Facts(NOW, known)).then.name == "lead"
-    waits = think(LIFE["instance"], "available", Facts(NOW, known | {"changeover": "open"}))
+    known |= {"moving": False, "job": "none", "state_s": 60.0, "quorum_step": "nothing"}
+    assert think(LIFE["instance"], "available", Facts(NOW, known)).then.name == "promote"
+    waits = think(LIFE["instance"], "available", Facts(NOW, known | {"moving": True}))
     assert waits.then == WAIT, "its changeover promotes it"

@@ -10,6 +10,8 @@ from fleet.models import Changeover, Event, Instance, Intent
 from fleet.providers.base import ProviderError
 from fleet.providers.ssh import SshProvider
 from fleet.states import CANCELLED, DONE, NEEDS_HUMAN
+from fleet.transports.base import Unreachable
+from herdsite.portal.moves import loss
 from tests import factories
 from tests.fakeherd import FakeHerd
 from tests.herd import again, change
@@ -158,3 +160,100 @@ def test_a_standby_on_another_timeline_is_not_switched_over_to(world: Premium):
     assert again(changeover).state == CANCELLED
     assert ("halt", world.leader.data) not in world.herd.did
     assert "timeline 1" in again(changeover).marks["why"]
+
+
+def cut_us_off(world: Premium) -> None:
+    """Nothing of ours reaches the leader; its standby and its customers do."""
+    world.herd.world.fail(world.leader.server.name, Unreachable("no route from here"))
+    world.herd.silent.add(world.herd.place(world.leader))
+
+
+def test_a_leader_that_its_standby_hears_is_in_doubt_and_not_followed(world: Premium):
+    world.round()
+    cut_us_off(world)
+    for _ in range(6):
+        # More than the doubt window has passed each time.
+        evidence = again(world.leader).evidence
+        change(world.leader, evidence=evidence | ({"since": evidence["since"] - 60} if evidence else {}))
+        world.round()
+    assert again(world.leader).state == "uncertain"
+    assert (again(world.leader).row, again(world.leader.server).state) == (316, "available")
+    assert not Changeover.objects.exists()
+
+
+def test_once_its_standby_hears_it_no_more_it_goes_down(world: Premium):
+    world.round()
+    cut_us_off(world)
+    world.round()
+    world.herd.clusters[world.leader.data].runs = False
+    for _ in range(6):
+        evidence = again(world.leader).evidence
+        change(world.leader, evidence=evidence | ({"since": evidence["since"] - 60} if evidence else {}))
+        for one in (again(world.standby),):
+            change(one, facts=one.facts | {"heard_at": "1.0"})
+        world.round()
+    assert again(world.leader).state == "down"
+
+
+def test_a_failover_that_herdsite_began_waits_while_a_standby_hears_the_leader(world: Premium):
+    world.round()
+    cut_us_off(world)
+    change(world.leader, state="down")
+    changeover = begin(world, marks={"case": "instance-down-1"})
+    for _ in range(5):
+        world.round()
+    assert again(changeover).state == "preparing"
+    assert "hears" in again(changeover).problem
+    assert writers(world) == [world.leader.data]
+
+
+def test_a_leader_that_waits_for_the_promoted_one_is_fenced_all_the_same_where_its_host_answers(world: Premium):
+    """A client that cancels its wait is acknowledged by a leader that runs on."""
+    world.round()
+    world.herd.silent.add(world.herd.place(world.leader))
+    change(world.leader, state="down")
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    verbs = [verb for verb, data in world.herd.did if data == world.leader.data]
+    assert (again(changeover).state, "fence" in verbs) == (DONE, True)
+    assert (again(changeover).proof["rung"], again(changeover).receipt["rung"]) == (1, 1)
+    assert writers(world) == [world.standby.data]
+
+
+def test_a_promotion_does_not_wait_for_a_host_that_is_silent_and_says_what_it_rests_on(world: Premium):
+    world.round()
+    world.lose(world.leader)
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    assert (again(changeover).state, again(changeover).proof["rung"]) == (DONE, 3)
+    for told in (again(changeover).proof["text"], again(changeover).receipt["rests_on"]):
+        assert "unless a client cancels the wait or has set synchronous_commit" in told
+
+
+def test_nobody_is_told_lossless_whose_sessions_do_not_wait(world: Premium):
+    row = world.herd._row
+    world.herd._row = lambda cluster: row(cluster) | {"weak_commits": 1}  # type: ignore[method-assign]
+    for _ in range(3):
+        world.round()
+    world.lose(world.leader, known=False)
+    world.round()
+    assert again(world.leader).facts["weak_commits"] == "1", "it is known although nobody can look at it any more"
+    change(world.leader, state="down")
+    changeover = begin(world)
+    world.settle(lambda: ended(changeover))
+    done = again(changeover)
+    assert (done.state, done.marks["lossless"]) == (DONE, False)
+    assert done.receipt["bound_s"] != 0.0
+    assert "synchronous_commit" in str(done.receipt["notes"])
+    assert "synchronous_commit" in loss(done)[0]
+
+
+def test_a_planned_move_says_that_it_empties_unlogged_tables(world: Premium):
+    row = world.herd._row
+    world.herd._row = lambda cluster: row(cluster) | {"unlogged_tables": 3}  # type: ignore[method-assign]
+    changeover = begin(world, Changeover.SWITCHOVER)
+    world.settle(lambda: ended(changeover))
+    assert again(changeover).receipt["notes"] == ["unlogged tables are emptied: 3"]
+    assert "Unlogged tables are emptied: 3." in loss(again(changeover))[0]
+    told = Event.objects.filter(subject=changeover.pk).values_list("why", flat=True)
+    assert any("unlogged tables are emptied: 3" in why for why in told)

@@ -117,6 +117,15 @@ FIRES = [
     ),
     ("instance", {"role": "standby", "outdated": False, "replay_lag_s": 400.0}, "follower_lagging"),
     *(
+        ("instance", {"state": "available", "role": "standby", "outdated": False} | why, "diverged")
+        for why in (
+            {"receiver": "waiting", "receiver_age_s": 86_400.0},
+            {"unfed_s": 16.0, "upstream_state": "available"},
+        )
+    ),
+    ("instance", {"state": "uncertain", "state_s": 61.0, "heard_s": 0.2, "doubt_window_s": 2.5}, "cut_off"),
+    ("resource", {"unsafe_s": 61.0}, "unprotected"),
+    *(
         ("instance", {"state": "available", "role": "standby", "outdated": False} | why, "standby_unfit")
         for why in ({"replay_paused": True}, {"short_of": "max_connections 15 of 90"})
     ),
@@ -182,7 +191,7 @@ WELL = {
     "resource": {"restorable": True, "state": "available", "service_available": True, "instance_state": "available",
                  "connections": 1, "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6,
                  "read_only": False, "in_recovery": False, "can_write": True, "customers_read_only": False,
-                 "write_hangs": False, "follows": False, "closed": ""},
+                 "write_hangs": False, "follows": False, "closed": "", "unsafe_s": 0.0},
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from fleet import changing, copies, ledger, placement, policy, quorums, subjects, upgrading
@@ -14,10 +15,12 @@ from fleet.actions.changeover.promote import rehearse
 from fleet.models import Changeover, Instance, Resource
 from fleet.ports import Ports
 from fleet.postgres import control
+from fleet.postgres.statements import statement
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 from fleet.subject import Subject
 from fleet.succession import capacity, lsn
 from fleet.succession.choosing import Candidate, Leader, Limits, choose, why_not
+from fleet.succession.claim import UNLOGGED, WEAK
 from fleet.succession.loss import Look, recalled
 from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import Row, TransportError
@@ -36,7 +39,7 @@ LOOK = """SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
                    FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
                 (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())) AS timeline_id,
        (SELECT latest_end_lsn::pg_catalog.text FROM pg_catalog.pg_stat_wal_receiver) AS heard,
-       (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - latest_end_time)::pg_catalog.float8
+       (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time)::pg_catalog.float8
           FROM pg_catalog.pg_stat_wal_receiver) AS heard_s"""
 LOOK = LOOK.replace("%s", ", ".join(f"'{name}'" for name in capacity.NAMES))
 LOOK_TIMEOUT_S = 1.0
@@ -61,6 +64,8 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
         return refuse(changeover, acting, f"{resource.name} has no leader that could be followed by another")
     if by_itself(changeover) and answers_again(changeover, source):
         return call_off(changeover, acting, f"{source.name} answers again")
+    if by_itself(changeover) and (hears := _hearing(members, said, source, resource.plan.doubt_s)):
+        return refuse_in_time(changeover, acting, f"{hears} hears {source.name}: it is we who don't, and it serves")
     record = quorums.record(resource.quorum)
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
@@ -83,19 +88,35 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     target = next(one for one in members if one.name == choice.name)
     if why := rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
+    weak = 0 if planned else int(source.facts.get("weak_commits") or 0)
+    notes = [*_emptied(resource, acting), *([WEAK.told({"weak_commits": weak})] if weak else [])]
     if planned:
         _checkpoint(source, acting)
         changing.enter(Resource.objects.get(pk=resource.pk), acting.because)
     ready = {
         "ready": time.time(),
         "why": choice.why,
-        "lossless": choice.lossless or planned,
+        "lossless": planned or (choice.lossless and not weak),
+        "notes": notes,
         "may_lose_bytes": choice.may_lose_bytes,
         "refusals": dict(choice.refusals),
         "looks": [[one.lsn, time.time() - one.age_s] for one in looks],
     }
     ledger.write(changeover, acting.lease, ready, target_id=target.pk)
-    return choice.why
+    return "; ".join((choice.why, *notes))
+
+
+def _emptied(resource: Resource, acting: Acting) -> list[str]:
+    """Unlogged tables come empty out of every promotion: how many there are, as the leader says now or said last."""
+    count: Any = resource.facts.get("unlogged_tables")
+    database = subjects.database_of(resource)
+    if database is not None:
+        with suppress(TransportError):
+            row = acting.ports.sql.fetch(database, [statement("unlogged", resource.major)], timeout=LOOK_TIMEOUT_S)[0][
+                0
+            ]
+            count = row.get("unlogged_tables", count)
+    return [UNLOGGED.told({"unlogged_tables": count})] if count and int(count) else []
 
 
 def _made_for_it(changeover: Changeover, acting: Acting) -> str:
@@ -129,8 +150,9 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     if changeover.source:
         _checkpoint(changeover.source, acting)
     changing.enter(Resource.objects.get(pk=changeover.resource_id), acting.because)
-    ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it")
-    return f"{target.name} is there"
+    notes = _emptied(changeover.resource, acting)
+    ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it", notes=notes)
+    return "; ".join((f"{target.name} is there", *notes))
 
 
 def _members(changeover: Changeover) -> Iterable[Instance]:
@@ -155,6 +177,14 @@ def _look(subject: Subject, ports: Ports) -> Row | None:
         return ports.sql.fetch(subject.database, [LOOK], timeout=LOOK_TIMEOUT_S)[0][0]
     except TransportError:
         return None
+
+
+def _hearing(members: list[Instance], said: dict[Any, Row], source: Instance, window_s: float) -> str:
+    """A standby that heard from the leader within the doubt window, though nobody proved that dead; "" for none."""
+    if source.server.facts.get("machine") in ("stopped", "absent") or source.facts.get("postmaster") == "false":
+        return ""
+    heard = ((one.name, said[one.pk]["heard_s"]) for one in members if one.pk in said and not one.outdated)
+    return next((name for name, ago in heard if ago is not None and ago < window_s), "")
 
 
 def _candidate(one: Instance, said: Row | None, required: bool, source: Instance) -> Candidate:

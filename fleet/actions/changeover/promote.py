@@ -3,6 +3,7 @@ silent; everything after that converges to it. Whether a customer can write is a
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,7 +13,7 @@ from django.db.models.functions import Now
 from fleet import archiving, ledger, lifecycle, quorums, ring, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover import former, upgrade
+from fleet.actions.changeover import beside, former, upgrade
 from fleet.actions.changeover.fence import prove_again
 from fleet.models import Address, Changeover, Instance, Intent, Resource, Timeline
 from fleet.postgres import control
@@ -20,9 +21,11 @@ from fleet.providers.base import ProviderError
 from fleet.states import DESTROYED, DESTROYING
 from fleet.succession import lsn, quorum, receipt
 from fleet.succession.choosing import FIT
-from fleet.succession.ladder import Proof
+from fleet.succession.ladder import SYNCHRONOUS, Evidence, Proof, prove
 from fleet.succession.loss import Look, recalled
 
+# How long the fence of an old leader may take beside the promotion (s).
+FENCE_S = 6.0
 # Whose beat it is, and whose action.
 LEASES = ("lease", "leased_until", "acting", "acting_until")
 
@@ -33,6 +36,27 @@ class _Rehearsed(Exception):
 
 def promote(changeover: Changeover, acting: Acting) -> str:
     _hand_over(changeover, acting)
+    source = changeover.source
+    if source is None or changeover.proof["rung"] != SYNCHRONOUS:
+        return _promote(changeover, acting)
+    # A client that cancels its wait is acknowledged by an old leader that still runs: that is stopped, and customers
+    # don't wait for it.
+    Instance.objects.filter(pk=source.pk).update(fenced_by=changeover.epoch)
+    with beside.fencing(source, changeover, acting, FENCE_S) as fenced:
+        note = _promote(changeover, acting)
+        said = fenced(beside.SHORT_S)
+    if said is None:
+        return f"{note}; the host of {source.name} has not answered yet"
+    evidence = Evidence(source.name, "", changeover.generation, FENCE_S)
+    proof = prove(replace(evidence, postmaster=False, fence=changeover.generation, host_age_s=0.0))
+    assert isinstance(proof, Proof)
+    kept = changeover.receipt | {"rung": proof.rung, "proof": proof.text}
+    proved = vars(proof) | {"facts": dict(proof.facts)}
+    ledger.write(changeover, acting.lease, {"fenced_beside": time.time()}, proof=proved, receipt=kept)
+    return f"{note}; {proof.text}"
+
+
+def _promote(changeover: Changeover, acting: Acting) -> str:
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     shell, subject = hosts.orders(target, acting, changeover.epoch)
     if changeover.reason == Changeover.UPGRADE:
@@ -169,6 +193,7 @@ def _receipt(changeover: Changeover, target: Instance, fork: str) -> dict[str, A
         lsn.known(fork or None),
         bool(marks.get("lossless")),
         proof,
+        marks.get("notes", ()),
     )
     return vars(made) | {"discarded": vars(made.discarded) if made.discarded else None}
 

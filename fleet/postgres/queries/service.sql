@@ -11,5 +11,7 @@ SELECT true AS service_available,
        extract(epoch FROM pg_catalog.pg_postmaster_start_time())::pg_catalog.float8 AS started,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        pg_catalog.current_setting('max_connections')::int AS max_connections,
-       CASE WHEN recovery THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' END AS replay_paused
+       CASE WHEN recovery THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' END AS replay_paused,
+       (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time)
+          FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming')::pg_catalog.float8 AS heard_s
 FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery) AS is_in;

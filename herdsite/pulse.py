@@ -17,10 +17,11 @@ class Pulse:
 
     def __init__(self) -> None:
         self._ticks: deque[tuple[float, float]] = deque([(time.monotonic(), 0.0)], maxlen=KEPT)
+        self._never = threading.Event()
 
     def beat(self) -> None:
         began = time.monotonic()
-        time.sleep(TICK_S)
+        self._never.wait(TICK_S)
         now = time.monotonic()
         self._ticks.append((now, max(0.0, now - began - TICK_S)))
 

@@ -17,8 +17,9 @@ from fleet.api.verbs import NAME, ZONE
 from fleet.filters import SEARCHED, ZONES
 from fleet.models import Customer, Instance, Resource, Server
 
-# Of no use to people, and much to read for a long list.
-LEFT_OUT = ("probed", "watch", "lease", "leased_until", "acting", "acting_until")
+# Of no use to people, and much to read for a long list; the second of what is looked at while it is acted on.
+LEFT_OUT = ("probed", "watch", "lease", "leased_until")
+ALL_LEFT_OUT = (*LEFT_OUT, "acting", "acting_until")
 
 
 def _filters(kind: str, **more: Param) -> dict[str, Param]:
@@ -41,7 +42,7 @@ class NewServer(fields.Body):
 class Servers(Asking):
     """Machines."""
 
-    queryset = Server.objects.defer(*LEFT_OUT, "host_key")
+    queryset = Server.objects.defer(*ALL_LEFT_OUT, "host_key")
     in_list, alone = shapes.ServerData, shapes.ServerDepth
     filters = _filters("server", provider=Param("provider"))
     takes: ClassVar[dict[str, Any]] = {"create": NewServer, "ask": ask_body("server")}
@@ -58,7 +59,7 @@ class Instances(Asking):
     queryset = (
         Instance.objects.select_related("server", "timeline")
         .annotate(upstream_name=F("upstream__name"), standby_for_name=F("standby_for__name"))
-        .defer(*LEFT_OUT)
+        .defer(*ALL_LEFT_OUT)
     )
     in_list, alone = shapes.InstanceData, shapes.InstanceDepth
     filters = _filters(
@@ -99,7 +100,7 @@ class Resources(Asking):
         max_connections=F("plan__connections"),
         follows_name=F("follows__name"),
         origin_name=F("forked_from__name"),
-    ).defer(*LEFT_OUT)
+    ).defer(*ALL_LEFT_OUT)
     deep = ("attrs", "evidence")
     in_list, alone = shapes.ResourceData, shapes.ResourceDepth
     filters = _filters(

@@ -150,7 +150,7 @@ await_checkpoint() {
     far waiting
     ask_leader
     tries=600
-    until [ "$(far_side 'SELECT timeline_id FROM pg_control_checkpoint()' || true)" = "$leads" ]; do
+    until [ "$(far_side 'SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()' || true)" = "$leads" ]; do
         [ "$tries" -gt 0 ] || { echo "its leader has made no checkpoint on timeline $leads" >&2; exit 1; }
         sleep 0.5
         tries=$((tries - 1))
@@ -198,8 +198,8 @@ follow() {
     streams='' at='' still=0
     while [ -z "$streams" ] && [ "$still" -lt 150 ]; do
         was=$at
-        at=$(here postgres "SELECT coalesce(max(status || receive_start_tli), 'none') || ' ' ||
-            coalesce(pg_last_wal_replay_lsn()::text, '') FROM pg_stat_wal_receiver" || true)
+        at=$(here postgres "SELECT coalesce(pg_catalog.max(status || receive_start_tli), 'none') || ' ' ||
+            coalesce(pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text, '') FROM pg_catalog.pg_stat_wal_receiver" || true)
         case $at in "streaming$leads "*) streams=1 ;; esac
         [ "$at" = "$was" ] || still=0
         still=$((still + 1))

@@ -18,7 +18,7 @@ from fleet.subject import INSTANCE, Subject
 from tests.worlds import NOW
 
 # What is no order: it only looks.
-READING = {scripts.PARTED, scripts.END}
+READING = {scripts.PARTED, scripts.END, scripts.AS_DEPUTY}
 BOOT = "a-run-of-the-host"
 
 
@@ -55,6 +55,8 @@ GIVEN: dict[str, Any] = {
     "old": "/old/bin",
     "patience_s": 1,
     "job": "shop-1-build",
+    "database": "shop",
+    "sql": "SELECT 1",
 }
 
 

@@ -48,7 +48,8 @@ def then(**facts: Any) -> Callable[[dict[str, Any]], None]:
 
 
 MOVING = {
-    **dict.fromkeys(("ready", "refused", "proven", "promoted", "repointed", "lost", "rolled_back"), False),
+    **dict.fromkeys(("ready", "refused", "proven", "handed_over", "promoted", "repointed"), False),
+    **dict.fromkeys(("lost", "rolled_back"), False),
     **{"placed": True, "window_open": True, "planned": False, "upgrades": False, "tries": 0, "asked": None},
 }
 WELL: Effects = {
@@ -96,7 +97,7 @@ def test_cancelling_ends_it_as_long_as_nothing_is_proven(state: str) -> None:
 
 @pytest.mark.parametrize("state", [PROMOTING, "repointing"])
 def test_behind_the_proof_forward_is_the_only_way(state: str) -> None:
-    known = MOVING | {"asked": "cancel", "ready": True, "proven": True}
+    known = MOVING | {"asked": "cancel", "ready": True, "proven": True, "handed_over": True}
     came_to, _rows = walk("changeover", state, known, WELL)
     assert came_to == DONE and known["asked"] is None
 

@@ -46,11 +46,11 @@ def test_a_pulse_knows_how_late_it_was_since_a_moment(monkeypatch) -> None:
     monkeypatch.setattr(pulse.time, "monotonic", lambda: clock[0])
     delays = iter((0.0, 2.0, 0.25))
 
-    def sleep(seconds: float) -> None:
+    def rest(seconds: float) -> None:
         clock[0] += seconds + next(delays)
 
-    monkeypatch.setattr(pulse.time, "sleep", sleep)
     one = pulse.Pulse()
+    monkeypatch.setattr(one._never, "wait", rest)
     one.beat()
     one.beat()
     before = clock[0]

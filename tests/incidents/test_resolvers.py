@@ -157,7 +157,7 @@ def test_a_provider_that_does_not_answer_gets_a_minute(scene):
 def connections(scene):
     """What PostgreSQL answers: whether the database is full, and how many sessions were ended."""
     said = {"full": "t", "ended": "3"}
-    full = {"is_full": lambda ran: b">= (SELECT min" in ran.stdin}
+    full = {"is_full": lambda ran: b">= (SELECT pg_catalog.min" in ran.stdin}
     scene.world.on(["/pg/psql"], lambda ran: Result(0, said["full" if full["is_full"](ran) else "ended"], "", 0.0))
     return said
 

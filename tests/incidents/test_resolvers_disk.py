@@ -106,7 +106,7 @@ def test_where_every_slot_is_a_standbys_or_nobody_gets_in_it_gives_up(scene, ser
 
 def test_the_archiver_is_told_again_and_has_a_segment_to_try(scene, server):
     instance = factories.instance(server=server)
-    scene.world.on(["sh"], Result(0, "", "", 0.0))
+    scene.world.on(["sh"], Result(0, "boot_id=run-1\nuptime_s=4711.0\n", "", 0.0))
     scene.world.on(["/pg/psql"], Result(0, "0/3000000\n", "", 0.0))
     assert retry_archive.tell(case(scene, instance, "archive_failing")).kind == FIXED
     assert b"pg_switch_wal" in scene.world.ran[-1].stdin and scene.world.ran[0].argv[0] == "sh"

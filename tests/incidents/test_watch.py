@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.facts import BOOL, FACTS, FLOAT, INT, Facts, read
+from fleet.strays import UNREAD
 from incidents import forecast, watch
 from incidents.resolvers import RESOLVERS
 from incidents.watch import ALARMS, BY_KIND, BY_TYPE, GIB, KINDS, judge, open_types
@@ -154,6 +155,7 @@ FIRES = [
     ("changeover", {"state": "needs_human"}, "changeover_stuck"),
     ("resource", {"restorable": False}, "drill_failed"),
     ("instance", {"state": "creating", "job": "failed", "tries": 3}, "install_failed"),
+    ("instance", {"state": "creating", "outdated": True, "job": "failed", "job_why": UNREAD}, "strays_unread"),
     ("instance", {"archiver_failing": True}, "archive_failing"),
     ("instance", {"slot_retained_bytes": 2 * GIB, "inactive_slots": 1}, "slot_pins_wal"),
     ("instance", {"xid_age": 2**30}, "xid_age"),

@@ -90,7 +90,7 @@ def bigger(world: Premium) -> Changeover:
 )
 @pytest.mark.parametrize("who", ["playbook", "forced", "asked"])
 def test_a_failover_supersedes_what_waits_for_its_window(world: Premium, reason: str, who: str) -> None:
-    asked = intents.ask(world.resource, "resize", actor="anna", params={"plan": str(world.resource.plan_id)})
+    asked = intents.ask(world.resource, "resize", actor="anna", params={"plan": str(factories.plan("premium-1").pk)})
     waits = begin(world, reason, not_before=timezone.now() + LATER, marks={"intent": str(asked.pk)})
     for _ in range(2):
         world.round()

@@ -111,4 +111,6 @@ def premium(herd: FakeHerd, name: str = "shop") -> Premium:
     herd.provider.associate(address.name, leader.server.name, resource.generation)
     address.target = leader.server.name
     address.save(force_insert=True)
-    return Premium(herd, again(resource), again(leader), again(standby))
+    # With their servers: a thread that fences has no way to a test's database.
+    members = Instance.objects.select_related("server")
+    return Premium(herd, again(resource), members.get(pk=leader.pk), members.get(pk=standby.pk))

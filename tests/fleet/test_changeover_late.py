@@ -112,7 +112,8 @@ def test_a_worker_held_up_in_a_step_changes_nothing_once_another_went_on(
         world.settle(world.whole, 60)
     before = state(world)
     for go_on in late:
-        with pytest.raises(Overtaken):
+        # The ledger says so, or before it the lease that the order is to bear.
+        with pytest.raises(LeaseLost):
             go_on()
     assert state(world) == before
     assert len(writers(world)) == 1

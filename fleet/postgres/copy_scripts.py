@@ -199,7 +199,8 @@ follow() {
     while [ -z "$streams" ] && [ "$still" -lt 150 ]; do
         was=$at
         at=$(here postgres "SELECT coalesce(pg_catalog.max(status || receive_start_tli), 'none') || ' ' ||
-            coalesce(pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text, '') FROM pg_catalog.pg_stat_wal_receiver" || true)
+            coalesce(pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text, '')
+            FROM pg_catalog.pg_stat_wal_receiver" || true)
         case $at in "streaming$leads "*) streams=1 ;; esac
         [ "$at" = "$was" ] || still=0
         still=$((still + 1))

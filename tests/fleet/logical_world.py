@@ -53,7 +53,7 @@ class World:
     def instance(self) -> Any:
         subject = self.cluster.subject
         server = factories.server(home=subject.home, pg={str(subject.major): subject.bin})
-        return factories.instance(id=subject.id, server=server, port=subject.port)
+        return factories.instance(id=subject.id, name=subject.name, server=server, port=subject.port)
 
     def resource(self, dbname: str, **fields: Any) -> Resource:
         """A database on the cluster, with its row."""

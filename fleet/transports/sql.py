@@ -68,6 +68,8 @@ class PsycopgSql:
 
         A host name is looked up by the system at its own pace: give an IP address where the deadline matters.
         """
+        if not statements:
+            raise ValueError("a look without a statement asks nothing")
         connection = pq.PGconn.connect_start(conninfo(database, timeout, read_only).encode())
         try:
             log_in(connection, database, time.monotonic() + timeout)

@@ -59,8 +59,8 @@ class RealPostgres:
         literal = PASSWORD.replace("'", "''")
         statements = [
             f"CREATE ROLE looker LOGIN PASSWORD '{literal}'",
-            "CREATE TABLE kept (n int)",
-            "ALTER TABLE kept OWNER TO looker",
+            "CREATE TABLE public.kept (n int)",
+            "ALTER TABLE public.kept OWNER TO looker",
         ]
         self.sql.fetch(self.admin, statements, timeout=10, read_only=False)
 

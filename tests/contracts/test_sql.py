@@ -128,10 +128,10 @@ class TestRefusals:
         assert error_of(postgres.sql, postgres.database, "SELECT 'infinity'::timestamp") == (Refused, "22000")
 
     def test_nothing_is_written_by_a_look(self, rig):
-        assert error_of(rig.sql, rig.database, "INSERT INTO kept VALUES (1)") == (Refused, "25006")
+        assert error_of(rig.sql, rig.database, "INSERT INTO public.kept VALUES (1)") == (Refused, "25006")
 
     def test_writing_is_asked_for(self, postgres):
-        write, count = "INSERT INTO kept VALUES (1)", "SELECT count(*) AS n FROM kept"
+        write, count = "INSERT INTO public.kept VALUES (1)", "SELECT count(*) AS n FROM public.kept"
         before, _, after = postgres.sql.fetch(postgres.database, [count, write, count], read_only=False)
         assert after[0]["n"] == before[0]["n"] + 1
 

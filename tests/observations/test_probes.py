@@ -349,15 +349,16 @@ def test_a_probe_is_due_at_the_beat_that_is_nearest_to_its_time() -> None:
     slow = subject(RESOURCE, interval_s=60, probed=felt_at)
     assert names(slow, 1001) == {"login"}
     assert names(slow, 1055) == {"login", "write", "usage"}
-    assert names(slow, 1280) == {"login", "write", "usage", "size"}
+    assert names(slow, 1280) == {"login", "write", "usage", "size", "unlogged"}
     quick = subject(INSTANCE, interval_s=1, probed=felt_at)
-    assert names(quick, 1014) == {"service", "quorum"}
-    assert names(quick, 1014.6) == {"service", "quorum", "replication", "activity", "archiver", "slots"}
+    assert names(quick, 1014) == {"service", "quorum", "doors"}
+    quarter = {"replication", "activity", "archiver", "slots", "capacity"}
+    assert names(quick, 1014.6) == {"service", "quorum", "doors"} | quarter
     assert names(quick, 1001, forced=True) == {probe.name for probe in table(INSTANCE, SQL)}
 
 
 def test_what_was_never_asked_is_due() -> None:
-    assert names(subject(RESOURCE), time.time()) == {"login", "write", "usage", "size"}
+    assert names(subject(RESOURCE), time.time()) == {"login", "write", "usage", "size", "unlogged"}
 
 
 def test_the_host_is_asked_about_an_instance_only_when_it_counts() -> None:

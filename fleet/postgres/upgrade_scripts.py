@@ -26,8 +26,14 @@ quiet() {
     [ "$("$1/postgres" -V | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')" -lt 17 ] || echo '-c event_triggers=off'
 }
 
-# What it said last, without the command lines and the names of files that say it again at length.
+# The error in the log that it points to, or else what it said last, without the command lines and the names of files
+# that say it again at length.
 refused() {
+    log=$(sed -n 's/^Consult the last few lines of "\\(.*\\)" for$/\\1/p' "$work/said" | tail -n 1)
+    if [ -r "$log" ] && grep -a -e 'FATAL: ' -e 'ERROR: ' "$log" > "$work/errors"; then
+        tail -n 3 "$work/errors" | cut -c 1-120 >&2
+        exit 1
+    fi
     grep -i -e fatal -e error -e 'could not' -e must -e not -e your "$work/said" | grep -v -e ' -c ' -e '^Failure' |
         sed 's/^connection to .* failed: //' | tail -n 3 | cut -c 1-120 >&2
     exit 1

@@ -93,3 +93,14 @@ def test_what_can_not_be_upgraded_says_why(pair: tuple[Cluster, Cluster]) -> Non
     control.upgrade(shell, upgraded(standby).subject, "upgrade", standby.subject.bin, CALM, tls=False)
     look = ended(shell, "upgrade")
     assert look.job == FAILED and "template1" in look.why
+
+
+def test_what_the_next_version_does_not_take_is_told_in_the_words_of_its_error(pair: tuple[Cluster, Cluster]) -> None:
+    leader, standby = pair
+    shell = leader.shell
+    control.unfence(shell, leader.subject, 2)
+    leader.sql("UPDATE pg_attribute SET attoptions = '{unheard_of=1}' WHERE attrelid = 't'::regclass AND attnum = 1")
+    halted(leader, standby, 3)
+    control.upgrade(shell, upgraded(standby).subject, "upgrade", standby.subject.bin, CALM, tls=False)
+    look = ended(shell, "upgrade")
+    assert look.job == FAILED and 'unrecognized parameter "unheard_of"' in look.why

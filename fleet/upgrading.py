@@ -2,6 +2,7 @@
 stopped, the standby is brought to the new version and leads. The old leader's data is not touched until that is
 proven, so whatever fails, it goes on as it was."""
 
+import re
 from dataclasses import replace
 
 from fleet import archiving, subjects
@@ -9,6 +10,9 @@ from fleet.choices import AskError
 from fleet.intents import asked_before, asked_just_now, write
 from fleet.models import Changeover, Instance, Intent, Resource, Server
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
+
+# How many releases of PostgreSQL 15 came out before the first of a version: minor releases of all come out together.
+BEHIND = {15: 0, 16: 4, 17: 8, 18: 14}
 
 
 def upgrade(
@@ -61,6 +65,19 @@ def _archivable(instance: Instance, major: int) -> None:
         archiving.archive(timeline.archive).writing(archiving.line(timeline), replace(subject, major=major))
     except ValueError as error:
         raise AskError(f"Its archive could not keep it then: {error}.") from error
+
+
+def too_old(version: int | None, program: str) -> str:
+    """Why pg_upgrade would fail with a server of `version` (server_version_num) and this program (what it answers to
+    --version): the new version's release is older than the old one's, and may not know what that writes. "" where it is
+    not, or where either is not known."""
+    found = re.search(r"(\d+)\.(\d+)", program)
+    if version is None or found is None:
+        return ""
+    old, new = divmod(version, 10_000), (int(found[1]), int(found[2]))
+    if old[0] not in BEHIND or new[0] not in BEHIND or new[1] + BEHIND[new[0]] >= old[1] + BEHIND[old[0]]:
+        return ""
+    return f"PostgreSQL {new[0]}.{new[1]} is an older release than {old[0]}.{old[1]}: update it first"
 
 
 def major_of(changeover: Changeover) -> int | None:

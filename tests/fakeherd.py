@@ -119,6 +119,7 @@ class FakeHerd:
         self._places: dict[tuple[str, int], str] = {}
         self.world.on(lambda ran: ran.argv[:2] == ("sh", "-c"), self._sh)
         self.world.on(lambda ran: ran.argv[0].endswith("/psql"), self._psql)
+        self.world.on(lambda ran: ran.argv[0].endswith("/postgres"), Result(0, "postgres (PostgreSQL) 18.4\n", "", 0.0))
         self.ports = Ports(
             shell=lambda host: FakeShell(host, self.world),
             sql=self,

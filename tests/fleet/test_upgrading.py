@@ -7,6 +7,7 @@ from fleet import intents, policy, upgrading
 from fleet.intents import AskError
 from fleet.models import Changeover, Instance, Intent, Timeline
 from fleet.states import CANCELLED, DESTROYED, DONE
+from fleet.transports.base import Result
 from herdsite.turns import Turn
 from tests import factories
 from tests.fakeherd import FakeHerd
@@ -61,6 +62,33 @@ def test_nobody_starts_or_fences_what_is_being_upgraded(world: Premium) -> None:
         Turn(policy.WORK, world.herd.ports, "there/1").once(Instance.KIND, 8)
         assert (again(target).state, again(target).row) == ("available", 105)
     assert (changeover.state, world.herd.clusters[target.data].fenced) == ("promoting", 0)
+
+
+@pytest.mark.parametrize(
+    ("version", "program", "old"),
+    [
+        (150018, "postgres (PostgreSQL) 17.10 (Debian 17.10-1)", False),
+        (150020, "postgres (PostgreSQL) 17.10", True),
+        (150020, "postgres (PostgreSQL) 17.12", False),
+        (160016, "postgres (PostgreSQL) 18.5", True),
+        (170010, "postgres (PostgreSQL) 18.4", False),
+        (None, "postgres (PostgreSQL) 17.10", False),
+        (150020, "", False),
+        (150020, "postgres (PostgreSQL) 19.0", False),
+    ],
+)
+def test_a_release_that_is_older_than_the_old_ones_is_known(version: int | None, program: str, old: bool) -> None:
+    assert bool(upgrading.too_old(version, program)) is old
+
+
+def test_an_older_release_is_refused_before_anybody_is_stopped(world: Premium) -> None:
+    world.herd.world.on(lambda ran: ran.argv[0] == "/eighteen/bin/postgres", Result(0, "18.1\n", "", 0.0))
+    intent = upgrading.upgrade(world.resource, actor="anna")
+    assert over(world).state == CANCELLED
+    world.settle(lambda: again(intent).state == Intent.REFUSED)
+    assert "18.1 is an older release than 17.10: update it first" in again(intent).answer
+    assert "halt" not in [verb for verb, _data in world.herd.did]
+    assert again(world.resource).instance == world.leader
 
 
 def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:

@@ -145,7 +145,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
             leader = Leader([Look(at, 0.0)] if at else [], timeline_of(source), source.server.zone, None)
             if unfit := why_not(leader, _candidate(target, said, False, source), PLANNED):
                 raise ActionError(f"{target.name} can't take over yet: {unfit}")
-    if why := rehearse(changeover, target, acting):
+    if why := _older(changeover, target, acting) or rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
     if changeover.source:
         _checkpoint(changeover.source, acting)
@@ -153,6 +153,19 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     notes = _emptied(changeover.resource, acting)
     ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it", notes=notes)
     return "; ".join((f"{target.name} is there", *notes))
+
+
+def _older(changeover: Changeover, target: Instance, acting: Acting) -> str:
+    """Why pg_upgrade would fail there, before anybody is stopped for it; "" for a changeover of another kind."""
+    major, source = upgrading.major_of(changeover), changeover.source
+    bin_ = target.server.pg.get(str(major), "")
+    if not bin_ or source is None:
+        return ""
+    shell, _subject = hosts.of(target, acting)
+    version = source.facts.get("version")
+    program = shell.run([f"{bin_}/postgres", "--version"]).out
+    why = upgrading.too_old(int(version) if version else None, program)
+    return f"{target.server}: {why}" if why else ""
 
 
 def _members(changeover: Changeover) -> Iterable[Instance]:

@@ -27,21 +27,21 @@ from fleet.transports.base import Row, TransportError
 
 # The control file knows the timeline of the last restart point, which may be long ago: a standby that was just rewound
 # and has lost its leader since is on the one that its newest segment is named after.
-LOOK = """SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
+_SIZES = ", ".join(f"'{name}'" for name in capacity.NAMES)
+LOOK = f"""SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS received,
        pg_catalog.pg_last_wal_replay_lsn()::pg_catalog.text AS replayed,
        CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_get_wal_replay_pause_state() = 'paused' END
            AS replay_paused,
-       (SELECT pg_catalog.string_agg(name || '=' || setting, ' ') FROM pg_catalog.pg_settings WHERE name IN (%s))
+       (SELECT pg_catalog.string_agg(name || '=' || setting, ' ') FROM pg_catalog.pg_settings WHERE name IN ({_SIZES}))
            AS capacity,
        coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),
                 (SELECT ('x' || pg_catalog.max(pg_catalog.left(name, 8)))::bit(32)::int
-                   FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'),
+                   FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'),
                 (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())) AS timeline_id,
        (SELECT latest_end_lsn::pg_catalog.text FROM pg_catalog.pg_stat_wal_receiver) AS heard,
        (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time)::pg_catalog.float8
           FROM pg_catalog.pg_stat_wal_receiver) AS heard_s"""
-LOOK = LOOK.replace("%s", ", ".join(f"'{name}'" for name in capacity.NAMES))
 LOOK_TIMEOUT_S = 1.0
 PLANNED = Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S, planned=True)
 

@@ -90,7 +90,7 @@ class Premium:
         """What it lacks to be whole, in words."""
         resource, standbys = self.resource, self.standbys
         if resource.instance is None:
-            return "it has no instance yet"
+            return "the database has no instance yet"
         ill = [f"{one} is {one.state}" for one in (resource, self.leader, *standbys) if one.state != AVAILABLE]
         ill += [f"{one} is outdated" for one in standbys if one.outdated]
         ill += [f"{one} is open: {one.state} {one.marks.get('why', '')}" for one in self.open()]

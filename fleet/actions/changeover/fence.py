@@ -19,7 +19,7 @@ from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import TransportError
 
 SSH_PATIENCE_S = 6.0
-UNPROVEN = "It is not proven that the old leader is silent"
+UNPROVEN = "Cannot prove that the former leader has stopped accepting writes"
 # How long a planned stop may take before clients are let go on.
 HALT_S = 5
 CATCH_UP_S = 2.0
@@ -33,7 +33,9 @@ HAS = """SELECT pg_catalog.pg_last_wal_receive_lsn()::pg_catalog.text AS at,
 def fence(changeover: Changeover, acting: Acting) -> str:
     source, target = changeover.source, changeover.target
     if source is None or target is None:
-        return refuse(changeover, acting, "it is not known who leads or who is to lead")
+        return refuse(
+            changeover, acting, f"{changeover.name} names no leader, or no standby to promote: cancel it and ask again"
+        )
     if changeover.planned:
         return _stop(changeover, source, target, acting)
     if by_itself(changeover) and answers_again(changeover, source):

@@ -91,7 +91,9 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
             return
         ledger.may_hand_over(changeover, resource)
         if not ledger.proof_holds(changeover):
-            raise ActionError(f"What proves that {changeover.source} is silent has to be looked at again.")
+            raise ActionError(
+                f"The proof that {changeover.source} accepts no writes is too old: it is proven again first."
+            )
         target = Instance.objects.select_for_update().get(pk=changeover.target_id)
         source = Instance.objects.select_for_update().get(pk=changeover.source_id)
         _change(changeover, resource, source, target, acting)

@@ -18,9 +18,10 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from fleet import certificates
 from fleet.api import tokens
 from fleet.intents import VERBS
-from fleet.models import MEMBERS, Credential, Customer, Event, Intent, Plan
+from fleet.models import MEMBERS, Authority, Credential, Customer, Event, Intent, Plan
 from fleet.providers.local import spawn
 from fleet.providers.local.provider import LocalProvider
 from fleet.providers.ssh import SshProvider
@@ -97,6 +98,7 @@ def samples(operator):
         Rota.objects.create(who="ada", email="ada@example.com", starts=now, ends=now + timedelta(hours=12)),
         Observation.objects.create(at=now, kind="server", subject=instance.server.pk, vantage="box/7", took_ms=1),
     ]
+    certificates.make(Authority.CURRENT)
     found = {type(row): row for row in rows}
     for model in admin.site._registry:
         found.get(model) or plain(model, found)

@@ -1,7 +1,7 @@
 """Where a new database goes: the choice is pure, the placing one transaction under one lock."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,9 +47,7 @@ def place(resource: Resource) -> Instance:
     """Give the resource an instance: of its own, or a shared one with room. One that has a place keeps it. Raises
     NoRoom."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            # Two placings at once could both take the last slot.
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        _alone()
         if placed := Instance.objects.filter(resources=resource.pk).select_related("server").first():
             return placed
         instance = (_shared(resource) if resource.plan.shared else None) or _new(resource)
@@ -73,8 +71,7 @@ def place_standby(resource: Resource, also: int | None = None) -> Instance:
     """A hidden standby for the resource's leader, in another zone if there is one and never on its server; on one that
     has the major version `also` too. Raises NoRoom."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        _alone()
         leader = Instance.objects.select_related("server", "timeline").get(pk=resource.instance_id)
         taken = Instance.objects.filter(standby_for=resource).exclude(state=DESTROYED).select_related("server")
         servers = {leader.server_id, *(one.server_id for one in taken)}
@@ -96,8 +93,7 @@ def place_restored(resource: Resource, origin: Mapping[str, str]) -> Instance:
     """An instance that is built beside the resource's leader from what its archive holds, to take its place then; never
     on its server, and where a stable address can lead to it. `origin` is that of copies.origin. Raises NoRoom."""
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        _alone()
         leader = Instance.objects.select_related("server").get(pk=resource.instance_id)
         same_port = Instance.objects.filter(port=leader.port).exclude(state=DESTROYED)
         taken = {leader.server_id, *same_port.values_list("server", flat=True)}
@@ -192,8 +188,34 @@ def _name(resource: Resource) -> str:
     return f"{stem}-{n}"
 
 
-def _port() -> int:
+def move_port(instance: Instance, busy: Collection[int]) -> None:
+    """Give one that was not built yet another port: its own, or one of `busy`, is somebody else's on its host."""
+    with transaction.atomic():
+        _alone()
+        instance.port = _port(busy)
+        Instance.objects.filter(pk=instance.pk).update(port=instance.port, attrs=instance.attrs)
+
+
+def move_elsewhere(instance: Instance, resource: Resource) -> Server:
+    """Another server for one of which nothing is on a host yet. Raises NoRoom."""
+    with transaction.atomic():
+        _alone()
+        mine = Instance.objects.filter(Q(standby_for=resource) | Q(resources=resource))
+        same_port = Instance.objects.filter(port=instance.port).exclude(state=DESTROYED)
+        taken = {*mine.values_list("server", flat=True), *same_port.values_list("server", flat=True)}
+        server = _server(resource, {instance.server_id, *taken}, frozenset(), instance.server.zone)
+        Instance.objects.filter(pk=instance.pk).update(server=server, facts={}, probed={})
+        return server
+
+
+def _alone() -> None:
+    """Two placings at once could both take the last slot, or the same port."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _port(busy: Collection[int] = ()) -> int:
     """The lowest port that is free in the whole herd: what is copied elsewhere later can have the same one there, which
-    is what a stable address needs."""
-    taken = set(Instance.objects.exclude(state=DESTROYED).values_list("port", flat=True))
+    is what a stable address needs. Whether its host has it free is asked when it is built (actions/listening.py)."""
+    taken = {*Instance.objects.exclude(state=DESTROYED).values_list("port", flat=True), *busy}
     return next(port for port in range(FIRST_PORT, 65_536) if port not in taken)

@@ -20,6 +20,7 @@ REAL = (
     "fleet/test_logical_outside.py",
     "fleet/test_logical_s3.py",
     "fleet/test_postgres.py",
+    "fleet/test_ports_taken.py",
     "fleet/test_replication",
     "fleet/test_restoring",
     "fleet/test_standbys_real.py",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fleet import listeners
 from fleet.models import Instance, Server
 from fleet.ports import Ports
 from fleet.postgres import copy_scripts, prologue, scripts, upgrade_scripts
@@ -99,7 +100,8 @@ class FakeHerd:
     are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
     longer answer SQL, `asked` all that did; a host is silenced through `world.fail`. `taken` is the last order that
     each data directory has taken (whose, of which reign, its epoch), and `slept_s` how long all hosts were up beyond
-    what passed here: what is under way meanwhile comes late. `CLUSTER` is what its data directories are made of."""
+    what passed here: what is under way meanwhile comes late. `listens` is what each host's kernel says of the programs
+    that listen there and are not ours. `CLUSTER` is what its data directories are made of."""
 
     CLUSTER = Cluster
 
@@ -111,6 +113,7 @@ class FakeHerd:
         self.boots: Counter[str] = Counter()
         self.taken: dict[str, tuple[str, int, int]] = {}
         self.slept_s = 1000.0
+        self.listens: dict[str, list[str]] = {}
         self.fails: set[str] = set()
         self.refuses: set[str] = set()
         self.silent: set[str] = set()
@@ -202,6 +205,8 @@ class FakeHerd:
             return _said(f"boot_id={self._boot(ran.host)}\nuptime_s={self._uptime_s():.2f}")
         if ran.argv[2] == scripts.AS_DEPUTY:
             return _said("")
+        if ran.argv[2] == listeners.ASK:
+            return _said("\n".join(self.listens.get(ran.host, ())))
         if ran.argv[2] in NOW or len(ran.argv) > 10:
             at = 5 if ran.argv[2] in NOW else 9
             if refusal := self._heed(ran.host, ran.argv[at], ran.argv[at + 1]):

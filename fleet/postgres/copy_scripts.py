@@ -2,6 +2,7 @@
 what an archive holds. POSIX sh, as in scripts.py; each can be cut off after any line and run again.
 """
 
+from fleet.listeners import UNCONTESTED
 from fleet.postgres.entering import ENTERING
 from fleet.postgres.scripts import ORDERED
 from fleet.postgres.wal_scripts import ENDS, WAL
@@ -13,6 +14,7 @@ from fleet.strays import UNREAD
 # unless it was a leader, which may hold what nobody else has: that has to be safe there before anything is undone.
 STANDBY = (
     ORDERED
+    + UNCONTESTED
     + ENTERING
     + SAYING
     + WAL
@@ -217,6 +219,7 @@ if [ -n "$stray" ] && [ -e "$data/PG_VERSION" ] && [ ! -e "$data/standby.signal"
 fi
 if [ "$mode" = build ] && [ -e "$data/standby.signal" ] && [ ! -e "$data/herdsite.rewinding" ]; then
     place "$data"
+    running || uncontested
     start
     exit 0
 fi
@@ -243,6 +246,7 @@ fi
 [ -n "$rewound" ] || copy
 rm -rf "$data.files"
 far replaying "" "$data"
+[ "$mode" != build ] || running || uncontested
 start
 """
 ).replace("@UNREAD@", UNREAD)
@@ -254,6 +258,7 @@ start
 # was committed before only if it comes to the goal. What ends before is taken away, and never leads.
 RESTORE = (
     ORDERED
+    + UNCONTESTED
     + SAYING
     + WAL
     + """
@@ -321,7 +326,8 @@ if [ -e "$data/herdsite.restoring" ]; then
         rm -f "$data/await.sh" "$data/await.log" "$data/awaited"
     fi
     far replaying "" "$data"
-    running || { vacate; begin; }
+    # Its port may be another one by now.
+    running || { cp "$data.files/postgresql.conf" "$data/postgresql.conf"; vacate; uncontested; begin; }
     while recovers "$@"; do
         if ! running; then
             sleep 0.2

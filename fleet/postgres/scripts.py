@@ -6,6 +6,7 @@ after these two, and begins with the prologue.
 """
 
 from fleet.jobs import CLEAN
+from fleet.listeners import UNCONTESTED
 from fleet.postgres.entering import ENTERING
 from fleet.postgres.prologue import PROLOGUE
 from fleet.postgres.wal_scripts import ENDS, OWED, PROMOTING
@@ -136,6 +137,7 @@ ORDERED = COMMON + PROLOGUE
 # removed. PEM and configuration hold no line that begins with "===".
 BUILD = (
     ORDERED
+    + UNCONTESTED
     + """
 unlock
 new=$data.new
@@ -152,8 +154,14 @@ if [ ! -e "$data/PG_VERSION" ]; then
     mv -T "$new" "$data"
 else
     files_into "$new"
+    # Its port may be another one by now.
+    lock
+    heed
+    running || mv -f "$new/postgresql.conf" "$data/postgresql.conf"
+    unlock
     rm -rf "$new"
 fi
+running || uncontested
 start
 shift 2
 exec "$@" > /dev/null

@@ -35,6 +35,8 @@ from fleet.succession.loss import UNKNOWN, AcceptLoss
 MOVABLE = (AVAILABLE, UNCERTAIN, DOWN, CHANGING_OVER)
 # Nothing was done to the old leader yet.
 EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
+# The mark `rest` of one to a copy, while what its old leader had not archived is being archived by hand.
+UNDER_WAY = "under way"
 SUPERSEDED = "Superseded by a failover: ask again afterwards"
 # While one is open that is so, the record of what its leader's commits wait for stays as it is: a proof may rest on it.
 FREEZING = (

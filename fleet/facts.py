@@ -71,6 +71,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("host_epoch", INT, "", "the epoch of the newest order that the host has taken"),
     ("next_epoch", INT, "", "the one that would come after what our records know"),
     ("proven_silent", BOOL, "", "an open changeover has proven that it can't acknowledge a write, and counts on that"),
+    ("awaits_wal", BOOL, "", "it is built of an archive that the WAL of a lost leader is still being brought to"),
     ("stray_mark", BOOL, "", "it leads, and the fence mark on its host is of a changeover that is over"),
     ("configured", BOOL, "", "it was told last what it is to be now: whom to stream from, to wait for, to archive to"),
     ("upstream_state", TEXT, "", "state of the instance that it streams from"),

@@ -15,8 +15,19 @@ from django.db import connection, transaction
 from fleet import epochs
 from fleet.lifecycle import LeaseLost
 from fleet.models import Changeover, Instance, Resource
-from fleet.states import FENCING, NEEDS_HUMAN, PREPARING, PROMOTING, REPOINTING, VERIFYING
+from fleet.states import (
+    FENCING,
+    NEEDS_HUMAN,
+    PLANNED,
+    PREPARING,
+    PROMOTING,
+    REPOINTING,
+    VERIFYING,
+    WAITING_FOR_WINDOW,
+)
 
+# Nobody acts for it yet.
+HELD = (PLANNED, WAITING_FOR_WINDOW)
 SOURCE, TARGET = "source_id", "target_id"
 # Who leads by the record while a step may write.
 LEADS = {
@@ -96,6 +107,24 @@ def renew(changeover: Changeover, lease: UUID) -> None:
     Raises Overtaken, also when it is the new leader that leads already."""
     with transaction.atomic():
         write(changeover, lease, leads=(SOURCE,), epoch=epochs.draw(changeover.resource_id))
+
+
+def note(changeover: Changeover, marks: dict[str, Any], expects: dict[str, Any], *, begin: bool = False) -> bool:
+    """Add to the marks of one that waits for its time, for who has no lease of it, if its marks still have what is
+    expected; with `begin` its time is now. False: it has gone on, or its old leader leads no more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""UPDATE fleet_changeover AS member SET marks = member.marks || %s::jsonb
+                {", not_before = clock_timestamp()" if begin else ""} FROM fleet_resource AS resource
+                WHERE member.id = %s AND member.state = ANY(%s) AND member.epoch = %s AND member.marks @> %s::jsonb
+                  AND resource.id = member.resource_id AND resource.instance_id = member.source_id
+                RETURNING member.marks""",
+            [json.dumps(marks), changeover.pk, list(HELD), changeover.epoch, json.dumps(expects)],
+        )
+        row = cursor.fetchone()
+    if row is not None:
+        changeover.marks = json.loads(row[0])
+    return row is not None
 
 
 @contextmanager

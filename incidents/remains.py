@@ -1,5 +1,6 @@
 """What remains of a leader that is lost: up to where its archive came, and up to where anybody saw it write."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -61,6 +62,15 @@ def of(source: Instance) -> Remains:
         failing = {"true": True, "false": False}.get(look.attrs.get("archiver_failing"), failing)
     archived = max((end for name in names if (end := segment_end(name)) is not None), default=None)
     return Remains(sorted(seen.items())[-MOST_LOOKS:], archived, failing)
+
+
+def not_got(said: Mapping[str, str]) -> str:
+    """What could not be archived from a host that lives, by what came of it there (control.rest), in a sentence; ""
+    when all was."""
+    if not said["end"]:
+        return "Where its WAL ended can't be read on its host: what its archive lacks is not known."
+    left = said["left"].split(",") if said["left"] else []
+    return f"WAL on its host that could not be archived: {', '.join(left[:3])}{' …' * (len(left) > 3)}." if left else ""
 
 
 def segment_end(name: str) -> int | None:

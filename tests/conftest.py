@@ -11,7 +11,7 @@ from observations import retention
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
 REAL = (
     "contracts/",
-    "fleet/test_archives_real.py",
+    "fleet/test_archives_real",
     "fleet/test_hostile.py",
     "fleet/test_jobs.py",
     "fleet/test_local_",

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleet import listeners
+from fleet import jobs, listeners
 from fleet.models import Instance, Server
 from fleet.ports import Ports
-from fleet.postgres import copy_scripts, prologue, scripts, upgrade_scripts
+from fleet.postgres import copy_scripts, prologue, rest_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import DYNAMIC, MONITOR, RESERVE
 from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
@@ -27,6 +27,7 @@ VERBS = {
     scripts.DESTROY: "destroy",
     copy_scripts.STANDBY: "stand_by",
     copy_scripts.RESTORE: "build",
+    rest_scripts.REST: "rest",
     upgrade_scripts.UPGRADE: "upgrade",
     upgrade_scripts.AFTERWARDS: "analyze",
 }
@@ -99,9 +100,10 @@ class FakeHerd:
     """`begun` counts how often each job really began; `fails` are the verbs whose jobs end badly, `refuses` those that
     are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
     longer answer SQL, `asked` all that did; a host is silenced through `world.fail`. `taken` is the last order that
-    each data directory has taken (whose, of which reign, its epoch), and `slept_s` how long all hosts were up beyond
-    what passed here: what is under way meanwhile comes late. `listens` is what each host's kernel says of the programs
-    that listen there and are not ours. `CLUSTER` is what its data directories are made of."""
+    each data directory has taken (whose, of which reign, its epoch), `left` the names of WAL that can't be archived by
+    hand, and `slept_s` how long all hosts were up beyond what passed here: what is under way meanwhile comes late.
+    `listens` is what each host's kernel says of the programs that listen there and are not ours. `CLUSTER` is what its
+    data directories are made of."""
 
     CLUSTER = Cluster
 
@@ -114,6 +116,7 @@ class FakeHerd:
         self.taken: dict[str, tuple[str, int, int]] = {}
         self.slept_s = 1000.0
         self.listens: dict[str, list[str]] = {}
+        self.left = ""
         self.fails: set[str] = set()
         self.refuses: set[str] = set()
         self.silent: set[str] = set()
@@ -122,6 +125,7 @@ class FakeHerd:
         self._places: dict[tuple[str, int], str] = {}
         self.world.on(lambda ran: ran.argv[:2] == ("sh", "-c"), self._sh)
         self.world.on(lambda ran: ran.argv[0].endswith("/psql"), self._psql)
+        self.world.on(lambda ran: ran.argv[-1].endswith(rest_scripts.SAID), self._rest)
         self.world.on(lambda ran: ran.argv[0].endswith("/postgres"), Result(0, "postgres (PostgreSQL) 18.4\n", "", 0.0))
         self.ports = Ports(
             shell=lambda host: FakeShell(host, self.world),
@@ -213,6 +217,9 @@ class FakeHerd:
                 return refusal
         if ran.argv[2] in NOW:
             return self._now(NOW[ran.argv[2]], ran)
+        if ran.argv[2].endswith(jobs.LOOK):
+            begun = self.jobs.get((ran.host, ran.argv[5]))
+            return _said(f"job={begun.state if begun else 'none'}\njob_why=no word\n")
         if len(ran.argv) == 6:
             self.jobs.pop((ran.host, ran.argv[5]), None)
             return _said("")
@@ -286,6 +293,10 @@ class FakeHerd:
         found = UPSTREAM.search(cluster.told.get("primary_conninfo", ""))
         return bool(cluster.standby and cluster.runs and found and self._places.get((found[1], int(found[2]))) == data)
 
+    def _rest(self, ran: Ran) -> Result:
+        cluster = self.clusters[ran.argv[-1].removesuffix(f"/{rest_scripts.SAID}")]
+        return _said(f"archived=3\nleft={self.left}\nend={lsn.text(cluster.lsn)}\n")
+
     def _probe(self, host: str, data: str, job: str) -> str:
         there = self.clusters.get(data)
         words = {"postmaster": bool(there and there.runs), "data_dir": there is not None}
@@ -326,7 +337,7 @@ class FakeHerd:
         cluster = self.clusters.setdefault(job.data, self.CLUSTER())
         if job.verb == "stand_by":
             cluster.standby, cluster.fenced = True, 0
-        if job.verb != "analyze":
+        if job.verb not in ("analyze", "rest"):
             cluster.runs = job.verb not in ("stop", "upgrade") and not cluster.fenced
         if job.verb in ("build", "stand_by"):
             cluster.told = dict(SETTING.findall(_section(job.sql, DYNAMIC)))

@@ -20,6 +20,7 @@ from fleet.succession import lsn
 
 # A follower that is further behind (s) has as much to replay as the archive.
 NEAR_S = 60.0
+PAGE_BYTES = 8192
 
 
 def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> str:
@@ -72,7 +73,7 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     archive = archiving.archive(source.archive)
     last, newest = _archived(source, backup, instance, acting)
     assert backup.timeline is not None
-    goal = _goal(source, last, newest)
+    goal = _goal(source, last, newest, _rest_end(instance))
     fetching = archive.fetching([archiving.line(one) for one in archiving.ancestry(source)], acting.subject)
     moment = instance.attrs.get("moment", "")
     recovery = {
@@ -106,13 +107,23 @@ def restore(instance: Instance, acting: Acting, sizing: Sizing) -> str:
     return f"{follower or backup.label} and what follows{f', to {moment}' if moment else ''}"
 
 
-def _goal(source: Timeline, last: str, newest: str) -> tuple[int, str]:
+def _goal(source: Timeline, last: str, newest: str, end: str = "") -> tuple[int, str]:
     """Where its recovery has to come to, unless it stops at a moment before: the end of what its source closed for it
-    (`last`), or the newest segment that the archive of a source that is gone has. A timeline and a position."""
+    (`last`), the `end` of the WAL of one that is lost and has archived all of it, or the newest segment that the
+    archive of a source that is gone has. A timeline and a position."""
     if last:
         return source.timeline_id, lsn.text(begins(last) + SEGMENT_BYTES)
+    if at := lsn.known(end or None):
+        # The end of a record that ends with its page may be written as the beginning of the next page's first one.
+        return source.timeline_id, lsn.text(at - PAGE_BYTES)
     # A record that goes on in a segment that never came is not replayed: it comes into the last one, not to its end.
     return source.timeline_id, lsn.text(begins(newest) + 1) if newest else source.forked_lsn or "0/0"
+
+
+def _rest_end(instance: Instance) -> str:
+    """Up to where the leader that it is to take over from has archived its WAL by hand, all of it; "" otherwise."""
+    ends = instance.taken.filter(marks__has_key="rest_end").exclude(state=CANCELLED)
+    return str(ends.values_list("marks__rest_end", flat=True).first() or "")
 
 
 def near(source: Timeline, instance: Instance) -> Instance | None:

@@ -67,17 +67,19 @@ if [ "$written" -lt "$timeline" ]; then
         [ ! -e "$there" ] || ! gzip -dc "$there" 2> /dev/null | cmp -s - "$path" || exit 0
     done
 fi
-if [ -e "$stored" ]; then
-    gzip -dc "$stored" | cmp -s - "$path" || refuse "it is there with other content"
-else
-    # Whoever left these behind was killed.
-    rm -f "$folder/.$name".*
-    new=$(mktemp "$folder/.$name.XXXXXX")
-    trap 'rm -f "$new"' EXIT
-    gzip -1 -c < "$path" > "$new"
-    sync "$new"
-    ln "$new" "$stored"
+if [ -e "$stored" ] && gzip -dc "$stored" | cmp -s - "$path"; then
+    sync "$folder"
+    exit 0
 fi
+# What was a segment's beginning only may have got longer since.
+[ ! -e "$stored" ] || [ "${name%.partial}" != "$name" ] || refuse "it is there with other content"
+# Whoever left these behind was killed.
+rm -f "$folder/.$name".*
+new=$(mktemp "$folder/.$name.XXXXXX")
+trap 'rm -f "$new"' EXIT
+gzip -1 -c < "$path" > "$new"
+sync "$new"
+if [ "${name%.partial}" != "$name" ]; then mv -f "$new" "$stored"; else ln "$new" "$stored"; fi
 sync "$folder"
 """
 )
@@ -115,6 +117,13 @@ find_in() {
     return 1
 }
 
+# The same for the last segment of a leader that was lost in it: what there is of that was archived by hand, and a
+# recovery reads on to where it ends.
+begun() {
+    [ -e recovery.signal ] && [ "${#name}" -eq 24 ] || return 1
+    find_in "$name.partial" "$@"
+}
+
 unpack_next() {
     number=$(((0x$(echo "$name" | cut -c 9-16) << 8) + 0x$(echo "$name" | cut -c 17-24) + 1))
     next=$(printf '%.8s%08X%08X' "$name" $((number >> 8)) $((number & 255)))
@@ -134,7 +143,7 @@ done
 if [ -e "$ahead/$name" ]; then
     mv "$ahead/$name" "$path" || give_up "it can't be put in its place"
 else
-    find_in "$name" "$@" || exit 1
+    find_in "$name" "$@" || begun "$@" || exit 1
     gzip -dc "$stored" > "$path.part" || give_up "$stored can't be restored"
     mv "$path.part" "$path" || give_up "it can't be put in its place"
 fi

@@ -89,19 +89,28 @@ name=$1 path=$2
     + PATIENT
     + """
 shift 2
-for line; do
-    code=0
-    pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$line" --pg1-path="$PWD" archive-get "$name" "$path.part" ||
-        code=$?
-    if [ "$code" -eq 0 ]; then
-        mv "$path.part" "$path"
-        exit 0
-    elif [ "$code" -ne 1 ]; then
-        echo "archive: $name can't be restored from $line" >&2
-        [ -e recovery.signal ] || exit 1
-        exit 200
-    fi
-done
+# Ends here, unless no line has the file $1.
+get() {
+    wanted=$1
+    shift
+    for line; do
+        code=0
+        pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$line" --pg1-path="$PWD" archive-get "$wanted" \\
+            "$path.part" || code=$?
+        if [ "$code" -eq 0 ]; then
+            mv "$path.part" "$path" || exit 200
+            exit 0
+        elif [ "$code" -ne 1 ]; then
+            echo "archive: $wanted can't be restored from $line" >&2
+            [ -e recovery.signal ] || exit 1
+            exit 200
+        fi
+    done
+}
+get "$name" "$@"
+# What there is of the last segment of a leader that was lost in it was archived by hand: a recovery reads on to where
+# that ends.
+[ ! -e recovery.signal ] || [ "${#name}" -ne 24 ] || get "$name.partial" "$@"
 exit 1
 """
 )

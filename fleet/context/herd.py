@@ -99,6 +99,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "proven_silent": member.proven_silent,
         "stray_mark": _leads(member) and member.fenced_by is not None and not member.marking,
         "upstream_takes": member.upstream_takes,
+        "awaits_wal": member.awaits_wal,
     }
     return subject, facts, beat_s
 
@@ -224,6 +225,7 @@ def instances() -> QuerySet[Any]:
             standby_ready=Exists(ready),
             planned=Exists(planned),
             taking=Exists(taking),
+            awaits_wal=Exists(taking.filter(marks__rest=changing.UNDER_WAY)),
             upstream_takes=Exists(
                 open_.filter(Q(target=OuterRef("upstream")) | Q(Q(source=OuterRef("upstream")), moves))
             ),

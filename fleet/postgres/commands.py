@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from fleet import jobs
-from fleet.postgres import copy_scripts, entering, scripts, upgrade_scripts
+from fleet.postgres import copy_scripts, entering, rest_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import OLDEST, Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
 from fleet.subject import Subject
@@ -139,6 +139,11 @@ def halt(subject: Subject, patience_s: int, generation: int) -> Script:
 def end(subject: Subject) -> Script:
     """Say where the WAL of one that runs no more ends, however it was stopped."""
     return Script(scripts.END, _where(subject))
+
+
+def archive_rest(subject: Subject) -> Script:
+    """Archive by hand what one that is fenced had not archived: all of its WAL, up to its last record."""
+    return Script(rest_scripts.REST, _ordered(subject))
 
 
 def unfence(subject: Subject, generation: int) -> Script:

@@ -14,6 +14,7 @@ from fleet.orders import Anchor
 from fleet.postgres import commands, roles, wal
 from fleet.postgres.config import Sizing
 from fleet.postgres.prologue import ANCHOR, GUARD, LATE, SUPERSEDED
+from fleet.postgres.rest_scripts import SAID
 from fleet.postgres.roles import PATIENCE, PREAMBLE, Limits
 from fleet.postgres.scram import scram
 from fleet.subject import Subject
@@ -147,6 +148,19 @@ def commits(shell: Shell, subject: Subject, timeline: int, since: str) -> int | 
 def halt(shell: Shell, subject: Subject, patience_s: int, generation: int) -> dict[str, str]:
     """Stop it cleanly, for good. Returns as `fence` does; CommandFailed when clients or standbys keep it too long."""
     return _now(shell, commands.halt(subject, patience_s, generation), patience_s + 5.0)
+
+
+def archive_rest(shell: Shell, subject: Subject, job: str) -> None:
+    """Begin to archive what one that is fenced had not archived (commands.archive_rest)."""
+    _begin(shell, subject, job, commands.archive_rest(subject))
+
+
+def rest(shell: Shell, subject: Subject) -> dict[str, str]:
+    """What came of that job, once it is done: `archived`, how many files it archived; `left`, the names of those that
+    it could not, with commas between; `end`, where its WAL ends, "" where that can't be read."""
+    argv = ["cat", f"{subject.data}/{SAID}"]
+    out = checked(argv, shell.run(argv)).out
+    return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
 def unfence(shell: Shell, subject: Subject, generation: int) -> None:

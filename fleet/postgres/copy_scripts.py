@@ -58,12 +58,7 @@ archive_rest() {
         name=${ready##*/}
         name=${name%.ready}
         [ -e "$data/pg_wal/$name" ] || continue
-        code=1
-        if [ -n "$push" ] && [ "$push" != "(disabled)" ]; then
-            code=0
-            by_hand "$push" "pg_wal/$name" || code=$?
-        fi
-        if [ "$code" -eq 0 ]; then
+        if by_hand "$push" "pg_wal/$name"; then
             mv "$ready" "${ready%.ready}.done"
         else
             echo "$name is not archived: it is kept" >&2

@@ -35,10 +35,12 @@ lineage() {
     parent=$(printf '%s\n' "$last" | cut -f 1) forked=$(printf '%s\n' "$last" | cut -f 2)
 }
 
-# Have the archive_command $1 archive the file $2, a path in the data directory, under its name.
+# Have the archive_command $1 archive the file $2, a path in the data directory, under its name. Nobody waits longer
+# for one file than a minute. Answers no where that failed.
 by_hand() {
-    words=$(printf '%s\n' "$1" | sed "s|%%|\\x01|g; s|%p|$2|g; s|%f|${2##*/}|g; s|\\x01|%|g")
-    (cd "$data" && exec sh -c "$words") < /dev/null
+    [ -n "$1" ] && [ "$1" != "(disabled)" ] || return 1
+    words=$(printf '%s\n' "$1" | sed "s|%%|\\x01|g; s|%p|$2|g; s|%f|${2##*/}|g; s|\\x01|%|g") || return 1
+    (cd "$data" && exec timeout 60 sh -c "$words") < /dev/null
 }
 """
 
@@ -49,7 +51,7 @@ ends() {
     control=$("$bin/pg_controldata" -D "$data")
     from=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint location: *//p")
     line=$(printf '%s\n' "$control" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")
-    timeout 15 "$bin/pg_waldump" -q -p "$data/pg_wal" -t "$line" -s "$from" 2>&1 > /dev/null |
+    timeout "${patience:-15}" "$bin/pg_waldump" -q -p "$data/pg_wal" -t "$line" -s "$from" 2>&1 > /dev/null |
         sed -n 's/.*\(at\|LSN\) \([0-9A-F]*\/[0-9A-F]*\).*/\2/p'
 }
 """

@@ -87,6 +87,7 @@ LIFE = (
     Rule(151, (*SERVING, STOPPED), yes("outdated") & yes("postmaster"), do("fence"), "it was a leader, and another leads: it may acknowledge nothing"),
     Rule(153, (*SERVING, STOPPED, FENCED), yes("outdated") & yes("ssh") & no("postmaster") & is_("upstream_state", "available") & no("upstream_takes"), go("rejoin"), "a leader that was comes back as a standby"),
     Rule(155, (DOWN, STOPPED, FENCED), yes("outdated"), WAIT, "a leader that was is never started, only made a standby"),
+    Rule(200, CREATING, begun & yes("awaits_wal"), WAIT, "The lost leader's last WAL is being archived: the copy begins after that"),
     Rule(201, CREATING, begun, do("build"), "there is nothing on the host yet"),
     Rule(202, CREATING, yes("outdated") & unread & asked("discard"), do("discard"), "a person says that its stray writes may go"),
     Rule(203, CREATING, is_("job", "running"), WAIT, "initdb, configuration, first start, monitoring role"),

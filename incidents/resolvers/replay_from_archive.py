@@ -4,9 +4,10 @@ Symptom: an instance, or a server with all that is on it, can't be brought back,
 Look first: can the disk be saved? Up to where did the archive come, and up to where was the old leader seen? Is the
 brake on? Is it only a full disk: then room is what it needs.
 Steps: prove that the old leader can't acknowledge another write (its host is fenced, or its machine is off or gone);
-have a copy built elsewhere of the newest base backup and all WAL that was archived; when it is there, a changeover
-proves the silence once more, makes it the leader, leads customers there and leaves a receipt. What was written after
-the last archived segment is lost: the journal says up to when and where it was recovered.
+where its host lives, archive by hand what it had not archived, so that nothing is missing; have a copy built elsewhere
+of the newest base backup and all WAL that was archived; when it is there, a changeover proves the silence once more,
+makes it the leader, leads customers there and leaves a receipt. What was written after the last archived segment is
+lost: the journal says up to when and where it was recovered, and the receipt what a living host could not give.
 It acts by itself where the plan promises no standby. Where it does, acknowledged writes may not be lost without a
 person's word, and the same holds where archiving had been failing or much more than usual is missing: "retry" is that
 word.
@@ -20,15 +21,16 @@ from datetime import timedelta
 
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 
-from fleet import changing, copies, placement, ring, subjects
+from fleet import changing, copies, jobs, ledger, placement, ring, subjects
 from fleet.intents import AskError, ask
+from fleet.ledger import HELD
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Resource
+from fleet.orders import Order
 from fleet.postgres import control
 from fleet.providers.base import ProviderError
-from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DESTROYING, DONE, NEEDS_HUMAN, PLANNED, WAITING_FOR_WINDOW
+from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DESTROYING, DONE, NEEDS_HUMAN
 from fleet.subject import Subject
 from fleet.succession.ladder import Evidence, Unproven, prove
 from fleet.transports.base import TransportError
@@ -42,7 +44,6 @@ FENCE_S = 6.0
 # The changeover stays where it is until its copy is there.
 UNTIL = timedelta(days=7)
 FAILED, TRIES = ("failed", "lost"), 2
-HELD = (PLANNED, WAITING_FOR_WINDOW)
 
 
 class _NotYet(Exception):
@@ -133,13 +134,18 @@ def _begin(case: Case, resource: Resource) -> str:
     if case.facts["ssh"] is True and case.step_s < LIVING_S:
         raise _NotYet("its host lives: it may yet be known what ails it")
     origin = copies.origin(resource, None)
-    if not case.approved and (why := remains.of(source).too_much):
-        raise _Never(f"{why}: retry, if that may be lost")
+    if case.facts["ssh"] is not True:
+        _may_lose(case, source)
     evidence, end = _fenced(case, resource, source)
+    reached = evidence.fence is not None
+    if not reached:
+        _may_lose(case, source)
     proof = prove(evidence)
     if isinstance(proof, Unproven):
         raise _NotYet("it is not proven that the old leader is silent: " + "; ".join(proof.missing))
     marks = {"case": case.key, "replay": proof.text, "why": "its copy is being built", "old_end_lsn": end}
+    if reached:
+        marks |= {"rest": changing.UNDER_WAY, "why": "what the old leader had not archived is being archived"}
     try:
         with transaction.atomic():
             copy = placement.place_restored(resource, origin)
@@ -154,6 +160,12 @@ def _begin(case: Case, resource: Resource) -> str:
     except (placement.NoRoom, changing.Busy, changing.CantMove) as error:
         raise _NotYet(str(error)) from error
     return f"{proof.text}; {copy.name} on {copy.server.name} is being built"
+
+
+def _may_lose(case: Case, source: Instance) -> None:
+    """Raises _Never where a person has to say that what its archive lacks may be lost."""
+    if not case.approved and (why := remains.of(source).too_much):
+        raise _Never(f"{why}: retry, if that may be lost")
 
 
 def _fenced(case: Case, resource: Resource, source: Instance) -> tuple[Evidence, str]:
@@ -179,6 +191,8 @@ def _held(case: Case, changeover: Changeover) -> str:
     assert source is not None and copy is not None
     if source.state == AVAILABLE:
         return _call_off(case, changeover, f"{source.name} answers again")
+    if changeover.marks.get("rest") == changing.UNDER_WAY:
+        return _bring_rest(case, changeover, source)
     if copy.state == AVAILABLE:
         if held := [scope for scope in brake.scopes(source) if brake.holds(scope)]:
             return f"{copy.name} is there, and the brake holds {held[0]}"
@@ -192,10 +206,47 @@ def _held(case: Case, changeover: Changeover) -> str:
     return f"{copy.name} on {copy.server.name} is being built" + (f": {copy.problem}" if copy.problem else "")
 
 
+def _bring_rest(case: Case, changeover: Changeover, source: Instance) -> str:
+    """Archive by hand what its old leader had not archived; the copy is built once that is over."""
+    job = f"{source.name}-rest-{changeover.generation}"
+    try:
+        shell, subject = case.ordered(replace(_subject(case, source), order=Order(changeover.epoch)))
+        look = jobs.look(shell, subject.home, job)
+        if look.job == jobs.NONE:
+            control.archive_rest(shell, subject, job)
+        said = control.rest(shell, subject) if look.job == jobs.DONE else {}
+    except (TransportError, CantAct) as error:
+        if case.step_s < PATIENCE_S + LIVING_S:
+            return f"{source.name} is asked again for what it had not archived: {error}"
+        return _rest_is_over(case, changeover, source, f"Its host did not let it be archived: {error}", "")
+    if look.job in (jobs.NONE, jobs.RUNNING):
+        return f"what {source.name} had not archived is being archived"
+    if look.job != jobs.DONE:
+        return _rest_is_over(case, changeover, source, f"Archiving the rest of its WAL failed: {look.why}", "")
+    return _rest_is_over(case, changeover, source, remains.not_got(said), said["end"], said["archived"])
+
+
+def _rest_is_over(case: Case, changeover: Changeover, source: Instance, lacks: str, end: str, count: str = "0") -> str:
+    """Note what was got and what was not (`lacks`, "" when all was), and let the copy be built; or call it off where a
+    person has to say that what is missing may be lost."""
+    if lacks and not case.approved and (why := remains.of(source).too_much):
+        return _call_off(case, changeover, f"{lacks} {why}: retry, if that may be lost")
+    got = f"{count} files that {source.name} had not archived were archived from its host"
+    note = lacks or f"{got}: all of its WAL, up to {end}."
+    more = {"rest": "over", "why": "its copy is being built", "notes": [note]}
+    more |= {"old_end_lsn": end} if end else {}
+    more |= {} if lacks else {"rest_end": end}
+    if not ledger.note(changeover, more, {"rest": changing.UNDER_WAY}):
+        return f"{changeover.name} has gone on"
+    assert changeover.target_id is not None
+    ring.nudge(Instance.KIND, [changeover.target_id])
+    return f"{got}. {lacks}" if lacks else note
+
+
 def _let_go(case: Case, changeover: Changeover, source: Instance, copy: Instance) -> str:
     """From here on its own table fences, promotes and leads customers there. Says how far it got."""
     now, left, until = case.subject.now, remains.of(source), _recovered(case, copy)
-    marks = changeover.marks | {
+    marks = {
         "ready": now.timestamp(),
         "why": f"{copy.name} has all that was archived",
         "lossless": False,
@@ -204,8 +255,7 @@ def _let_go(case: Case, changeover: Changeover, source: Instance, copy: Instance
     }
     with transaction.atomic():
         resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
-        held = Changeover.objects.filter(pk=changeover.pk, state__in=HELD)
-        if held.update(marks=marks, not_before=Now()):
+        if ledger.note(changeover, marks, {"replay": changeover.marks["replay"]}, begin=True):
             changing.enter(resource, Because(None, "its copy is there", case.actor))
     ring.nudge(Changeover.KIND, [changeover.pk])
     return (

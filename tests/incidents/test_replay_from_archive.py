@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from fleet import copies, policy
+from fleet import changing, copies, policy
+from fleet.actions import copying
 from fleet.archives import holes
 from fleet.models import MEMBERS, Backup, Changeover, Credential, Instance, Intent, Resource, Timeline
 from fleet.postgres.config import MONITOR
 from fleet.providers.base import ABSENT
+from fleet.succession import lsn
 from fleet.transports.base import Result, Unreachable
 from herdsite.turns import Turn
 from incidents import playbooks, remains
@@ -19,12 +21,13 @@ from incidents.resolvers import replay_from_archive as playbook
 from observations.models import Observation
 from tests import factories
 from tests.fakeherd import FakeHerd
-from tests.herd import again, change, expire
+from tests.herd import again, change, due, expire
 from tests.incidents.remnants import NOW, archived, seen
 from tests.incidents.scenes import Scene, case, pass_time, raise_alarm, set_alarm
 
 pytestmark = pytest.mark.django_db
 ROUNDS = 40
+SEGMENT = f"{1:08X}{5:016X}"
 LOG = "2026 [1] LOG:  last completed transaction was at log time 2026-11-22 03:00:01.5+00\n"
 
 
@@ -177,6 +180,72 @@ def test_a_host_that_lives_is_fenced_first_unless_its_disk_is_full(scene, shop):
     assert begun().marks["old_end_lsn"]
 
 
+def on_a_living_host(scene: Scene, shop: Resource, **case_: object) -> Case:
+    """Its PostgreSQL is lost, and its host answers. The copy is begun, and its WAL is being brought to the archive."""
+    scene.world.heal(shop.instance.server.name)
+    scene.provider._set(shop.instance.server.name, "running")
+    scene.herd.run(shop.instance).runs = False
+    about_it = about(scene, shop.instance, 95, ssh=True, **case_)
+    assert playbook.begin(about_it).kind == FIXED
+    assert "is being archived" in playbook.lead(about_it).note
+    assert begun().marks["rest"] == changing.UNDER_WAY
+    return about_it
+
+
+def test_what_a_living_host_has_not_archived_is_archived_before_the_copy_begins(scene, shop):
+    seen(shop.instance, {"lsn": "0/15000100"}, NOW + timedelta(seconds=1))
+    about_it = on_a_living_host(scene, shop)
+    copy = begun().target
+    beaten = beat_instance(scene, copy)
+    assert beaten.row == 200 and scene.herd.begun[f"{copy.name}-build"] == 0
+    scene.herd.pass_time()
+    end = lsn.text(scene.herd.clusters[shop.instance.data].lsn)
+    assert f"all of its WAL, up to {end}" in playbook.lead(about_it).note
+    marks = begun().marks
+    assert (marks["rest_end"], marks["old_end_lsn"]) == (end, end)
+    got = "3 files that shop-1 had not archived were archived from its host"
+    assert marks["notes"] == [f"{got}: all of its WAL, up to {end}."]
+    beat_instance(scene, copy)
+    assert scene.herd.begun[f"{copy.name}-build"] == 1
+    assert copying._rest_end(copy) == end
+
+
+def test_what_a_living_host_can_not_archive_takes_a_persons_word(scene, shop):
+    seen(shop.instance, {"lsn": "0/15000100"}, NOW + timedelta(seconds=1))
+    about_it = on_a_living_host(scene, shop)
+    scene.herd.left = SEGMENT
+    scene.herd.pass_time()
+    refused = playbook.lead(about_it).note
+    assert SEGMENT in refused and "256.0 MB" in refused and "retry" in refused
+    assert Intent.objects.filter(subject=begun().pk, verb="cancel").exists()
+    assert scene.herd.clusters[shop.instance.data].fenced == 0
+
+
+def test_what_a_person_lets_go_of_is_in_the_receipt(scene, shop):
+    about_it = on_a_living_host(scene, shop, approved=True)
+    scene.herd.left = SEGMENT
+    scene.herd.pass_time()
+    assert f"could not be archived: {SEGMENT}" in playbook.lead(about_it).note
+    marks = begun().marks
+    assert "rest_end" not in marks and SEGMENT in marks["notes"][0]
+
+
+def test_a_host_that_is_lost_while_it_archives_is_waited_for_and_not_for_ever(scene, shop):
+    on_a_living_host(scene, shop)
+    scene.world.fail(shop.instance.server.name, Unreachable("no answer"))
+    assert "is asked again" in playbook.lead(about(scene, shop.instance, 100, ssh=True)).note
+    assert begun().marks["rest"] == changing.UNDER_WAY
+    playbook.lead(about(scene, shop.instance, 200, ssh=True))
+    assert begun().marks["rest"] == "over" and "did not let it be archived" in begun().marks["notes"][0]
+
+
+def beat_instance(scene: Scene, instance: Instance) -> Instance:
+    """The instance after a beat of it."""
+    due(again(instance))
+    Turn(again(instance).queue, scene.ports, "here/1", ("instance",)).once("instance")
+    return again(instance)
+
+
 def test_what_the_archive_can_not_give_is_refused_with_its_words(scene, shop):
     hole = holes.Hole(f"{1:08X}{3:016X}", f"{1:08X}{3:016X}", NOW - timedelta(minutes=30))
     Timeline.objects.filter(pk=shop.instance.timeline_id).update(facts={"archive_holes": holes.told([hole])})
@@ -220,6 +289,9 @@ def test_a_copy_that_fails_three_times_is_called_off_and_the_old_leader_let_go(s
     scene.provider._set(shop.instance.server.name, "running")
     about_it = about(scene, shop.instance)
     playbook.begin(about_it)
+    playbook.lead(about_it)
+    scene.herd.pass_time()
+    playbook.lead(about_it)
     copy = begun().target
     change(copy, tries=3, facts={"job": "failed", "job_why": "no space left"})
     assert "could not be built: no space left" in playbook.lead(about_it).note

@@ -30,7 +30,7 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("paramiko", "asyncio", "botocore", "urllib3", "httpx2", "gunicorn.access"):
+    for noisy in ("paramiko", "asyncio", "botocore", "urllib3", "httpx2", "waitress.queue"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[

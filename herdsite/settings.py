@@ -262,9 +262,12 @@ ADDON_DEPROVISION = _env("ADDON_DEPROVISION", "now")
 ADDON_WEBHOOKS = _env("ADDON_WEBHOOKS")
 ADDON_PORT = os.environ.get("PORT", "8000")  # of the test addresses in the manifest
 
+# No page of ours takes files; what is not sent as one is bounded here and, before it is read, by herdsite/edge.
+FILE_UPLOAD_HANDLERS = ["herdsite.edge.uploads.NoFiles"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144
 # The API (fleet/api). Views say for themselves who may; what says nothing is closed. A page of docs, and its scripts,
 # come from here alone.
-WEB_THREADS = int(_env("WEB_THREADS", "80"))  # of each web process; the Procfile takes the same
+WEB_THREADS = int(_env("WEB_THREADS", "80"))  # of each web process
 API_MOST_WAITS = max(1, WEB_THREADS - 16)  # may wait for the end of something at once; the others' threads are free
 API_LONGEST_WAIT_S = 60.0
 API_RATE = _env("API_RATE", "600/min")  # of each token, and of each login without one

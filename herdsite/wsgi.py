@@ -1,4 +1,4 @@
-"""What gunicorn serves."""
+"""What `manage.py web` serves."""
 
 import os
 

@@ -25,6 +25,7 @@ REAL = (
     "fleet/test_restoring",
     "fleet/test_standbys_real.py",
     "fleet/test_tls.py",
+    "herdsite/test_edge_attacks.py",
     "herdsite/test_embedded.py",
     "herdsite/test_supervise.py",
     "incidents/test_mending_real.py",

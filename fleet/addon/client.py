@@ -12,6 +12,7 @@ from uuid import UUID
 import urllib3
 from django.conf import settings
 
+from fleet import outside
 from fleet.addon.platform import HEARD, Away, Declined, Gone, Info, Tokens, Unauthorised
 
 CONNECT_S, READ_S = 2.0, 4.0
@@ -117,7 +118,7 @@ def _read(answer: urllib3.BaseHTTPResponse) -> bytes:
 
 def _judged(method: str, status: int, body: bytes, retry_after: str) -> dict[str, Any]:
     try:
-        said = json.loads(body) if body.strip() else {}
+        said = outside.read_json(body) if body.strip() else {}
     except ValueError:
         said = None
     told = f"{status} to {method}"

@@ -4,7 +4,6 @@
 import base64
 import binascii
 import hmac
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,6 +14,8 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+
+from fleet import outside
 
 log = structlog.get_logger("addon")
 View = Callable[..., HttpResponse]
@@ -106,8 +107,8 @@ def body(request: HttpRequest) -> dict[str, Any]:
     if sort and "json" not in sort:
         raise Refusal(415, "unsupported_media_type", "Send application/json.")
     try:
-        sent = json.loads(raw(request))
-    except (ValueError, RecursionError) as error:
+        sent = outside.read_json(raw(request))
+    except ValueError as error:
         raise Refusal(400, "bad_request", "The body is not JSON.") from error
     if not isinstance(sent, dict):
         raise invalid("The body must be a JSON object.")

@@ -5,7 +5,6 @@ of them, and any of them opens."""
 import base64
 import hashlib
 import hmac
-import json
 import re
 import time
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 
+from fleet import outside
 from fleet.addon.http import Refusal, speaks_json
 from fleet.addon.models import Addon
 from fleet.states import DESTROYED, DESTROYING
@@ -160,8 +160,8 @@ def whose(session: Any) -> dict[str, Any] | None:
 def navigation(cookie: str) -> dict[str, str]:
     """What the platform's header shall show, from its nav-data (base64 of a JSON object); {} where it can't be read."""
     try:
-        said = json.loads(base64.b64decode(cookie + "=" * (-len(cookie) % 4)))
-    except (ValueError, RecursionError):
+        said = outside.read_json(base64.b64decode(cookie + "=" * (-len(cookie) % 4)))
+    except ValueError:
         return {}
     if not isinstance(said, dict):
         return {}

@@ -3,7 +3,6 @@ page like any other of the web: it writes to our own database and to nothing els
 
 import hashlib
 import hmac
-import json
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from fleet import outside
 from incidents import desk as people
 from incidents.models import Incident, Page
 from incidents.notices import desk, pages
@@ -34,7 +34,7 @@ def pagerduty(request: HttpRequest) -> HttpResponse:
     if not signed(request.body, request.headers.get("X-PagerDuty-Signature", ""), settings.PAGERDUTY_SECRETS):
         return HttpResponse("not signed by a secret that is known here", status=403, content_type="text/plain")
     try:
-        event = json.loads(request.body)["event"]
+        event = outside.read_json(request.body)["event"]
         kind, key = event["event_type"], (event.get("data") or {}).get("incident_key")
         at = parse_datetime(event["occurred_at"])
         by = _who(event, kind)

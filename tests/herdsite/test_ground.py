@@ -87,7 +87,7 @@ def test_sweep_ends_the_children_of_one_that_is_gone(tmp_path, started):
     ("cmdline", "expected"),
     [
         (["/x/python", "manage.py", "clock"], True),
-        (["/x/python", "/y/gunicorn", "herdsite.wsgi:application"], True),
+        (["/x/python", "manage.py", "web"], True),
         (["/x/python", "-m", "herdsite.supervise", "1", "python"], True),
         (["postgres", "-D", "/y/herdsite/data"], False),
         ([], False),

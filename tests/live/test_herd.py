@@ -49,7 +49,9 @@ def test_whatever_is_killed_everything_beats_again_and_nothing_is_done_twice(her
     customer = Resource.objects.first().customer
     for n in range(8):
         made.append(intents.create_resource(customer, "starter-0", actor="test", key=f"killed/{n}"))
-        victims = herd.processes(draw.choice(["worker feel", "worker suspect", "worker work", "clock", "gunicorn"]))
+        victims = herd.processes(
+            draw.choice(["worker feel", "worker suspect", "worker work", "clock", "manage.py web"])
+        )
         if victims:
             draw.choice(victims).kill()
         time.sleep(draw.uniform(0.5, 2.0))

@@ -6,6 +6,7 @@ import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 
@@ -62,6 +63,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "fleet.api.requests.identified",
+    "herdsite.edge.headers.guarded",
+    "herdsite.edge.compression.Compressed",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -194,7 +197,8 @@ SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|herdz|metrics)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_HTTPONLY = True  # the other one is read by the page of the API that tries it
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 
 LOG_LEVEL = _env("LOG_LEVEL", "INFO").upper()
@@ -223,8 +227,12 @@ globals().update(mail.email_settings(_env("EMAIL_URL")))
 # Webhooks out (incidents/hooks): how long a delivery is tried, and how long it is kept once it is over.
 HOOKS_GIVE_UP_H = float(_env("HOOKS_GIVE_UP_H", "24"))
 KEEP_DELIVERIES_DAYS = int(_env("KEEP_DELIVERIES_DAYS", "30"))
-# What cannot reach /metrics from this machine's loopback needs this token.
+# What cannot reach /metrics from this machine's loopback needs this token; so does everybody where a proxy may stand on
+# this machine, since what comes through that one comes from loopback too.
 METRICS_TOKEN = _env("METRICS_TOKEN")
+METRICS_LOCAL = not HTTPS and {urlsplit(f"//{name}").hostname for name in ALLOWED_HOSTS} <= {
+    "localhost", "127.0.0.1", "::1",
+}  # fmt: skip
 # Of how many databases, at most, /metrics/databases tells by name; 0: there is none.
 METRICS_DATABASES = int(_env("METRICS_DATABASES", "0"))
 # Whether the slow workers write a line a minute for each production database (observations/drains), and who knows the
@@ -262,9 +270,8 @@ ADDON_DEPROVISION = _env("ADDON_DEPROVISION", "now")
 ADDON_WEBHOOKS = _env("ADDON_WEBHOOKS")
 ADDON_PORT = os.environ.get("PORT", "8000")  # of the test addresses in the manifest
 
-# No page of ours takes files; what is not sent as one is bounded here and, before it is read, by herdsite/edge.
+# No page of ours takes files; herdsite/edge bounds the rest before it is read.
 FILE_UPLOAD_HANDLERS = ["herdsite.edge.uploads.NoFiles"]
-DATA_UPLOAD_MAX_MEMORY_SIZE = 262_144
 # The API (fleet/api). Views say for themselves who may; what says nothing is closed. A page of docs, and its scripts,
 # come from here alone.
 WEB_THREADS = int(_env("WEB_THREADS", "80"))  # of each web process

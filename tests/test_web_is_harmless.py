@@ -4,9 +4,11 @@ The URLs are enumerated from the site itself. A new one is covered by being ther
 known here fails the test until it can be filled.
 """
 
+import gzip
 import re
 import socket
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 from uuid import UUID
 
 import paramiko
@@ -28,6 +30,7 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports import ssh
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import SshShell
+from herdsite.edge import headers
 from incidents.hands import HANDS
 from incidents.models import Incident, Rota
 from incidents.models.notices import Notice
@@ -174,6 +177,64 @@ def test_every_url_works_without_the_fleet(samples, operator, method, who):
         assert answer.status_code < 500 or address == "/herdz", address
         if who == "operator":
             assert (answer.status_code == 404) == (address in NOTHING), address
+
+
+class Page(HTMLParser):
+    """What of a page would run or show beside the files that it names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        handlers = [name for name, value in attrs if name.startswith("on") or "javascript:" in (value or "").lower()]
+        self.scripts += [f"<{tag} {name}>" for name in handlers]
+        if tag == "script" and not (given.get("src") or "").startswith("/"):
+            self.scripts.append(f"<script {attrs}>")
+        if tag == "style" or "style" in given:
+            self.styles.append(f"<{tag} {attrs}>")
+
+
+@pytest.mark.parametrize("who", ["operator", "stranger"])
+def test_every_answer_tells_browsers_to_run_nothing_but_our_files(samples, operator, who):
+    for address in addresses(samples):
+        client = Client()
+        if who == "operator":
+            client.force_login(operator)
+        answer = client.get(address)
+        for name, value in headers.FIXED.items():
+            held = ("no-referrer", value) if name == "Referrer-Policy" else (value,)
+            assert answer.headers.get(name) in held, (address, name)
+        policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+        assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'", address
+        assert "unsafe-inline" not in policy.get("script-src", ""), address
+        assert "http" not in "".join(policy.values()), address
+        if answer.headers["Content-Type"].startswith("text/html"):
+            page = Page()
+            page.feed(answer.content.decode())
+            assert page.scripts == [], address
+            assert page.styles == [] or "unsafe-inline" in policy["style-src"], address
+        for cookie in answer.cookies.values():
+            assert cookie["samesite"] == "Lax" and (cookie["httponly"] or cookie.key == "csrftoken"), address
+
+
+SECRET = re.compile(rb"csrfmiddlewaretoken|postgres(?:ql)?://[^:/\s]+:[^@\s*]+@")
+
+
+def test_nothing_with_a_secret_in_it_is_compressed(samples, operator):
+    """How long a compressed page is tells what is in it to whoever can put guesses beside it (BREACH)."""
+    compressed = 0
+    for address in addresses(samples):
+        client = Client()
+        client.force_login(operator)
+        plain, answer = client.get(address), client.get(address, headers={"Accept-Encoding": "gzip"})
+        if answer.headers.get("Content-Encoding") == "gzip":
+            compressed += 1
+            assert not SECRET.search(gzip.decompress(answer.content)) and not answer.cookies, address
+            assert not plain.cookies, address
+    assert compressed > 2
 
 
 @pytest.mark.parametrize("model", [*admin.site._registry], ids=lambda model: model.__name__)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import ensure_csrf_cookie
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.views import SpectacularSwaggerView
+from drf_spectacular.views import SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -115,7 +115,7 @@ class Document(Api):
 
 
 @method_decorator([login_required, ensure_csrf_cookie], name="dispatch")
-class Docs(SpectacularSwaggerView):
+class Docs(SpectacularSwaggerSplitView):
     """The document to read and to try, from this server alone; with the session's login."""
 
     schema = None
@@ -124,4 +124,6 @@ class Docs(SpectacularSwaggerView):
     url_name = "api-document"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return super().get(request, *args, **kwargs)
+        answer = super().get(request, *args, **kwargs)
+        answer["Cross-Origin-Opener-Policy"] = "same-origin"
+        return answer

@@ -35,6 +35,8 @@ FAMILIES: tuple[Callable[[], Iterator[Metric]], ...] = (
     gauges.hooks,
     gauges.drains,
 )
+# Headers that only a proxy sends, besides X-Forwarded-….
+FORWARDED = ("Forwarded", "Via", "X-Real-Ip", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip")
 
 
 class Herd:
@@ -68,13 +70,13 @@ def told(request: HttpRequest, registry: Any) -> HttpResponse:
 
 def may_scrape(request: HttpRequest) -> bool:
     """Whoever knows the token, and whoever asks from this machine itself: not through a proxy on it, which asks on
-    behalf of anybody."""
+    behalf of anybody. Where settings.METRICS_LOCAL says that there may be one, loopback proves nothing."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = settings.METRICS_TOKEN
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    forwarded = any(name in request.headers for name in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded", "Via"))
-    return not forwarded and _is_loopback(request.META.get("REMOTE_ADDR", ""))
+    forwarded = any(name.startswith("X-Forwarded") or name in FORWARDED for name in request.headers)
+    return settings.METRICS_LOCAL and not forwarded and _is_loopback(request.META.get("REMOTE_ADDR", ""))
 
 
 def _is_loopback(address: str) -> bool:

@@ -1,6 +1,7 @@
 """/metrics: what it tells, by which labels, to whom, and at what price."""
 
 import re
+import runpy
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+import herdsite.settings
 from fleet.models import Event, Intent, Worker
 from herdsite.portal.metrics import Herd
 from incidents.hooks.models import Delivery, Endpoint
@@ -171,6 +173,9 @@ def test_it_speaks_as_the_scraper_wants(client) -> None:
         ("", {}, False),
         ("127.0.0.1", {"X-Forwarded-For": "127.0.0.1"}, False),
         ("127.0.0.1", {"Forwarded": "for=127.0.0.1"}, False),
+        ("127.0.0.1", {"Via": "1.1 proxy"}, False),
+        ("127.0.0.1", {"X-Real-IP": "127.0.0.1"}, False),
+        ("127.0.0.1", {"X-Forwarded-Proto": "https"}, False),
         ("192.0.2.7", {"Authorization": "Bearer open sesame"}, True),
         ("192.0.2.7", {"Authorization": "bearer open sesame", "X-Forwarded-For": "1.2.3.4"}, True),
         ("192.0.2.7", {"Authorization": "Bearer open"}, False),
@@ -190,6 +195,26 @@ def test_who_may_scrape(client, settings, address: str, headers: dict[str, str],
 def test_without_a_token_in_the_settings_nobody_knows_it(client, settings, given: str) -> None:
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics", headers={"Authorization": given}, REMOTE_ADDR="192.0.2.7").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("env", "local"),
+    [
+        ({}, True),
+        ({"HERDSITE_ALLOWED_HOSTS": "localhost,[::1]"}, True),
+        ({"HERDSITE_HTTPS": "1"}, False),
+        ({"HERDSITE_ALLOWED_HOSTS": "localhost,herd.example"}, False),
+        ({"HERDSITE_ALLOWED_HOSTS": "*"}, False),
+        ({"HERDSITE_ALLOWED_HOSTS": ".localhost"}, False),
+    ],
+)
+def test_where_a_proxy_may_stand_loopback_proves_nothing(client, settings, monkeypatch, env, local) -> None:
+    for name in ("HERDSITE_HTTPS", "HERDSITE_ALLOWED_HOSTS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    settings.METRICS_LOCAL = runpy.run_path(herdsite.settings.__file__)["METRICS_LOCAL"]
+    assert client.get("/metrics", REMOTE_ADDR="127.0.0.1").status_code == (200 if local else 403)
 
 
 def test_a_login_does_not_open_it_from_elsewhere(client, settings) -> None:

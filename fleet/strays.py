@@ -16,4 +16,4 @@ def _told(facts: Mapping[str, Any]) -> bool | None:
     return ended and UNREAD in (why or "")
 
 
-unread = Condition("its stray writes could not be read out", ("job", "job_why"), _told)
+unread = Condition("stray writes could not be read out", ("job", "job_why"), _told)

@@ -107,7 +107,7 @@ def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease
 def _open(scope: str) -> Incident | None:
     facts = {"servers": _servers(scope).count(), "in doubt": len(_ill(scope))}
     evidence = {"scope": scope, "began": _began(scope), "facts": facts}
-    because = "many fell ill at once: suspect ourselves or the place first"
+    because = "Many servers failed at once: suspect the control plane or the zone first"
     return desk.raise_incident(STORM, HERD, _id(scope), scope.replace("/", "-").lower(), PAGE, evidence, because)
 
 

@@ -2,8 +2,6 @@
 no playbook is left that may act by itself (131), it stays too long in one state (123), or code of ours raised (121).
 """
 
-# ruff: noqa: E501 - a row of a table is a line
-
 from fleet.conditions import always, is_, no, over, reached, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import NEEDS_HUMAN, RESOLVING, TRIGGERED, WAITING
@@ -18,21 +16,45 @@ PATIENCE_S = {TRIGGERED: 300.0, RESOLVING: 900.0, WAITING: 120.0}
 SHORT_S = 60.0
 
 LIFE = (
-    # row  in state    when the facts say                          then            because
-    Rule(101, OPEN, yes("subject_gone"), go("resolve"), "what it was about is no more"),
-    Rule(103, OPEN, no("alarm"), go("resolve"), "its alarm has closed"),
-    Rule(111, WORKING, yes("under_cause") & no("way_out"), go("wait"), "it hangs under another one, which is worked on first"),
-    Rule(113, WAITING, yes("under_cause") & no("way_out"), WAIT, "it hangs under another one"),
-    Rule(121, BY_ITSELF, yes("raised"), go("escalate"), "its playbook raised an error of ours"),
-    Rule(123, BY_ITSELF, reached("state_s", "patience_s"), go("escalate"), "it has been in this state for too long"),
-    Rule(131, WORKING, is_("playbook", "none", "ask"), go("escalate"), "no playbook is left that may act by itself"),
-    Rule(133, WORKING, is_("server_state", "uncertain", "down") & no("way_out"), WAIT, "its server is in doubt: nothing can be done there"),
-    Rule(135, (TRIGGERED, WAITING), yes("locked"), WAIT, "another incident's playbook works on the same thing"),
-    Rule(141, TRIGGERED, is_("playbook", "act"), go("begin"), "there is a playbook for it"),
-    Rule(143, WAITING, over("wait_s", 0), WAIT, "its time has not come"),
-    Rule(145, WAITING, no("under_cause") | yes("way_out"), go("begin"), "its time has come"),
-    Rule(151, RESOLVING, over("wait_s", SHORT_S), go("wait"), "the next step has time"),
-    Rule(153, RESOLVING, over("wait_s", 0), WAIT, "the last step takes effect"),
-    Rule(155, RESOLVING, is_("playbook", "act"), do("step"), "the next step of its playbook"),
-    Rule(901, ANY, always, WAIT, "nothing to do"),
+    # row, in state                 when the facts say
+    #      then                     because
+
+    # 100: what ends an incident, what makes it wait, who works on it
+    Rule(101, OPEN,                 yes("subject_gone"),
+         go("resolve"),             "The subject of this incident does not exist any more"),
+    Rule(103, OPEN,                 no("alarm"),
+         go("resolve"),             "The alarm has closed"),
+    # Before the rows that work: what hangs under a cause is mended by mending the cause.
+    Rule(111, WORKING,              yes("under_cause") & no("way_out"),
+         go("wait"),                "The cause of this incident is an incident too, and is worked on first"),
+    Rule(113, WAITING,              yes("under_cause") & no("way_out"),
+         WAIT,                      "The cause of this incident is still worked on"),
+    # Before the rows that work: the three cases in which a person is called.
+    Rule(121, BY_ITSELF,            yes("raised"),
+         go("escalate"),            "The playbook raised an error in herdsite's own code"),
+    Rule(123, BY_ITSELF,            reached("state_s", "patience_s"),
+         go("escalate"),            "The incident has been in this state for too long"),
+    Rule(131, WORKING,              is_("playbook", "none", "ask"),
+         go("escalate"),            "No playbook is left that may act by itself"),
+    # Before 141: nothing is begun that can't be done now.
+    Rule(133, WORKING,              is_("server_state", "uncertain", "down") & no("way_out"),
+         WAIT,                      "The server is in doubt: nothing can be done there"),
+    Rule(135, (TRIGGERED, WAITING), yes("locked"),
+         WAIT,                      "Another incident's playbook is working on the same subject"),
+    Rule(141, TRIGGERED,            is_("playbook", "act"),
+         go("begin"),               "A playbook is there for this incident"),
+    Rule(143, WAITING,              over("wait_s", 0),
+         WAIT,                      "The next step is not due yet"),
+    Rule(145, WAITING,              no("under_cause") | yes("way_out"),
+         go("begin"),               "The next step is due"),
+    Rule(151, RESOLVING,            over("wait_s", SHORT_S),
+         go("wait"),                "The next step is due later: the subject is left to other incidents meanwhile"),
+    Rule(153, RESOLVING,            over("wait_s", 0),
+         WAIT,                      "The last step is taking effect"),
+    Rule(155, RESOLVING,            is_("playbook", "act"),
+         do("step"),                "The next step of the playbook is due"),
+
+    # 900: nothing to do
+    Rule(901, ANY,                  always,
+         WAIT,                      "Nothing to do"),
 )  # fmt: skip

@@ -102,40 +102,41 @@ FAILINGS = {
     for failing in (
         Failing(
             "ring_stalled",
-            f"a beat is late by {LATE_S:g} s, or one is due for {WAITED_S:g} s in a queue without a living worker",
+            f"a beat is {LATE_S:g} s late, or one has been due for {WAITED_S:g} s in a queue without a running worker",
             stalled,
-            "nobody goes round: what breaks now is seen late or not at all",
-            "Symptom: beats are late, or a queue has work and no worker.\nLook first: `manage.py rings`; do `manage.py "
-            "worker QUEUE` processes run, and is one killed again and again?\nSteps: start them, or more of them; a "
-            "database of ours that is slow makes all of them slow.",
+            "Monitoring is behind: checks are late, so failures are detected late or not at all",
+            "Symptom: beats are late, or a queue has work and no worker.\nLook first: run `manage.py rings`. Do the "
+            "`manage.py worker QUEUE` processes run? Is one of them killed again and again?\nSteps: start the missing "
+            "workers, or more of them. If herdsite's own database is slow, repair that first: it slows every worker.",
         ),
         Failing(
             "portal_blind",
-            f"something has been in doubt for {BLIND_S:g} s, and nothing anywhere was seen well meanwhile",
+            f"something has been in doubt for {BLIND_S:g} s, and no check of anything succeeded meanwhile",
             blind,
-            "nothing anywhere is seen well: suspect our own eyes first",
-            "Symptom: every look fails, from every vantage.\nLook first: this network, its DNS and routes, our SSH key "
-            "and monitoring passwords; can one of the databases be reached from elsewhere?\nSteps: mend our way out. "
-            "Nothing is failed over by a blind eye.",
+            "Every check fails: suspect the control plane and its network before the herd",
+            "Symptom: every check fails, from every worker.\nLook first: the network of the control plane, its DNS and "
+            "routes, its SSH key and monitoring passwords. Can one of the databases be reached from elsewhere?\nSteps: "
+            "repair the network or the credentials of the control plane. No failover begins until a check succeeds.",
         ),
         Failing(
             "starved",
-            f"half of the workers are woken late by {STARVED_S:g} s or more",
+            f"half of the workers or more get the processor late, by {STARVED_S:g} s or more",
             starved,
-            "The control plane is starved: it passes no verdict and runs no playbook until it keeps time again",
-            "Symptom: workers get the processor late, so looks time out though databases answer.\nLook first: load and "
-            "memory of the machines that workers run on; is their CPU quota used up, do they swap?\nSteps: stop what "
-            "competes, or move workers to another machine. Doubts go on from where they were once workers keep time.",
+            "The control plane is short of CPU: verdicts and playbooks are suspended until workers run on time",
+            "Symptom: workers get the processor late, so checks time out though databases answer.\nLook first: load "
+            "and memory of the machines that run workers. Is their CPU quota used up? Do they swap?\nSteps: stop what "
+            "competes, or move workers to another machine. Doubts carry on from where they were once workers run on "
+            "time.",
         ),
         Failing(
             "channel_failing",
-            "the last message for people on call by a channel was refused, put off, or not taken three times",
+            "the last message for people on call was refused, put off, or not accepted three times by a channel",
             unheard,
-            "a call for a person takes another way, or none",
-            "Symptom: a channel of HERDSITE_PAGING does not take our messages; pages go on by the next one.\nLook "
-            "first: what it answered, in the evidence. Is its key or password still good, is its address reachable "
-            "from the workers?\nSteps: mend it, then prove it by `manage.py page --test --channel NAME`; the "
-            "first message that gets through ends this incident. A channel that is given up goes out of "
+            "A paging channel fails: pages go out by another channel, or not at all",
+            "Symptom: a channel of HERDSITE_PAGING does not accept messages; pages go out by the next one.\nLook "
+            "first: the channel's answer, in the evidence. Is its key or password still valid? Can its address be "
+            "reached from the workers?\nSteps: repair the channel, then prove it by `manage.py page --test --channel "
+            "NAME`; the first message that is accepted ends this incident. Take a channel that is given up out of "
             "HERDSITE_PAGING.",
         ),
     )

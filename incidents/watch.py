@@ -5,8 +5,6 @@ what is not known changes nothing. A row opens after `open` beats in a row that 
 say no, so that a value on the edge does not flap.
 """
 
-# ruff: noqa: E501 - a row of a table is a line
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -76,12 +74,12 @@ def share(part: str, whole: str, percent: float) -> Condition:
     return Condition(f"{part} >= {percent:g} % of {whole}", (part, whole), judge)
 
 
-off = named("its provider says that it does not run", is_("machine", "stopped", "paused", "absent"))
+off = named("the provider reports that it does not run", is_("machine", "stopped", "paused", "absent"))
 # A provider that can't tell must not keep a dead server from being anybody's business: here alone, not known is no.
-not_off = Condition("its provider does not say that it is off", ("machine",), lambda facts: off(facts) is not True)
+not_off = Condition("the provider does not report that it is off", ("machine",), lambda facts: off(facts) is not True)
 
 
-# How long a thing may be on its way, by the state that it is in (s). What retires has a date, and a playbook that minds it.
+# How long a state that leads somewhere may last (s). What retires has a date, and a playbook that minds it.
 DEADLINES_S = {CREATING: 900, DESTROYING: 900, CHANGING_OVER: 600, UNCERTAIN: 600}
 # A job that is at it may copy for hours; a database waits as long as its instance is being built.
 COPYING_S = 12 * HOUR_S
@@ -96,20 +94,21 @@ def _overdue(facts: Mapping[str, Any]) -> bool | None:
 
 
 too_long = Condition(
-    f"state_s > its deadline: {', '.join(f'{name} {limit:g}' for name, limit in DEADLINES_S.items())}; "
-    f"while a job builds it {COPYING_S:g}",
+    "the state has lasted longer than its deadline (s): "
+    f"{', '.join(f'{name} {limit:g}' for name, limit in DEADLINES_S.items())}; "
+    f"while a job builds it, {COPYING_S:g}",
     ("state", "state_s", "job", "instance_state"),
     _overdue,
 )
 
 # A machine that no leader lives on costs nobody a write, and may wait for the day.
-serves = Condition("leaders live on it", ("leaders",), lambda facts: facts["leaders"] != 0)
+serves = Condition("leaders are on this server", ("leaders",), lambda facts: facts["leaders"] != 0)
 # A standby that is down costs nobody a write; as long as it is not known to be one, the graver case counts.
-leads = Condition("it is no standby", ("role",), lambda facts: facts["role"] != "standby")
+leads = Condition("the instance is no standby", ("role",), lambda facts: facts["role"] != "standby")
 unplanned = Condition("no planned changeover stops it", ("planned",), lambda facts: facts["planned"] is not True)
 # A host that was told nothing yet knows no generation, and so no more than we do.
 not_newer = Condition(f"not {host_knows_more}", host_knows_more.names, lambda facts: host_knows_more(facts) is not True)
-stands_by = named("it is a standby, and no leader that was", is_("role", "standby") & no("outdated"))
+stands_by = named("the instance is a standby and no former leader", is_("role", "standby") & no("outdated"))
 
 
 def _cant_write(facts: Mapping[str, Any]) -> bool | None:
@@ -121,13 +120,17 @@ def _cant_write(facts: Mapping[str, Any]) -> bool | None:
 
 
 cant_write = Condition(
-    f"{takes_no_writes}, or a write of ours was refused",
+    f"{takes_no_writes}, or herdsite's test write was refused",
     ("service_available", "can_write", "customers_read_only", *takes_no_writes.names),
     _cant_write,
 )
 in_recovery = named(
-    "it leads by our records and is in recovery", is_("role", "leader") & yes("service_available") & yes("in_recovery")
+    "herdsite's records name it the leader, and it is in recovery",
+    is_("role", "leader") & yes("service_available") & yes("in_recovery"),
 )
+writes_as_standby = is_("role", "standby") & yes("service_available") & no("in_recovery")
+unattached = state(DETACHED, ATTACHING) & is_("changeover", "none")
+instance_serves = is_("instance_state", "available")
 
 # How long a standby may go without a good sign while its leader is well, and a database without protection (s).
 UNFED_S, UNSAFE_S, CUT_OFF_S = 15, 60, 60
@@ -144,73 +147,149 @@ def _diverged(facts: Mapping[str, Any]) -> bool | None:
 
 
 diverged = Condition(
-    f"no good sign of its stream or replay for {UNFED_S} s, while its leader is well",
+    f"no streaming and no replay for {UNFED_S} s, while its leader is available",
     ("unfed_s", "receiver", "receiver_age_s", "upstream_state"),
     _diverged,
 )
 # Where nothing is promised, nothing is missing.
 unsafe = named(
-    f"its plan promises a standby, and for {UNSAFE_S} s a failover could lose acknowledged writes",
+    f"the plan includes a standby, and for {UNSAFE_S} s a failover could have lost acknowledged writes",
     over("unsafe_s", UNSAFE_S),
 )
 
 # fmt: off
 ALARMS: tuple[Alarm, ...] = (
-    #     type                   kind      when                                    open close sev.  resolvers, tried in this order; because
-    Alarm("server_down",         SERVER,   state(DOWN) & off & serves,              1,   2,   PAGE, ("restart_server", "replay_from_archive"), "everything on it is down"),
-    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off & serves,          2,   2,   PAGE, ("restart_server", "replay_from_archive"), "nobody gets in, though it may run"),
-    Alarm("spare_down",          SERVER,   state(DOWN) & under("leaders", 1),       2,   2,   WARN, ("restart_server", "do_without"), "nobody is served from it; there is one less to take over"),
-    Alarm("server_retiring",     SERVER,   said("scheduled_events") | state(RETIRING), 2, 2,   WARN, ("retire_server",), "it is going to be taken away"),
+    #     type                   of        when the facts say
+    #     beats in a row that open it, that close it; severity; resolvers, tried in this order
+    #     because
+
+    # of servers
+    Alarm("server_down",         SERVER,   state(DOWN) & off & serves,
+          1, 2, PAGE, ("restart_server", "replay_from_archive"),
+          "The machine does not run: every instance on this server is down"),
+    Alarm("server_unreachable",  SERVER,   state(DOWN) & not_off & serves,
+          2, 2, PAGE, ("restart_server", "replay_from_archive"),
+          "SSH fails, and the machine may still run: its databases may serve without being looked after"),
+    Alarm("spare_down",          SERVER,   state(DOWN) & under("leaders", 1),
+          2, 2, WARN, ("restart_server", "do_without"),
+          "A server without leaders is down: no customer is affected, and one server less can take over"),
+    Alarm("server_retiring",     SERVER,   said("scheduled_events") | state(RETIRING),
+          2, 2, WARN, ("retire_server",),
+          "The server is going out of service"),
     Alarm("disk_filling",        SERVER,   over("disk_used_pct", 85) | under("disk_full_in_s", 4 * HOUR_S),
-                                                                                    8,   4,   WARN, ("grow_disk",), "it will be full, and PostgreSQL stops there"),
-    Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),               2,   4,   PAGE, ("grow_disk",), "the next burst of writes stops PostgreSQL"),
+          8, 4, WARN, ("grow_disk",),
+          "The disk is filling: PostgreSQL stops when it is full"),
+    Alarm("disk_critical",       SERVER,   over("disk_used_pct", 95),
+          2, 4, PAGE, ("grow_disk",),
+          "The disk is almost full: the next burst of writes can stop PostgreSQL"),
     Alarm("clock_skew",          SERVER,   over("clock_skew_s", CLOCK_S) | under("clock_skew_s", -CLOCK_S),
-                                                                                    4,   2,   WARN, ("sync_clock",), "certificates, logs and recovery to a time need the right one"),
-    Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,         1,   2,   PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config", "replay_from_archive"), "nobody is served"),
-    Alarm("standby_down",        INSTANCE, state(DOWN) & stands_by,                 2,   2,   WARN, ("restart_postgres", "rebuild_follower"), "there is one less to take over, or to read from"),
-    Alarm("records_outdated",    INSTANCE, host_knows_more,                         3,   2,   PAGE, (), "our database is older than the herd: who leads by it may not lead"),
-    Alarm("two_writers",         INSTANCE, is_("role", "standby") & yes("service_available") & no("in_recovery") & not_newer,
-                                                                                    2,   1,   PAGE, ("fence_stray_leader",), "two may write, and one of them to nobody"),
+          4, 2, WARN, ("sync_clock",),
+          "The clock is wrong: certificates, logs and restores to a time depend on it"),
+
+    # of instances: leaders, standbys, WAL, load
+    Alarm("instance_down",       INSTANCE, state(DOWN) & leads & unplanned,
+          1, 2, PAGE, ("restart_postgres", "failover", "kill_postgres", "rewrite_config", "replay_from_archive"),
+          "The leader is down: its databases are not served"),
+    Alarm("standby_down",        INSTANCE, state(DOWN) & stands_by,
+          2, 2, WARN, ("restart_postgres", "rebuild_follower"),
+          "The standby is down: one instance less can take over, or be read from"),
+    Alarm("records_outdated",    INSTANCE, host_knows_more,
+          3, 2, PAGE, (),
+          "herdsite's database is older than the herd: the leader that it names may not lead"),
+    Alarm("two_writers",         INSTANCE, writes_as_standby & not_newer,
+          2, 1, PAGE, ("fence_stray_leader",),
+          "Split brain: two instances accept writes"),
     Alarm("follower_stuck",      INSTANCE, stands_by & state(AVAILABLE) & is_("receiver", "none"),
-                                                                                    8,   2,   WARN, ("rebuild_follower",), "it streams from nobody, and falls behind"),
+          8, 2, WARN, ("rebuild_follower",),
+          "The standby does not stream and falls behind"),
     Alarm("standby_unfit",       INSTANCE, stands_by & state(AVAILABLE) & (yes("replay_paused") | said("short_of")),
-                                                                                    8,   2,   WARN, ("rebuild_follower",), "it has what is written, and could not be promoted"),
-    Alarm("diverged",            INSTANCE, stands_by & state(AVAILABLE) & diverged, 2,   2,   WARN, ("rebuild_follower",), "it follows no more, and shows what may be nobody's"),
+          8, 2, WARN, ("rebuild_follower",),
+          "The standby has all WAL and could not be promoted: replay is paused, or settings are too small"),
+    Alarm("diverged",            INSTANCE, stands_by & state(AVAILABLE) & diverged,
+          2, 2, WARN, ("rebuild_follower",),
+          "The standby no longer follows its leader, and may show data that the leader does not have"),
     Alarm("cut_off",             INSTANCE, state(UNCERTAIN) & heard() & over("state_s", CUT_OFF_S),
-                                                                                    1,   1,   PAGE, (), "its standby hears it: the control plane is cut off from it"),
-    Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),   4,   2,   WARN, (), "what it shows is old"),
+          1, 1, PAGE, (),
+          "The control plane can't reach the instance, and a standby still hears from it"),
+    Alarm("follower_lagging",    INSTANCE, stands_by & over("replay_lag_s", 300),
+          4, 2, WARN, (),
+          "Replication lag is above 5 minutes: reads show old data"),
     Alarm("install_failed",      INSTANCE, state(CREATING) & is_("job", "failed", "lost") & over("tries", 2) & ~unread,
-                                                                                    2,   2,   PAGE, (), "it was tried three times, and somebody waits for it"),
-    Alarm("strays_unread",       INSTANCE, state(CREATING) & yes("outdated") & unread, 2, 1,  PAGE, (), "what it wrote after it was parted from its standby could not be read out: make room, or say that it may go (discard)"),
-    Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),                 4,   2,   WARN, ("retry_archive",), "WAL piles up, and there is no going back to this hour"),
+          2, 2, PAGE, (),
+          "The build of the instance failed three times, and a database waits for it"),
+    Alarm("strays_unread",       INSTANCE, state(CREATING) & yes("outdated") & unread,
+          2, 1, PAGE, (),
+          "Stray writes of the former leader could not be read out: make room on the disk, or ask for discard"),
+    Alarm("archive_failing",     INSTANCE, yes("archiver_failing"),
+          4, 2, WARN, ("retry_archive",),
+          "WAL can't be archived: it fills the disk, and a restore to a recent time is not possible"),
     Alarm("slot_pins_wal",       INSTANCE, over("slot_retained_bytes", GIB) & over("inactive_slots", 0),
-                                                                                    8,   2,   WARN, ("free_wal",), "WAL is kept for a reader that does not read"),
-    Alarm("xid_age",             INSTANCE, over("xid_age", 1_000_000_000),          2,   2,   WARN, (), "writes stop at 2^31"),
+          8, 2, WARN, ("free_wal",),
+          "An inactive replication slot keeps WAL on the disk"),
+    Alarm("xid_age",             INSTANCE, over("xid_age", 1_000_000_000),
+          2, 2, WARN, (),
+          "Transaction IDs are running out: PostgreSQL stops accepting writes at 2^31"),
     Alarm("connections_exhausted", INSTANCE, share("connections", "max_connections", 95),
-                                                                                    3,   3,   WARN, ("free_connections",), "the next client will be turned away"),
-    Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S), 2, 2,   WARN, (), "nothing is cleaned up behind it"),
+          3, 3, WARN, ("free_connections",),
+          "Almost all connections are in use: the next client may be refused"),
+    Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S),
+          2, 2, WARN, (),
+          "A transaction has been open for 2 hours: VACUUM can't clean up behind it"),
     Alarm("durability_weakened", INSTANCE, said("sync_setting") & over("weak_commits", 0),
-                                                                                    2,   1,   WARN, ("ask_customer",), "its customer has switched off what keeps each acknowledged write"),
-    Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & ~own_doing & is_("instance_state", "available"),
-                                                                                    2,   2,   PAGE, ("free_connections",), "its customer can't get in, though its instance is well"),
+          2, 1, WARN, ("ask_customer",),
+          "The customer has switched off synchronous commit: a failover can lose acknowledged writes"),
+
+    # of databases as their customers see them
+    Alarm("resource_down",       RESOURCE, state(DOWN) & no("service_available") & ~own_doing & instance_serves,
+          2, 2, PAGE, ("free_connections",),
+          "Customers can't log in, though the instance is up"),
     Alarm("cant_write",          RESOURCE, state(AVAILABLE, UNCERTAIN, DOWN) & cant_write,
-                                                                                    2,   2,   PAGE, (), "its customer gets in, and can't write"),
-    Alarm("unprotected",         RESOURCE, unsafe,                                  2,   1,   WARN, (), "its plan promises a standby that loses nothing, and there is none"),
-    Alarm("writes_hang",         RESOURCE, yes("write_hangs"),                      2,   1,   PAGE, (), "a commit waits, for a standby that does not confirm it say"),
-    Alarm("not_leading",         INSTANCE, state(AVAILABLE) & in_recovery,          3,   1,   PAGE, (), "it leads by our records, and replays another's WAL: nobody can write"),
-    Alarm("read_only_set",       RESOURCE, yes("customers_read_only"),              2,   1,   WARN, ("ask_customer",), "its customer has made it read only, by default"),
-    Alarm("locked_out",          RESOURCE, no("service_available") & own_doing & is_("instance_state", "available"),
-                                                                                    2,   2,   WARN, ("ask_customer",), "its customer has set what keeps herdsite out"),
-    Alarm("archive_gap",         TIMELINE, said("archive_missing"),                 2,   1,   PAGE, ("take_backup",), "a part of the past can't be gone back to"),
+          2, 2, PAGE, (),
+          "Customers can log in and can't write"),
+    Alarm("unprotected",         RESOURCE, unsafe,
+          2, 1, WARN, (),
+          "The plan includes a synchronous standby that is missing: a failover could lose acknowledged writes"),
+    Alarm("writes_hang",         RESOURCE, yes("write_hangs"),
+          2, 1, PAGE, (),
+          "Commits hang: they wait for a synchronous standby that does not confirm them"),
+    Alarm("not_leading",         INSTANCE, state(AVAILABLE) & in_recovery,
+          3, 1, PAGE, (),
+          "herdsite's records name this instance the leader, and it is in recovery: no customer can write"),
+    Alarm("read_only_set",       RESOURCE, yes("customers_read_only"),
+          2, 1, WARN, ("ask_customer",),
+          "The customer has made the database read only (default_transaction_read_only)"),
+    Alarm("locked_out",          RESOURCE, no("service_available") & own_doing & instance_serves,
+          2, 2, WARN, ("ask_customer",),
+          "The customer's own setting keeps herdsite out"),
+
+    # of archives
+    Alarm("archive_gap",         TIMELINE, said("archive_missing"),
+          2, 1, PAGE, ("take_backup",),
+          "WAL is missing in the archive: a restore to a time in that gap is not possible"),
     Alarm("backup_stale",        TIMELINE, state(OPEN) & yes("prepared") & over("backup_age_s", 30 * HOUR_S),
-                                                                                    2,   1,   WARN, ("take_backup",), "going back in time takes longer and longer"),
-    Alarm("address_detached",    ADDRESS,  state(DETACHED, ATTACHING) & is_("changeover", "none") & is_("instance_state", "available") & over("state_s", 5),
-                                                                                    3,   1,   PAGE, ("reattach_address",), "its customer can't find it"),
-    Alarm("changeover_stuck",    CHANGEOVER, state(NEEDS_HUMAN),                    1,   1,   PAGE, (), "leadership is to move, and can't without a person's word"),
-    Alarm("drill_failed",        RESOURCE, no("restorable"),                        1,   1,   PAGE, (), "it could not be restored from its archive"),
+          2, 1, WARN, ("take_backup",),
+          "The last base backup is over 30 h old: restores take longer and longer"),
+
+    # of stable addresses
+    Alarm("address_detached",    ADDRESS,  unattached & instance_serves & over("state_s", 5),
+          3, 1, PAGE, ("reattach_address",),
+          "The stable address is not attached: customers can't reach their database by it"),
+
+    # of changeovers, restore drills and limits
+    Alarm("changeover_stuck",    CHANGEOVER, state(NEEDS_HUMAN),
+          1, 1, PAGE, (),
+          "The changeover can't go on without a person's decision"),
+    Alarm("drill_failed",        RESOURCE, no("restorable"),
+          1, 1, PAGE, (),
+          "The restore drill failed: the database could not be restored from its archive"),
     Alarm("row_limit",           RESOURCE, reached("estimated_rows", "rows_allowed") & over("estimated_rows", 0),
-                                                                                    3,   3,   WARN, ("enforce_row_limit",), "it has more rows than its plan takes"),
-    Alarm("stuck",               KINDS,    too_long,                                2,   1,   PAGE, (), "it should long have got on"),
+          3, 3, WARN, ("enforce_row_limit",),
+          "The database has more rows than its plan allows"),
+
+    # of everything that has states
+    Alarm("stuck",               KINDS,    too_long,
+          2, 1, PAGE, (),
+          "The state has lasted longer than its deadline"),
 )
 # fmt: on
 

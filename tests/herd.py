@@ -47,7 +47,7 @@ def again(member: Any) -> Any:
 
 def beat(member: Member, claim: ring.Claim, in_s: float | None = 15.0, **fields: Any) -> ring.Beat:
     """What a beat may leave on a row."""
-    left: dict[str, Any] = {"facts": {}, "probed": {}, "evidence": {}, "row": 901, "why": "nothing to do", "seen": True}
+    left: dict[str, Any] = {"facts": {}, "probed": {}, "evidence": {}, "row": 901, "why": "Nothing to do", "seen": True}
     return ring.Beat(member.pk, claim, in_s, **(left | fields))
 
 

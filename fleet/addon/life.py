@@ -66,23 +66,50 @@ _unanswered = Condition("unanswered", ("answered",), lambda it: it["answered"] i
 
 # fmt: off
 LIFE = (
-    # row  when                                                          step       because
-    Row(91,  yes("ended"),                                               LEAVE,     "the platform wants it no more"),
-    Row(101, yes("grant"),                                               EXCHANGE,  "a code lives five minutes"),
-    Row(103, yes("voice") & under("left_s", REFRESH_S),                  REFRESH,   "its token is about to run out"),
-    Row(191, yes("leaving") & no("going"),                               LEAVE,     "the platform waits for its end"),
-    Row(193, yes("leaving") & no("gone"),                                WAIT,      "it is being destroyed"),
-    Row(201, yes("going") & yes("voice"),                                WITHDRAW,  "it goes: tell the platform"),
-    Row(203, yes("going"),                                               END,       "it goes, nobody can be told"),
-    Row(211, no("told") & over("age_s", PATIENCE_S) & no("gave_up"),     GIVE_UP,   "before the platform gives up"),
-    Row(301, _unanswered & under("age_s", ANSWERED_S),                   WAIT,      "its request is being answered"),
-    Row(303, no("ready") & no("told"),                                   WAIT,      "it is being built"),
-    Row(311, yes("ready") & no("fresh") & yes("voice"),                  PUSH,      "it has another config"),
-    Row(313, yes("ready") & yes("fresh") & no("told") & yes("voice"),    TELL,      "its config is there"),
-    Row(401, no("informed") & yes("voice"),                              INFORM,    "it knows whose it is"),
+    # row, when
+    #   step        because
+
+    # the platform has removed it
+    Row(91,  yes("ended"),
+        LEAVE,      "The platform has removed the add-on"),
+
+    # 100: tokens come first: without one nothing can be told
+    Row(101, yes("grant"),
+        EXCHANGE,   "An OAuth code expires after 5 minutes: exchange it for a token"),
+    Row(103, yes("voice") & under("left_s", REFRESH_S),
+        REFRESH,    "The access token is about to expire"),
+    Row(191, yes("leaving") & no("going"),
+        LEAVE,      "The platform asked for removal and waits until the database is gone"),
+    Row(193, yes("leaving") & no("gone"),
+        WAIT,       "The database is being destroyed"),
+
+    # 200: the end, and what is not ready in time
+    Row(201, yes("going") & yes("voice"),
+        WITHDRAW,   "The database is being destroyed: tell the platform"),
+    Row(203, yes("going"),
+        END,        "The database is being destroyed, and without a token the platform can't be told"),
+    Row(211, no("told") & over("age_s", PATIENCE_S) & no("gave_up"),
+        GIVE_UP,    "The database is still not ready: give up before the platform does"),
+
+    # 300: the config, which says that it is ready
+    Row(301, _unanswered & under("age_s", ANSWERED_S),
+        WAIT,       "The platform's request is still being answered"),
+    Row(303, no("ready") & no("told"),
+        WAIT,       "The database is being built"),
+    Row(311, yes("ready") & no("fresh") & yes("voice"),
+        PUSH,       "The config has changed: send it to the platform"),
+    Row(313, yes("ready") & yes("fresh") & no("told") & yes("voice"),
+        TELL,       "The platform has the config: report the database as ready"),
+
+    # 400: what the platform can tell
+    Row(401, no("informed") & yes("voice"),
+        INFORM,     "The owner and the app are not known yet: ask the platform"),
     Row(403, yes("hears") & yes("told") & no("subscribed") & yes("voice"),
-                                                                         SUBSCRIBE, "it can say what changes there"),
-    Row(901, always,                                                     WAIT,      "nothing to tell"),
+        SUBSCRIBE,  "The platform can report its changes: subscribe to them"),
+
+    # 900: nothing to tell
+    Row(901, always,
+        WAIT,       "Nothing to tell"),
 )
 # fmt: on
 

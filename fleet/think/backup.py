@@ -11,18 +11,41 @@ TAKING = (STARTED, UPLOADING)
 ended_badly = is_("job", "failed", "lost")
 
 LIFE = (
-    # row  in state   when the facts say                       then           because
-    Rule(101, RUNNING, is_("instance_state", "destroying", "destroyed"), do("abandon"), "what it is of is being destroyed"),
-    Rule(201, STARTED, is_("job", "none"), do("begin"), "nothing of it is on the host yet"),
-    Rule(203, STARTED, is_("job", "running", "done"), go("upload"), "it is being taken"),
-    Rule(204, TAKING, ended_badly & yes("superseded"), do("abandon"), "another leads now, which gets a backup of its own"),
-    Rule(205, TAKING, ended_badly & ~is_("instance_state", "available"), WAIT, "what it is of does not serve: it is taken again once that does"),
-    Rule(207, TAKING, ended_badly & paced(policy.PAUSES_S), do("begin_anew"), "that failed: clear it away and try again"),
-    Rule(208, TAKING, ended_badly & under("tries", 3), WAIT, "that failed: it is tried again in a moment"),
-    Rule(209, TAKING, ended_badly, do("abandon"), "it failed three times"),
-    Rule(211, UPLOADING, is_("job", "running"), WAIT, "it is being taken"),
-    Rule(213, UPLOADING, is_("job", "done"), go("verify"), "its job has ended well"),
-    Rule(221, VERIFYING, yes("ssh"), do("confirm"), "what lies in the archive has the last word"),
-    Rule(301, KEPT, yes("due_out"), do("remove"), "its retention is over"),
-    Rule(901, ANY, always, WAIT, "nothing to do"),
+    # row, in state        when the facts say
+    #      then            because
+
+    # 100: the instance goes away
+    Rule(101, RUNNING,     is_("instance_state", "destroying", "destroyed"),
+         do("abandon"),    "The instance that this backup is taken from is being destroyed"),
+
+    # 200: taking and checking
+    Rule(201, STARTED,     is_("job", "none"),
+         do("begin"),      "The backup job has not been started yet"),
+    Rule(203, STARTED,     is_("job", "running", "done"),
+         go("upload"),     "The backup job runs"),
+    # Before the rows that try again: a leader that was replaced is not backed up any more.
+    Rule(204, TAKING,      ended_badly & yes("superseded"),
+         do("abandon"),    "Another instance leads now, and gets a base backup of its own"),
+    Rule(205, TAKING,      ended_badly & ~is_("instance_state", "available"),
+         WAIT,             "The instance is not available: the backup is taken again when it is"),
+    Rule(207, TAKING,      ended_badly & paced(policy.PAUSES_S),
+         do("begin_anew"), "The backup failed: its remains are removed and it is tried again"),
+    Rule(208, TAKING,      ended_badly & under("tries", 3),
+         WAIT,             "The backup failed: the next try follows after a pause"),
+    Rule(209, TAKING,      ended_badly,
+         do("abandon"),    "The backup failed three times"),
+    Rule(211, UPLOADING,   is_("job", "running"),
+         WAIT,             "The backup job runs"),
+    Rule(213, UPLOADING,   is_("job", "done"),
+         go("verify"),     "The backup job ended without an error"),
+    Rule(221, VERIFYING,   yes("ssh"),
+         do("confirm"),    "A backup counts only when its files in the archive are complete and checked"),
+
+    # 300: kept
+    Rule(301, KEPT,        yes("due_out"),
+         do("remove"),     "The retention period of this backup is over"),
+
+    # 900: nothing to do
+    Rule(901, ANY,         always,
+         WAIT,             "Nothing to do"),
 )  # fmt: skip

@@ -18,89 +18,169 @@ from fleet.states import (
 SERVING = (AVAILABLE, UNCERTAIN, DOWN)
 # A changeover that has done nothing to its leader yet.
 EARLY = (PLANNED, WAITING_FOR_WINDOW, PREPARING)
-ALIVE = (CREATING, *SERVING, MAINTENANCE)
+KEPT_UP = (*SERVING, MAINTENANCE)
+ALIVE = (CREATING, *KEPT_UP)
+UNWELL = (UNCERTAIN, DOWN)
+AWAY = (CREATING, MAINTENANCE, CHANGING_OVER)
 
 # A follower is read only by its nature. As long as it is not known to be one, the graver case counts.
 _WRITES = ("follows", "read_only", "in_recovery")
 takes_no_writes = Condition(
-    "it lets its customer in and takes no writes, though it follows nobody",
+    "customers can log in and can't write, though the database is no follower",
     _WRITES,
     lambda facts: facts["follows"] is not True and (facts["read_only"] is True or facts["in_recovery"] is True),
 )
-serves = named("its customer can get in and write", yes("service_available") & ~takes_no_writes)
+instance_serves = is_("instance_state", "available")
+serves = named("customers can log in and write", yes("service_available") & ~takes_no_writes)
 # Nobody of ours sets these; and whoever changes his own password leaves ours behind.
 own_doing = Condition(
-    "its customer has set what keeps herdsite out: another password, a limit of no connections, …",
+    "the customer's own setting keeps herdsite out: another password, no connections allowed, …",
     ("service_code", "closed"),
     lambda facts: facts["service_code"] == "28P01" or bool(facts["closed"]),
 )
-locked_out = named(f"{own_doing}", own_doing & is_("instance_state", "available"))
+locked_out = named(f"{own_doing}", own_doing & instance_serves)
 explained = named(
-    "no answer, and the instance beneath is down, stopped or fenced",
+    "the database does not serve, and its instance is down, stopped or fenced",
     ~serves & is_("instance_state", "down", "stopped", "fenced"),
 )
 confirmed_down = named(
-    "several workers can't get in, for as long as the doubt window",
+    "several workers can't log in, for the whole doubt window",
     no("service_available") & reached("doubt_s", "doubt_window_s") & over("sql_vantages", 1) & yes("vantage_sees"),
 )
+for_long = reached("state_s", "doubt_window_s")
 not_yet, under_way, did, did_not = (is_("handed", word) for word in ("none", "open", "done", "refused"))
+no_move_begun = is_("changeover", "none", *EARLY)
 moving = asked("failover") | asked("switchover") | asked("resize") | asked("restore") | asked("upgrade")
-in_place = named("asked for another plan of those that share an instance", asked("resize") & no("own_instance"))
+in_place = named("asked for another plan, and the instance is shared", asked("resize") & no("own_instance"))
 power = asked("restart") | asked("stop") | asked("start")
 
 LIFE = (
-    # row  in state       when the facts say               then                     because
-    Rule(101, ALIVE, asked("destroy"), go("destroy"), "asked for"),
-    Rule(111, (*SERVING, MAINTENANCE), power & not_yet, do("hand_down"), "asked for: its instance has to do it"),
-    Rule(113, (*SERVING, MAINTENANCE), power & under_way & ~is_("instance_state", "down"), WAIT, "its instance is at it"),
-    Rule(115, (*SERVING, MAINTENANCE), power & did_not, do("refuse"), "its instance could not"),
-    Rule(117, SERVING, asked("stop") & did, go("enter_maintenance"), "its instance is stopped"),
-    Rule(119, MAINTENANCE, asked("stop") & did, do("fulfil"), "it is stopped"),
-    Rule(121, MAINTENANCE, asked("start") & did, go("leave_maintenance"), "its instance runs again"),
-    Rule(123, SERVING, (asked("restart") | asked("start")) & did & yes("service_available"), do("fulfil"), "its customer can get in again"),
-    Rule(129, AVAILABLE, in_place & is_("instance_state", "available"), do("resize_in_place"), "asked for: the plans that share an instance differ in limits alone"),
-    Rule(131, (*SERVING, MAINTENANCE), moving & ~in_place & is_("moved", "none"), do("change_over"), "asked for"),
-    Rule(133, (*SERVING, MAINTENANCE), moving & is_("moved", "done"), do("fulfil"), "it has changed over"),
-    Rule(135, (*SERVING, MAINTENANCE), moving & is_("moved", "cancelled"), do("refuse_move"), "it could not change over"),
-    Rule(137, (*SERVING, MAINTENANCE), asked("unfollow"), do("unfollow"), "asked for"),
-    Rule(138, SERVING, asked("rotate") & is_("instance_state", "available"), do("rotate"), "asked for"),
-    Rule(139, MAINTENANCE, asked("rotate"), do("refuse"), "PostgreSQL is stopped: start it, then rotate the password"),
-    Rule(140, CREATING, power | moving | asked("unfollow") | asked("rotate"), do("refuse"), "it is being built: wait until it is there"),
-    Rule(141, SERVING, asked("backup"), do("backup"), "asked for: its timeline has to do it"),
-    Rule(143, (CREATING, MAINTENANCE, CHANGING_OVER), asked("backup"), do("refuse"), "it does not serve: ask again when it does"),
-    Rule(151, AVAILABLE, asked("dump") & is_("instance_state", "available"), do("dump"), "asked for"),
-    Rule(153, AVAILABLE, asked("load") & is_("instance_state", "available") & is_("job", "none"), do("load"), "asked for"),
-    Rule(155, AVAILABLE, asked("load") & is_("job", "done"), do("finish_load"), "its new content is there, whole"),
-    Rule(157, AVAILABLE, asked("load") & is_("job", "lost") & under("asked_s", 86_400), do("load_again"), "what was to fill it died: the old content is there"),
-    Rule(159, AVAILABLE, asked("load") & is_("job", "failed", "lost"), do("abandon_load"), "it failed, and the old content is there"),
-    Rule(161, (CREATING, MAINTENANCE), asked("dump") | asked("load"), do("refuse"), "it does not serve: ask again when it does"),
-    Rule(201, CREATING, no("placed"), do("place"), "find it a server with room, or a shared instance"),
-    Rule(203, CREATING, is_("instance_state", "creating"), WAIT, "its instance is being built"),
-    Rule(205, CREATING, is_("instance_state", "available") & no("service_available") & no("copied"), do("create_database"), "its instance is there, its database is not"),
-    Rule(207, CREATING, serves, go("come_up"), "its customer can get in"),
-    Rule(300, AVAILABLE, no("service_available") & locked_out, WAIT, "Its customer has set what keeps herdsite out: the customer is told, and nothing is taken from it"),
-    Rule(301, AVAILABLE, no("service_available"), go("doubt"), "one failed look is only a doubt"),
-    Rule(303, AVAILABLE, takes_no_writes, go("doubt"), "It answers and takes no writes: one such look is only a doubt"),
-    Rule(310, (UNCERTAIN, DOWN), no("service_available") & locked_out, go("come_back"), "Its customer has set what keeps herdsite out, and its instance serves"),
-    Rule(311, (UNCERTAIN, DOWN), serves, go("come_back"), "its customer can get in again"),
-    Rule(313, UNCERTAIN, explained, go("go_down"), "what is beneath it does not serve"),
-    Rule(315, UNCERTAIN, confirmed_down, go("go_down"), "its customer can't get in, seen from several sides"),
-    Rule(316, UNCERTAIN, yes("service_available") & takes_no_writes & reached("state_s", "doubt_window_s"), go("go_down"), "It answers and takes no writes, for as long as the doubt window"),
-    Rule(317, UNCERTAIN, ~serves, WAIT, "in doubt: other workers look"),
-    Rule(325, DOWN, ~serves, WAIT, "its customer still can't get in, or write; looking on"),
-    Rule(400, CHANGING_OVER, asked("failover") & is_("moved", "none"), do("change_over"), "asked for: it supersedes what does not get on"),
-    Rule(401, CHANGING_OVER, is_("changeover", "none") & serves, go("finish_changeover"), "its changeover is over, and its customer can get in"),
-    Rule(403, CHANGING_OVER, is_("changeover", "none") & ~serves, go("abandon_changeover"), "its changeover is over, and its customer can't get in"),
-    Rule(405, CHANGING_OVER, always, WAIT, "its changeover is under way"),
-    Rule(501, (AVAILABLE, UNCERTAIN, DOWN), over("standbys_missing", 0) & is_("changeover", "none", *EARLY) & is_("instance_state", "available"), do("add_standby"), "its plan promises a standby"),
-    Rule(503, AVAILABLE, over("standbys_idle", 0) & is_("changeover", "none"), do("drop_standby"), "more standbys than its plan promises"),
-    Rule(511, AVAILABLE, yes("address_missing"), do("reserve_address"), "its plan promises an address that stays"),
-    Rule(521, AVAILABLE, yes("dump_due") & is_("instance_state", "available"), do("dump"), "its plan promises a logical backup a day"),
-    Rule(601, DESTROYING, no("placed"), go("bury"), "it never had an instance"),
-    Rule(603, DESTROYING, is_("instance_state", "destroyed"), go("bury"), "its instance is gone"),
-    Rule(605, DESTROYING, yes("own_instance") & is_("instance_state", "destroying"), WAIT, "its instance is being destroyed"),
-    Rule(607, DESTROYING, yes("own_instance") & not_yet, do("hand_down"), "its instance goes with it"),
-    Rule(609, DESTROYING, no("own_instance") & yes("dropped"), go("bury"), "its database and role are gone"),
-    Rule(611, DESTROYING, no("own_instance") & is_("instance_state", "available"), do("drop_database"), "its neighbours stay"),
-    Rule(901, ANY, always, WAIT, "nothing to do"),
+    # row, in state                    when the facts say
+    #      then                        because
+
+    # 100: what was requested
+    Rule(101, ALIVE,                   asked("destroy"),
+         go("destroy"),                "Destroy was requested"),
+    Rule(111, KEPT_UP,                 power & not_yet,
+         do("hand_down"),              "The request is passed on to the instance of this database"),
+    Rule(113, KEPT_UP,                 power & under_way & ~is_("instance_state", "down"),
+         WAIT,                         "The instance is carrying out the request"),
+    Rule(115, KEPT_UP,                 power & did_not,
+         do("refuse"),                 "The instance could not carry out the request"),
+    Rule(117, SERVING,                 asked("stop") & did,
+         go("enter_maintenance"),      "The instance was stopped"),
+    Rule(119, MAINTENANCE,             asked("stop") & did,
+         do("fulfil"),                 "The instance is stopped"),
+    Rule(121, MAINTENANCE,             asked("start") & did,
+         go("leave_maintenance"),      "The instance runs again"),
+    Rule(123, SERVING,                 (asked("restart") | asked("start")) & did & yes("service_available"),
+         do("fulfil"),                 "Customers can log in again"),
+    # Before 131: the resize of a shared database moves nothing.
+    Rule(129, AVAILABLE,               in_place & instance_serves,
+         do("resize_in_place"),        "Resize was requested: plans that share an instance differ only in their "
+                                       "limits"),
+    Rule(131, KEPT_UP,                 moving & ~in_place & is_("moved", "none"),
+         do("change_over"),            "The request needs a changeover"),
+    Rule(133, KEPT_UP,                 moving & is_("moved", "done"),
+         do("fulfil"),                 "The changeover is done"),
+    Rule(135, KEPT_UP,                 moving & is_("moved", "cancelled"),
+         do("refuse_move"),            "The changeover was cancelled"),
+    Rule(137, KEPT_UP,                 asked("unfollow"),
+         do("unfollow"),               "Promote was requested: the follower becomes a database of its own"),
+    Rule(138, SERVING,                 asked("rotate") & instance_serves,
+         do("rotate"),                 "Rotate password was requested"),
+    Rule(139, MAINTENANCE,             asked("rotate"),
+         do("refuse"),                 "PostgreSQL is stopped: start it, then rotate the password"),
+    Rule(140, CREATING,                power | moving | asked("unfollow") | asked("rotate"),
+         do("refuse"),                 "The database is being created: ask again when it is available"),
+    Rule(141, SERVING,                 asked("backup"),
+         do("backup"),                 "Take a backup was requested: the timeline of this database takes it"),
+    Rule(143, AWAY,                    asked("backup"),
+         do("refuse"),                 "The database is not available: ask again when it is"),
+    Rule(151, AVAILABLE,               asked("dump") & instance_serves,
+         do("dump"),                   "A logical backup was requested"),
+    Rule(153, AVAILABLE,               asked("load") & instance_serves & is_("job", "none"),
+         do("load"),                   "Load was requested"),
+    Rule(155, AVAILABLE,               asked("load") & is_("job", "done"),
+         do("finish_load"),            "The new contents are loaded and complete"),
+    Rule(157, AVAILABLE,               asked("load") & is_("job", "lost") & under("asked_s", 86_400),
+         do("load_again"),             "The load was interrupted and the old contents are in place: it starts again"),
+    Rule(159, AVAILABLE,               asked("load") & is_("job", "failed", "lost"),
+         do("abandon_load"),           "The load failed, and the old contents are in place"),
+    Rule(161, (CREATING, MAINTENANCE), asked("dump") | asked("load"),
+         do("refuse"),                 "The database is not available: ask again when it is"),
+
+    # 200: creating
+    Rule(201, CREATING,                no("placed"),
+         do("place"),                  "The database needs a server with room, or a shared instance"),
+    Rule(203, CREATING,                is_("instance_state", "creating"),
+         WAIT,                         "The instance is being built"),
+    Rule(205, CREATING,                instance_serves & no("service_available") & no("copied"),
+         do("create_database"),        "The instance is available, and the database does not exist on it yet"),
+    Rule(207, CREATING,                serves,
+         go("come_up"),                "Customers can log in"),
+
+    # 300: doubt, verdict, return
+    # Before 301: a customer who locks herdsite out is not a database in doubt.
+    Rule(300, AVAILABLE,               no("service_available") & locked_out,
+         WAIT,                         "The customer's own setting keeps herdsite out: the customer is told, and the "
+                                       "database stays available"),
+    Rule(301, AVAILABLE,               no("service_available"),
+         go("doubt"),                  "One failed look is only a doubt: other workers look before any verdict"),
+    Rule(303, AVAILABLE,               takes_no_writes,
+         go("doubt"),                  "The database answers and accepts no writes: one such look is only a doubt"),
+    Rule(310, UNWELL,                  no("service_available") & locked_out,
+         go("come_back"),              "The customer's own setting keeps herdsite out, and the instance serves"),
+    Rule(311, UNWELL,                  serves,
+         go("come_back"),              "Customers can log in again"),
+    # Before 315: what the instance is proven to be needs no second opinion.
+    Rule(313, UNCERTAIN,               explained,
+         go("go_down"),                "The instance of this database does not serve"),
+    Rule(315, UNCERTAIN,               confirmed_down,
+         go("go_down"),                "Several workers failed to log in for the whole doubt window"),
+    Rule(316, UNCERTAIN,               yes("service_available") & takes_no_writes & for_long,
+         go("go_down"),                "The database answers, and accepted no writes for the whole doubt window"),
+    Rule(317, UNCERTAIN,               ~serves,
+         WAIT,                         "The database is in doubt: other workers look"),
+    Rule(325, DOWN,                    ~serves,
+         WAIT,                         "Customers still can't log in, or can't write: checks continue"),
+
+    # 400: a changeover is running
+    # Before the rows that end a changeover: a failover must not wait for one that makes no progress.
+    Rule(400, CHANGING_OVER,           asked("failover") & is_("moved", "none"),
+         do("change_over"),            "Failover was requested: it replaces the changeover that makes no progress"),
+    Rule(401, CHANGING_OVER,           is_("changeover", "none") & serves,
+         go("finish_changeover"),      "The changeover is over, and customers can log in"),
+    Rule(403, CHANGING_OVER,           is_("changeover", "none") & ~serves,
+         go("abandon_changeover"),     "The changeover is over, and customers can't log in"),
+    Rule(405, CHANGING_OVER,           always,
+         WAIT,                         "The changeover is running"),
+
+    # 500: what the plan includes
+    Rule(501, SERVING,                 over("standbys_missing", 0) & no_move_begun & instance_serves,
+         do("add_standby"),            "The plan includes a standby that is missing"),
+    Rule(503, AVAILABLE,               over("standbys_idle", 0) & is_("changeover", "none"),
+         do("drop_standby"),           "The database has more standbys than its plan includes"),
+    Rule(511, AVAILABLE,               yes("address_missing"),
+         do("reserve_address"),        "The plan includes a stable address that is missing"),
+    Rule(521, AVAILABLE,               yes("dump_due") & instance_serves,
+         do("dump"),                   "The plan includes a daily logical backup, and one is due"),
+
+    # 600: destroying
+    Rule(601, DESTROYING,              no("placed"),
+         go("bury"),                   "The database never had an instance"),
+    Rule(603, DESTROYING,              is_("instance_state", "destroyed"),
+         go("bury"),                   "The instance of this database is destroyed"),
+    Rule(605, DESTROYING,              yes("own_instance") & is_("instance_state", "destroying"),
+         WAIT,                         "The instance of this database is being destroyed"),
+    Rule(607, DESTROYING,              yes("own_instance") & not_yet,
+         do("hand_down"),              "The instance serves this database alone and is destroyed with it"),
+    Rule(609, DESTROYING,              no("own_instance") & yes("dropped"),
+         go("bury"),                   "The database and its role are dropped"),
+    Rule(611, DESTROYING,              no("own_instance") & instance_serves,
+         do("drop_database"),          "The instance is shared: only this database and its role are dropped"),
+
+    # 900: nothing to do
+    Rule(901, ANY,                     always,
+         WAIT,                         "Nothing to do"),
 )  # fmt: skip

@@ -84,7 +84,7 @@ class Incident(Member, kind="incident"):
         """One line: what is wrong with what, and why that matters."""
         alarm = BY_TYPE.get(self.type)
         words = self.type.replace("_", " ")
-        return f"{self.subject_kind} {self.subject_name}: {words}" + (f", {alarm.because}" if alarm else "")
+        return f"{self.subject_kind} {self.subject_name}: {words}" + (f". {alarm.because}" if alarm else "")
 
     @property
     def customer(self) -> Customer | None:

@@ -33,6 +33,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 MODELS = [model for model in admin.site._registry if model._meta.app_label == "fleet"]
 EDITABLE = (Plan, Customer)
+_DOUBTED = next(rule for rule in LIFE["resource"] if rule.row == 301)
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def things():
     """One of everything, by model."""
     now = timezone.now()
     resource = factories.resource(name="proud-walrus", instance=factories.instance(name="lucid-moose"))
-    lifecycle.move(resource, "doubt", Because(301, "one failed look is only a doubt", "box/7"))
+    lifecycle.move(resource, "doubt", Because(301, _DOUBTED.because, "box/7"))
     intent = Intent.objects.create(kind="resource", subject=resource.pk, name=resource.name, verb="restart", actor="x")
     worker = Worker.objects.create(name="box/7", queue="feel", started_at=now, seen_at=now)
     made = [resource, resource.instance, resource.instance.server, resource.plan, resource.customer, intent, worker]
@@ -135,8 +136,7 @@ def test_a_list_costs_as_many_queries_for_many_rows_as_for_few(client, operator,
 
 def test_a_page_tells_the_story_and_the_row_behind_the_last_move(client, operator, things):
     page = text(client.get(url(Resource, things[Resource].pk, "change")))
-    rule = next(rule for rule in LIFE["resource"] if rule.row == 301)
-    assert "Last move: doubt" in page and str(rule.when) in page and rule.because in page
+    assert "Last move: doubt" in page and str(_DOUBTED.when) in page and _DOUBTED.because in page
     assert "available → uncertain" in page and 'href="/things/proud-walrus"' in page
 
 

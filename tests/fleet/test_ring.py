@@ -88,7 +88,7 @@ def test_release_writes_the_beat_and_gives_the_row_back() -> None:
     row = again(one)
     assert (row.lease, row.leased_until, row.vantage) == (None, None, HERE)
     assert (row.facts, row.probed, row.evidence) == ({"load1": "0.5", "ssh_why": None}, {"reach": 1.5}, {"since": 2.0})
-    assert (row.row, row.why, row.problem, row.tries) == (901, "nothing to do", "", 0)
+    assert (row.row, row.why, row.problem, row.tries) == (901, "Nothing to do", "", 0)
     assert row.due_at - row.felt_at == pytest.approx(timedelta(seconds=15), abs=timedelta(seconds=1))
 
 

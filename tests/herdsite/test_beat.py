@@ -65,7 +65,7 @@ def story(member: Any) -> list[tuple[str, int | None]]:
 
 def test_a_beat_of_what_is_well_records_and_waits(herd: FakeHerd, instance: Instance) -> None:
     row = beats(herd, instance)
-    assert (row.state, row.row, row.why, row.problem, row.lease) == (AVAILABLE, 901, "nothing to do", "", None)
+    assert (row.state, row.row, row.why, row.problem, row.lease) == (AVAILABLE, 901, "Nothing to do", "", None)
     assert (row.vantage, row.seen_at) == (HERE, row.felt_at)
     assert row.facts["service_available"] == "true"
     assert row.probed["service"] > 0
@@ -262,7 +262,7 @@ def test_a_restart_from_the_asking_to_the_answer(herd: FakeHerd, instance: Insta
     herd.pass_time()
     row = beats(herd, instance)
     assert (row.row, row.tries) == (117, 0)
-    assert (again(intent).state, again(intent).answer) == (Intent.DONE, "restarted, and it answers")
+    assert (again(intent).state, again(intent).answer) == (Intent.DONE, "PostgreSQL was restarted and answers")
     assert beats(herd, instance).row == 901
     assert story(instance) == [("asked to restart", None), ("restart", 111), ("fulfil", 117)]
     assert list(herd.begun.values()) == [1]
@@ -275,7 +275,7 @@ def test_a_restart_that_fails_is_refused_with_its_last_words(herd: FakeHerd, ins
     herd.pass_time()
     beats(herd, instance)
     assert again(intent).state == Intent.REFUSED
-    assert again(intent).answer == "the restart failed: no space left on device"
+    assert again(intent).answer == "PostgreSQL could not be restarted: no space left on device"
 
 
 def test_stop_and_start_of_a_resource_go_through_its_instance(herd: FakeHerd) -> None:

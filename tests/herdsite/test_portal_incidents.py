@@ -19,6 +19,7 @@ from incidents.notices import desk as notices
 from incidents.outcomes import again, fixed, give_up
 from incidents.resolvers import RESOLVERS
 from incidents.telling import Silent
+from incidents.watch import BY_TYPE
 from tests import factories
 from tests.incidents.scenes import Scene, playbook, raise_alarm, report, set_alarm
 
@@ -161,9 +162,9 @@ def test_one_tells_what_is_wrong_and_the_whole_story(client, operator, incident)
         "Resource down",
         '<a href="/things/calm-otter-7">calm-otter-7</a>',
         "Needs a person",
-        "Its customer can't get in, though its instance is well.",
+        f"{BY_TYPE['resource_down'].because}.",
         '<a class="rule" href="/tables#resource-313">313</a>',
-        "no playbook is left that may act by itself: every session is at work",
+        "No playbook is left that may act by itself: every session is at work",
         "resource_down: state is down & no(service_available)",
         '<p class="note bad">every session is at work</p>',
         "<b>Give up</b> <code>free_connections / ",
@@ -224,7 +225,7 @@ def test_what_is_wrong_with_herdsite_itself_has_a_page_as_well(client, operator)
     failing = ourselves.FAILINGS["ring_stalled"]
     made = desk.raise_incident("ring_stalled", "herdsite", uuid4(), "herdsite", "page", facts, failing.because)
     page = text(client.get(where(made)))
-    assert "/things/herdsite" not in page and "Nobody goes round" in page and "everything" in page
+    assert "/things/herdsite" not in page and failing.because in page and "everything" in page
     assert "`manage.py rings`" in re.search(r'id="guide".*?</article>', page, re.DOTALL).group(0)
     assert rows(client.get("/incidents?type=ring_stalled")) == [made.name]
 
@@ -234,7 +235,7 @@ def test_while_it_is_at_work_the_page_says_by_which_row(client, operator, monkey
     playbook(monkeypatch, "restart_postgres", [again(3, "its host has not answered yet")])
     Scene().beat(made, 2)
     page = text(client.get(where(made)))
-    assert '<a class="rule" href="/tables#incident-155">155</a> the next step of its playbook' in page
+    assert '<a class="rule" href="/tables#incident-155">155</a> The next step of the playbook is due' in page
     assert "at work, version" in page and "comes next, version" in page
     assert "restart_postgres" in text(client.get("/incidents"))
 

@@ -52,7 +52,7 @@ def test_a_resource_tells_everything(client, operator):
         felt_at=now,
         vantage="box/7",
         row=901,
-        why="nothing to do",
+        why="Nothing to do",
         facts={"service_available": "false", "doubt_s": "31.25", "db_size_bytes": "5242880", "lsn": None, "odd": "1"},
         evidence={"since": now.timestamp() - 9, "sql": {"box/8": {"at": now.timestamp(), "why": "timed out"}}},
     )
@@ -71,7 +71,7 @@ def test_a_resource_tells_everything(client, operator):
     assert '<a class="mark doubt" href="/things/lucid-moose">' in page
     assert '<a class="mark bad" href="/things/host-c">' in page
     assert 'href="/tables#resource-301">301</a> one failed look is only a doubt' in page
-    assert "is in doubt" in page and 'href="/tables#resource-901">901</a> nothing to do' in page
+    assert "is in doubt" in page and 'href="/tables#resource-901">901</a> Nothing to do' in page
     facts = dict(re.findall(r'<tr id="fact-(\w+)">.*?class="value">(.*?)</td>', page, re.DOTALL))
     assert facts == {
         "service_available": "no",

@@ -64,7 +64,7 @@ def _archivable(instance: Instance, major: int) -> None:
     try:
         archiving.archive(timeline.archive).writing(archiving.line(timeline), replace(subject, major=major))
     except ValueError as error:
-        raise AskError(f"Its archive could not keep it then: {error}.") from error
+        raise AskError(f"The WAL archive does not support PostgreSQL {major}: {error}.") from error
 
 
 def too_old(version: int | None, program: str) -> str:

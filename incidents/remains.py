@@ -44,10 +44,10 @@ class Remains:
     def too_much(self) -> str:
         """Why nobody but a person should let go of what is missing; "" when it is what may always be."""
         if self.failing:
-            return "its WAL did not get into the archive when it was last seen"
+            return "archiving was failing when the old leader was last seen"
         if self.missing is None:
-            return "it is not known how much its archive lacks"
-        return f"its archive lacks {words(self.missing)}" if self.missing > USUAL else ""
+            return "how much WAL the archive lacks is not known"
+        return f"the archive lacks {words(self.missing)} of WAL" if self.missing > USUAL else ""
 
 
 def of(source: Instance) -> Remains:
@@ -90,6 +90,4 @@ def last_commit(shell: Shell, subject: Subject) -> str:
 
 def words(size: int | None) -> str:
     """A size as people read it."""
-    if size is None:
-        return "an unknown amount"
-    return f"{size} bytes" if size < 10_000 else f"{size / 2**20:.1f} MB"
+    return "an unknown amount" if size is None else lsn.size(size)

@@ -15,7 +15,7 @@ def associate(address: Address, acting: Acting) -> str:
     """Lead it to the leader; from then on it is the one that customers use."""
     leader = address.resource.instance
     if leader is None:
-        raise ActionError("Its resource has no leader to lead to.")
+        raise ActionError("The database of this address has no leader.")
     acting.ports.provider(address.provider).associate(address.name, leader.server.name, address.resource.generation)
     address.attrs["served"] = "true"
     Address.objects.filter(pk=address.pk).update(target=leader.server.name, attrs=address.attrs)

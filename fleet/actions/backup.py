@@ -24,14 +24,14 @@ def begin_anew(backup: Backup, acting: Acting) -> str:
     why = acting.facts["job_why"]
     jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     begin(backup, acting)
-    return f"it had said: {why}" if why else "it had ended without a word"
+    return f"the job reported: {why}" if why else "the job ended without a message"
 
 
 def confirm(backup: Backup, acting: Acting) -> str:
     """Only what is listed as complete where it lies is good; what is not failed, whatever its job says."""
     kept = logical.kept(backup, hosts.shell(acting)) if backup.method == Backup.LOGICAL else _base(backup, acting)
     if kept is None:
-        return _fail(backup, acting, "its job ended well, and it is not there")
+        return _fail(backup, acting, "the job ended without an error, and the backup is not in the archive")
     began, ended, size, first, last = kept
     Backup.objects.filter(pk=backup.pk).update(
         began_at=datetime.fromtimestamp(began, UTC),
@@ -41,7 +41,7 @@ def confirm(backup: Backup, acting: Acting) -> str:
         last_wal=last,
     )
     backup.refresh_from_db()
-    move(backup, "keep", Because(acting.because.row, "it is there, whole and checked", acting.because.actor))
+    move(backup, "keep", Because(acting.because.row, "The backup is complete and checked", acting.because.actor))
     jobs.clean(hosts.shell(acting), acting.subject.home, acting.subject.job)
     return f"{size} bytes"
 
@@ -83,7 +83,7 @@ def remove(backup: Backup, acting: Acting) -> str:
 def _base(backup: Backup, acting: Acting) -> tuple[float, float, int, str, str] | None:
     timeline = backup.timeline
     if timeline is None:
-        raise ActionError("It has no timeline any more.")
+        raise ActionError("This backup has no timeline any more.")
     archive = archiving.archive(timeline.archive)
     said = run(hosts.shell(acting), archive.look(archiving.line(timeline), acting.subject.home))
     _facts, found = archive.read(dict(line.split("=", 1) for line in said.splitlines() if "=" in line))
@@ -95,12 +95,12 @@ def _base(backup: Backup, acting: Acting) -> tuple[float, float, int, str, str] 
 
 def _script(backup: Backup, acting: Acting) -> Script:
     if backup.instance is None:
-        raise ActionError("The instance that it is of is no more.")
+        raise ActionError("The instance that this backup is taken from does not exist any more.")
     _shell, subject = hosts.of(backup.instance, acting)
     if backup.method == Backup.LOGICAL:
         return logical.script(backup, subject)
     if backup.timeline is None:
-        raise ActionError("It has no timeline any more.")
+        raise ActionError("This backup has no timeline any more.")
     return archiving.archive(backup.timeline.archive).backup(archiving.line(backup.timeline), subject, backup.label)
 
 

@@ -56,10 +56,10 @@ def _there(instance: Instance) -> Instance:
     """Its upstream, if that can be streamed from. Raises ActionError."""
     upstream = instance.upstream
     if upstream is None or upstream.state != AVAILABLE:
-        raise ActionError(f"{upstream or 'Nobody'} is not there to stream from.")
+        raise ActionError(f"{upstream or 'No leader'} is not available to stream from.")
     if upstream.taken.exclude(state__in=(DONE, CANCELLED)).exclude(marks__has_key="promoted").exists():
         # Before that it is on the old timeline: a leader that was would keep what is going to be discarded.
-        raise ActionError(f"{upstream} is yet to be promoted.")
+        raise ActionError(f"{upstream} has not been promoted yet.")
     return upstream
 
 
@@ -145,7 +145,7 @@ def _whose(instance: Instance) -> Resource:
     alive = Resource.objects.exclude(state=DESTROYED).select_related("plan")
     resource = alive.filter(Q(instance=instance) | Q(changeovers__target=instance)).first()
     if resource is None:
-        raise ActionError("Nobody waits for it any more.")
+        raise ActionError("No changeover waits for this copy any more.")
     return resource
 
 
@@ -160,7 +160,9 @@ def _archived(source: Timeline, backup: Backup, instance: Instance, acting: Acti
     moment = datetime.fromisoformat(instance.attrs["moment"]) if "moment" in instance.attrs else None
     first = backup.first_wal if backup.timeline_id == source.pk else ""
     if lost := holes.crossed(holes.holes(facts), first, moment):
-        raise ActionError(f"The archive of {source.name} misses {lost.name}: it does not lead on from {backup.name}.")
+        raise ActionError(
+            f"The archive of {source.name} misses {lost.name}: no restore leads past it from {backup.name}."
+        )
     writer = Instance.objects.select_related("server").filter(pk=source.writer, state=AVAILABLE).first()
     if writer is None or writer.role != Instance.LEADER:
         return "", facts.get("archive_last") or ""

@@ -53,13 +53,13 @@ def judge(timeline: Timeline, acting: Acting) -> str:
     shell, subject = _shell(server, acting), _subject(timeline, server, plan["job"], acting)
     look = jobs.look(shell, server.home, plan["job"])
     if look.job == jobs.RUNNING:
-        raise ActionError("It is still under way.")
+        raise ActionError("The restore drill is still running.")
     if look.job == jobs.DONE:
         said = drills.said(_run(shell, Script('cat "$1/jobs/$2/log"', (server.home, plan["job"]))))
         verdict = _judged(timeline, plan, said, acting)
     else:
         _run(shell, scratch.away(subject))
-        verdict = {"good": False, "why": look.why or "it ended without a word"}
+        verdict = {"good": False, "why": look.why or "the job ended without a message"}
     verdict |= {"at": acting.subject.now.isoformat(), "backup": plan["backup"], "server": server.name}
     jobs.clean(shell, server.home, plan["job"])
     _keep(timeline, verdict, acting)
@@ -150,7 +150,7 @@ def _subject(timeline: Timeline, server: Server, job: str, acting: Acting) -> Su
 def _shell(server: Server, acting: Acting) -> Shell:
     host = server.host() if server.host_key else None
     if host is None:
-        raise ActionError(f"{server.name} has no pinned host key: nothing can be done there.")
+        raise ActionError(f"{server.name} has no pinned host key: nothing can be done on it.")
     return acting.ports.shell(host)
 
 

@@ -69,7 +69,7 @@ def _refuse(intent: Intent, why: str) -> str:
 
 def _asked(acting: Acting) -> Intent:
     if acting.intent is None:
-        raise ActionError("Nobody asked for it.")
+        raise ActionError("The request is gone.")
     return acting.intent
 
 

@@ -23,7 +23,7 @@ def ordered(acting: Acting) -> tuple[Shell, Subject]:
 def shell(acting: Acting) -> Shell:
     """The Shell of the acting subject's host."""
     if acting.subject.host is None:
-        raise ActionError("Its server has no pinned host key: nothing can be done there.")
+        raise ActionError("The server has no pinned host key: nothing can be done on it.")
     return acting.ports.shell(acting.subject.host)
 
 
@@ -31,7 +31,7 @@ def of(instance: Instance, acting: Acting) -> tuple[Shell, Subject]:
     """The Shell of the host of another instance, and that instance as a Subject with the monitor's database."""
     subject = subjects.monitored(instance, _now(acting))
     if subject.host is None:
-        raise ActionError(f"{instance.server} has no pinned host key: nothing can be done there.")
+        raise ActionError(f"{instance.server} has no pinned host key: nothing can be done on it.")
     return acting.ports.shell(subject.host), subject
 
 

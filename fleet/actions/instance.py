@@ -18,7 +18,7 @@ from fleet.sizes import sizing
 from fleet.states import CANCELLED, DESTROYED, DONE
 
 # Who asks for the restart of a standby that is smaller than its leader.
-GROWS = "its table"
+GROWS = "herdsite"
 _SAID = {"may_lose": "may lose writes", "cant_lose": "can't lose writes"}
 
 
@@ -66,7 +66,7 @@ def rebuild(instance: Instance, acting: Acting) -> str:
         copying.stand_by(instance, acting, commands.COPY, sizing(instance))
     else:
         build(instance, acting)
-    return f"it had said: {why}" if why else "it had ended without a word"
+    return f"the job reported: {why}" if why else "the job ended without a message"
 
 
 def discard(instance: Instance, acting: Acting) -> str:
@@ -113,7 +113,7 @@ def fence(instance: Instance, acting: Acting) -> str:
     Instance.objects.filter(pk=instance.pk).update(fenced_by=instance.epoch)
     ended = control.fence(shell, subject, instance.generation).get("lsn") or control.end(shell, subject)
     settled = receipts.note_end(instance, ended, shell, subject)
-    return f"its WAL ended at {ended or 'an unknown place'}" + (f": {settled}" if settled else "")
+    return f"WAL ended at {ended or 'an unknown position'}" + (f": {settled}" if settled else "")
 
 
 def unfence(instance: Instance, acting: Acting) -> str:
@@ -131,7 +131,7 @@ def promote(instance: Instance, acting: Acting) -> str:
     Timeline.objects.filter(pk=instance.timeline_id, forked_at=None).update(
         timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now()
     )
-    return f"it leads, from {fork or 'where it was'}"
+    return f"promoted at {fork or 'an unknown position'}"
 
 
 def rejoined(instance: Instance, _acting: Acting) -> str:
@@ -144,7 +144,7 @@ def configure(instance: Instance, acting: Acting) -> str:
     """Tell it what it is to be; a standby gets its place kept by its leader first."""
     if instance.outdated:
         # Until it is stopped it is held by what it was told as a leader: to wait for the one that leads now.
-        raise ActionError("A leader that was is told nothing: it is fenced, and made a standby.")
+        raise ActionError("A former leader is not configured: fence it first, then rebuild it as a standby.")
     if instance.role == Instance.STANDBY:
         copying.keep_place(instance, acting)
     certificates.issue(instance)
@@ -166,12 +166,12 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
             .first()
         )
         if resource is None or resource.quorum != was:
-            raise ActionError("The record changed meanwhile: the next look decides anew.")
+            raise ActionError("The record of synchronous standbys changed meanwhile: the next look decides again.")
         # Whoever moves it on at this moment holds its row: then it may be freezing.
         moving = Changeover.objects.filter(resource=resource).exclude(state__in=(DONE, CANCELLED))
         free = moving.exclude(changing.FREEZING).select_for_update(skip_locked=True)
         if moving.exists() and not list(free):
-            raise ActionError("A changeover counts on the record as it is: the next look decides anew.")
+            raise ActionError("A changeover relies on the record of synchronous standbys: the next look decides again.")
         Resource.objects.filter(pk=resource.pk).update(quorum=record)
         story(
             resource,
@@ -186,7 +186,9 @@ def grow(instance: Instance, acting: Acting) -> str:
     key = f"size/{instance.pk}/{instance.attrs.get('told', '')}"
     intent = intents.asked_before(key, "restart", Instance.KIND)
     if intent is not None and intent.state != Intent.OPEN:
-        raise ActionError(f"PostgreSQL on {instance.name} was restarted and has not what its leader has: rebuild it.")
+        raise ActionError(
+            f"PostgreSQL on {instance.name} was restarted and its settings are still below its leader's: rebuild it."
+        )
     if intent is None:
         reason = f"less than its leader has: {acting.facts['short_of']}"
         intents.write(instance, "restart", GROWS, reason, {}, key)

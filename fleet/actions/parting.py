@@ -18,7 +18,7 @@ def unfollow(resource: Resource, acting: Acting) -> str:
     """Each step can be repeated: what was promoted stays so, and the password is only asked for anew."""
     instance = Instance.objects.select_related("server", "timeline", "upstream").get(pk=resource.instance_id)
     if resource.follows_id is None and "parting" not in resource.attrs:
-        raise ActionError(f"{resource.name} follows nobody.")
+        raise ActionError(f"{resource.name} is not a follower.")
     if instance.role == Instance.STANDBY:
         _records(resource, instance)
         instance.refresh_from_db()
@@ -34,7 +34,7 @@ def unfollow(resource: Resource, acting: Acting) -> str:
     resource.attrs["copied"] = "true"
     Resource.objects.filter(pk=resource.pk).update(attrs=resource.attrs)
     fulfil(resource, acting)
-    return f"it leads from {said.get('forked_lsn') or 'where it was'}"
+    return f"promoted at {said.get('forked_lsn') or 'where it was'}"
 
 
 def _records(resource: Resource, instance: Instance) -> None:

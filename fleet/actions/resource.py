@@ -46,7 +46,7 @@ def hand_down(resource: Resource, acting: Acting) -> str:
     """Ask the same of its instance, once for each asking."""
     intent, instance = acting.intent, resource.instance
     if intent is None or instance is None:
-        raise ActionError("There is nothing to hand down, or nobody to hand it to.")
+        raise ActionError("The request is gone, or the database has no instance.")
     intents.hand_down(instance, intent)
     return f"{intent.verb} {instance.name}"
 
@@ -55,7 +55,7 @@ def change_over(resource: Resource, acting: Acting) -> str:
     """Begin the changeover that was asked for."""
     intent = acting.intent
     if intent is None:
-        raise ActionError("Nobody asked for it.")
+        raise ActionError("The request is gone.")
     params = intent.params
     because = Because(acting.because.row, intent.reason or acting.because.why, intent.actor)
     try:
@@ -82,7 +82,7 @@ def resize_in_place(resource: Resource, acting: Acting) -> str:
     """Give what shares its instance another plan where it is: the two differ in limits alone. Cut off between
     PostgreSQL and our record, the next beat sets them once more."""
     if acting.intent is None:
-        raise ActionError("Nobody asked for it.")
+        raise ActionError("The request is gone.")
     try:
         plan = choices.plan(acting.intent.params["plan"])
         choices.fits(resource, plan)
@@ -131,7 +131,7 @@ def reserve_address(resource: Resource, acting: Acting) -> str:
     """Its stable address; its own beats have the provider make it."""
     instance = resource.instance
     if instance is None:
-        raise ActionError("It has no place yet.")
+        raise ActionError("The database has no instance yet.")
     if not acting.ports.provider(instance.server.provider).has_addresses:
         resource.attrs["addresses"] = "none"
         Resource.objects.filter(pk=resource.pk).update(attrs=resource.attrs)
@@ -149,7 +149,7 @@ def backup(resource: Resource, acting: Acting) -> str | None:
         return None
     timeline = resource.instance.timeline if resource.instance else None
     if timeline is None or not timeline.archive:
-        why = f"{resource.name} keeps no archive: its plan {resource.plan} does not go back in time"
+        why = f"{resource.name} has no WAL archive: its plan {resource.plan} does not restore to a time"
         answer(Intent.objects.filter(pk=acting.intent.pk), Intent.REFUSED, why)
         return why
     intents.hand_down(timeline, acting.intent)
@@ -189,7 +189,7 @@ def _instance(resource: Resource, acting: Acting) -> tuple[Shell, Subject]:
     instance = Instance.objects.select_related("server").get(pk=resource.instance_id)
     subject = subjects.instance_subject(instance, acting.subject.now)
     if subject.host is None:
-        raise ActionError(f"{instance.server} has no pinned host key: nothing can be done there.")
+        raise ActionError(f"{instance.server} has no pinned host key: nothing can be done on it.")
     return acting.ports.shell(subject.host), subject
 
 

@@ -46,13 +46,13 @@ def retire(server: Server, acting: Acting) -> str | None:
     given = (acting.intent.params if acting.intent else {}).get("by")
     by = retiring.moment(given) if given else acting.subject.now + retiring.NOTICE
     retiring.note(server, by)
-    return answered(acting, f"by {by:%Y-%m-%d %H:%M} UTC all that lives on it has to be elsewhere")
+    return answered(acting, f"by {by:%Y-%m-%d %H:%M} UTC everything on this server has to be elsewhere")
 
 
 def keep(server: Server, acting: Acting) -> str | None:
     """Forget the date."""
     retiring.note(server, None)
-    return answered(acting, "it stays in service; what is planned stays planned until it is cancelled")
+    return answered(acting, "the server stays in service; planned changeovers stay planned until they are cancelled")
 
 
 ACTIONS: dict[str, Action] = {

@@ -18,7 +18,7 @@ def prepare(timeline: Timeline, acting: Acting) -> str:
     writer = _writer(timeline)
     if Changeover.objects.filter(timeline=timeline).exclude(marks__has_key="promoted").exists():
         # Until then the host knows nothing of it, and would tell where the one before began.
-        raise ActionError(f"{writer} is yet to be promoted.")
+        raise ActionError(f"{writer} has not been promoted yet.")
     shell, subject = hosts.of(writer, acting)
     if timeline.parent and timeline.parent.major == timeline.major and not timeline.forked_lsn:
         _part(timeline, writer, control.parted(shell, subject))
@@ -94,7 +94,7 @@ def run(shell: Shell, script: Script, timeout: float = 20.0) -> str:
 def _writer(timeline: Timeline) -> Instance:
     writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None, state=AVAILABLE).first()
     if writer is None:
-        raise ActionError(f"The instance that writes {timeline.name} is not there, or not well.")
+        raise ActionError(f"The instance that writes {timeline.name} is not available.")
     return writer
 
 

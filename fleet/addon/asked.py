@@ -89,7 +89,7 @@ def zone(region: str) -> str:
         return ""
     known: Mapping[str, str] = settings.ADDON_REGIONS
     if region not in known:
-        raise invalid(f"We have no databases in {region[:100]!r}. Choose one of: {', '.join(known)}.")
+        raise invalid(f"No databases are offered in {region[:100]!r}. Choose one of: {', '.join(known)}.")
     return known[region]
 
 

@@ -30,7 +30,7 @@ def resize(resource: Resource, plan: str) -> bool:
     if under_way is None and plan == resource.plan_id:
         return False
     if resource.state == CREATING:
-        raise not_now("It is being created: its plan can be changed once it is there.")
+        raise not_now("The database is being created: change its plan when it is available.")
     if under_way is None and resource.state == CHANGING_OVER:
         raise not_now("Another change of it is under way. Try again once that is done.")
     try:

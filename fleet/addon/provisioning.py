@@ -169,7 +169,7 @@ def _answer(addon: Addon) -> Answer:
     if addon.answered == CREATED:
         body |= {"config": config.of(addon.resource), "message": "Your database is ready."}
         return Answer(CREATED, body)
-    body["message"] = "Your database is being created. Its URL is set as soon as it is ready, in a minute or two."
+    body["message"] = "Your database is being created. The URL is set when the database is ready, in a minute or two."
     return Answer(PROMISED, body)
 
 
@@ -180,9 +180,11 @@ def change_plan(id: str, plan: str) -> Answer:
     if resource.state == DESTROYING:
         raise gone()
     if copies.resize(resource, plan):
-        return Answer(202, {"message": f"It changes over to {plan}. Your app gets its URL again if that changes."})
+        return Answer(
+            202, {"message": f"The database is moving to {plan}. If the URL changes, your app gets the new one."}
+        )
     log.info("same plan", addon=str(addon), plan=plan)
-    return Answer(200, {"message": f"It is on {plan} already.", "config": config.of(resource)})
+    return Answer(200, {"message": f"The database is on {plan} already.", "config": config.of(resource)})
 
 
 def deprovision(id: str, third: bool) -> bool:

@@ -117,7 +117,7 @@ def _move(addon: Addon, owner: Customer) -> None:
 
 def give_up(addon: Addon, _platform: Platform, _now: datetime) -> Changes:
     """Ask for its end ourselves; once it goes, the platform is told."""
-    _destroy(addon, "it did not get ready before the platform gives up on it")
+    _destroy(addon, "the database was not ready in time for the platform")
     return {"gave_up": True}
 
 

@@ -95,7 +95,7 @@ def choose(
     for candidate in sorted(candidates, key=lambda one: one.name):
         loss = loss_of(leader, candidate)
         if wanted and candidate.name != wanted:
-            refusals[candidate.name] = f"{wanted} was asked for"
+            refusals[candidate.name] = f"{wanted} was requested instead of {candidate.name}"
         elif unfit := why_not(leader, candidate, limits):
             refusals[candidate.name] = unfit
         else:
@@ -106,13 +106,17 @@ def choose(
             else:
                 fit.append((candidate, loss))
     if not fit:
-        why = f"there is no member {wanted}" if wanted and wanted not in refusals else "no member may take over"
+        why = (
+            f"{wanted} is not a standby of this database"
+            if wanted and wanted not in refusals
+            else "no standby may take over"
+        )
         return Choice("", why, refusals, drain=tuple(drain))
     best, loss = min(fit, key=lambda one: _rank(leader, *one))
     if loss in NONE:
         why = f"{best.name} has every acknowledged write: {loss.rests_on}"
         return Choice(best.name, why, refusals, True, 0, 0.0, best.has)
-    why = f"{best.name} has the most of those that may; it may lose {loss}"
+    why = f"{best.name} is the most advanced eligible standby; its promotion may lose {loss}"
     return Choice(best.name, why, refusals, False, loss.bytes, loss.seconds, best.has, tuple(drain))
 
 
@@ -121,10 +125,12 @@ def loss_of(leader: Leader, candidate: Candidate) -> Loss:
     if candidate.unfollowed and candidate.has is not None and all(look.lsn <= candidate.has for look in leader.looks):
         return HANDED_BACK
     if leader.timeline_id is None or candidate.timeline_id is None:
-        return Loss(None, None, "it is not known whether both are on one timeline")
+        return Loss(None, None, "whether both are on one timeline is not known")
     if leader.timeline_id != candidate.timeline_id:
         theirs, ours = candidate.timeline_id, leader.timeline_id
-        return Loss(None, None, f"it is on timeline {theirs}: all since that parted from timeline {ours} is missing")
+        return Loss(
+            None, None, f"{candidate.name} is on timeline {theirs}: WAL since the fork from timeline {ours} is missing"
+        )
     if leader.cant_lose is True and candidate.required:
         return NOTHING
     return bound(leader.looks, candidate.has)
@@ -133,21 +139,19 @@ def loss_of(leader: Leader, candidate: Candidate) -> Loss:
 def why_not(leader: Leader, candidate: Candidate, limits: Limits) -> str:
     """Why it can't be promoted at all, whatever anybody accepts."""
     if candidate.server_state not in FIT_SERVER:
-        return f"its server is {candidate.server_state}"
+        return f"the server of {candidate.name} is {candidate.server_state}"
     if candidate.state not in FIT:
-        return f"it is {candidate.state}"
+        return f"{candidate.name} is {candidate.state}"
     if candidate.reachable is not True:
-        return "it does not answer" if candidate.reachable is False else "it is not known whether it answers"
+        return f"{candidate.name} {'does not answer' if candidate.reachable is False else 'has not been asked yet'}"
     if candidate.former:
         return ""
     if candidate.in_recovery is not True:
-        return "it writes already" if candidate.in_recovery is False else "it is not known whether it is a standby"
+        return f"{candidate.name} {'accepts writes already' if candidate.in_recovery is False else 'may be no standby'}"
     if candidate.short_of:
-        return (
-            f"PostgreSQL would not promote it: it has less than its leader of what replay needs, {candidate.short_of}"
-        )
+        return f"{candidate.name} can't be promoted: its settings are below its leader's, {candidate.short_of}"
     if candidate.replay_paused is True:
-        return "PostgreSQL would not promote it: its replay is paused"
+        return f"{candidate.name} can't be promoted: replay is paused"
     return parted_or_late(leader, candidate, limits) if limits.planned else ""
 
 
@@ -155,12 +159,17 @@ def parted_or_late(leader: Leader, candidate: Candidate, limits: Limits) -> str:
     """What no planned move may do without: the leader's own history, and little that is still to come. Nobody can
     accept that away: the leader would be stopped, and go on."""
     if candidate.timeline_id is None or candidate.timeline_id != leader.timeline_id:
-        return f"it is on timeline {candidate.timeline_id}, its leader on {leader.timeline_id}: rebuild it"
+        return (
+            f"{candidate.name} is on timeline {candidate.timeline_id}, its leader on {leader.timeline_id}: rebuild it"
+        )
     behind = lsn.ahead(max((look.lsn for look in leader.looks), default=None), candidate.has)
     if behind is None:
-        return "it is not known how far it is behind its leader"
+        return f"the replication lag of {candidate.name} is not known"
     if behind > limits.max_bytes:
-        return f"it is {behind} bytes behind its leader (limit {limits.max_bytes}): it takes over when it has caught up"
+        return (
+            f"{candidate.name} is {lsn.size(behind)} behind its leader (limit {lsn.size(limits.max_bytes)}): "
+            "it takes over when it has caught up"
+        )
     return ""
 
 
@@ -171,11 +180,12 @@ def _too_dear(leader: Leader, candidate: Candidate, loss: Loss, limits: Limits, 
     if isinstance(accept, int) and loss.bytes is not None and loss.bytes <= accept:
         return ""
     if loss.bytes is None or loss.seconds is None:
-        return f"it may lose {loss}"
+        return f"promoting {candidate.name} may lose {loss}"
     if leader.cant_lose is True and not candidate.required:
-        return f"no commit waited for it: it may lose {loss}"
+        return f"no commit waited for {candidate.name}: its promotion may lose {loss}"
     if loss.bytes > limits.max_bytes or loss.seconds > limits.max_s:
-        return f"it may lose {loss}, and the plan allows {limits.max_bytes} bytes of {limits.max_s:g} s"
+        allowed = f"{lsn.size(limits.max_bytes)} of {limits.max_s:g} s"
+        return f"promoting {candidate.name} may lose {loss}, and the plan allows {allowed}"
     return ""
 
 

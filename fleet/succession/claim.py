@@ -17,7 +17,7 @@ class Claim:
     def told(self, values: Mapping[str, Any]) -> str:
         """The sentence with its values. ValueError where it rests on one that nobody knows."""
         if unknown := [name for name in self.rests_on if values.get(name) is None]:
-            raise ValueError(f"nobody looked at {', '.join(unknown)}: {self.text}")
+            raise ValueError(f"{', '.join(unknown)} not known: {self.text}")
         return f"{self.text.format_map(values)}{f', unless {self.unless}' if self.unless else ''}"
 
 

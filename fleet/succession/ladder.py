@@ -67,7 +67,7 @@ def _stopped(e: Evidence) -> str:
     if e.postmaster is not False:
         return f"a postmaster may run on the host of {e.leader}"
     if e.fence is None or e.fence < e.generation:
-        return f"nothing on the host of {e.leader} keeps its PostgreSQL from starting"
+        return f"no fence on the host of {e.leader} keeps PostgreSQL from starting"
     return ""
 
 
@@ -82,7 +82,7 @@ def _machine(e: Evidence) -> str:
 
 def _synchronous(e: Evidence) -> str:
     if e.record is None or e.record.says != CANT_LOSE:
-        return f"it is not proven that {e.leader} waits for any standby"
+        return f"no record proves that {e.leader} waits for a synchronous standby"
     if e.promoted not in e.record.required:
         return f"{e.leader} waits for {', '.join(e.record.required)} and not for {e.promoted}"
     return ""
@@ -95,7 +95,7 @@ def _person(e: Evidence) -> str:
     if loss == UNKNOWN:
         return ""
     if not isinstance(loss, int) or e.may_lose_bytes is None or e.may_lose_bytes > loss:
-        lost = "what can't be bounded" if e.may_lose_bytes is None else f"{e.may_lose_bytes} bytes"
+        lost = "an unknown amount" if e.may_lose_bytes is None else f"{e.may_lose_bytes} bytes"
         return f"{e.accepted.by} accepted to lose {loss or 0} bytes, and {lost} may be lost"
     return ""
 
@@ -130,9 +130,7 @@ RUNGS = (
         _synchronous,
         Claim("{leader} waits for {promoted} before it acknowledges a commit", ("record",), NOT_WAITING),
     ),
-    Rung(
-        4, _person, Claim("{accepted.by} takes it on themselves: {accepted.reason}", ("accepted",)), ("may_lose_bytes",)
-    ),
+    Rung(4, _person, Claim("{accepted.by} accepts the risk: {accepted.reason}", ("accepted",)), ("may_lose_bytes",)),
 )
 
 

@@ -52,12 +52,12 @@ class Loss:
     def __str__(self) -> str:
         if self.bytes is None:
             return f"an amount that can't be bounded ({self.rests_on})"
-        age = "of any age" if self.seconds is None else f"of the last {self.seconds:.1f} s"
-        return f"up to {self.bytes} bytes {age} ({self.rests_on})"
+        age = "(of any age)" if self.seconds is None else f"(last {self.seconds:.1f} s)"
+        return f"up to {lsn.size(self.bytes)} of WAL {age} ({self.rests_on})"
 
 
 NOTHING = Loss(0, 0.0, f"the leader waited for it before it acknowledged a commit, unless {NOT_WAITING}")
-HANDED_BACK = Loss(0, 0.0, "the one that was to lead after it was never promoted, and no customer was led there")
+HANDED_BACK = Loss(0, 0.0, "the instance chosen to lead after it was never promoted, and no customer was moved there")
 # What is no loss at all; every other one is an estimate.
 NONE = (NOTHING, HANDED_BACK)
 
@@ -65,9 +65,9 @@ NONE = (NOTHING, HANDED_BACK)
 def bound(looks: Sequence[Look], has: int | None) -> Loss:
     """What is lost when a member that has the WAL up to `has` takes over."""
     if not looks:
-        return Loss(None, None, "nobody saw how far the leader had written")
+        return Loss(None, None, "no look saw how far the leader had written")
     if has is None:
-        return Loss(None, None, "it is not known how much it has")
+        return Loss(None, None, "how much WAL the standby has is not known")
     newest, furthest = min(look.age_s for look in looks), max(look.lsn for look in looks)
     return Loss(
         lsn.ahead(furthest, has),

@@ -31,3 +31,12 @@ def text(position: int) -> str:
 def ahead(one: int | None, other: int | None) -> int | None:
     """Bytes that `one` has and `other` has not; 0 when it has none, None when either is not known."""
     return None if one is None or other is None else max(0, one - other)
+
+
+def size(count: int) -> str:
+    """A number of bytes as pg_size_pretty prints it: in powers of two, a unit larger from ten thousand on."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 10 * 1024:
+            return f"{count} {unit}"
+        count = (count + 512) // 1024
+    return f"{count} TB"

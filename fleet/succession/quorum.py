@@ -72,7 +72,7 @@ Step = Nothing | Write | Apply
 def next_step(record: Record, seen: Seen, standbys: Sequence[Standby], wanted: int, patience_s: float) -> Step:
     """The one thing to do now, so that `wanted` standbys are required. Any step may be lost or done twice."""
     if seen.sure is not True:
-        return Nothing("the leader is in doubt: what it waits for stays as it is")
+        return Nothing("the leader is in doubt: its synchronous standbys stay as they are")
     required = record.required
     shows = (seen.setting, seen.serial) == (setting(required), record.serial)
     heard = shows and record.shown and not unheard(required, seen)
@@ -81,7 +81,7 @@ def next_step(record: Record, seen: Seen, standbys: Sequence[Standby], wanted: i
         lost = ", ".join(name for name in required if name not in names)
         return Write(_next(record, names), _waits(names) + (f", no longer for {lost}" if lost else ""))
     if seen.setting is None:
-        return Nothing("it is not known what the leader waits for")
+        return Nothing("the leader's synchronous_standby_names is not known")
     if not shows and record.says == CANT_LOSE:
         return Write(_next(record, required), "the leader shows another setting than was proven")
     if not shows:
@@ -134,7 +134,7 @@ def _next(record: Record, names: tuple[str, ...]) -> Record:
 
 
 def _waits(names: Sequence[str]) -> str:
-    return f"a commit shall wait for {', '.join(names) or 'nobody'}"
+    return f"commits are to wait for {', '.join(names) or 'no standby'}"
 
 
 def _lost(standby: Standby, patience_s: float) -> bool:

@@ -47,7 +47,7 @@ def unheard(names: Sequence[str], seen: Seen) -> str:
     if seen.settled is not True:
         return "the leader's checkpointer may not have heard of the setting yet"
     if seen.streams is None:
-        return "it is not known who streams from the leader"
+        return "which standbys stream from the leader is not known"
     if late := [s.name for s in seen.streams if s.sync_priority != (names.index(s.name) + 1 if s.name in names else 0)]:
         return f"the connection of {', '.join(late)} may not have heard of the setting yet"
     return ""
@@ -56,7 +56,7 @@ def unheard(names: Sequence[str], seen: Seen) -> str:
 def behind(names: Sequence[str], seen: Seen, lsn: int | None) -> str:
     """Who of `names` has not confirmed the WAL up to `lsn`; or ""."""
     if seen.streams is None or lsn is None:
-        return "it is not known how far the leader or its standbys are"
+        return "the WAL positions of the leader and its standbys are not known"
     for name in names:
         rows = [stream for stream in seen.streams if stream.name == name]
         if len(rows) != 1:

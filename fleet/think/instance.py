@@ -174,7 +174,7 @@ LIFE = (
     Rule(300, AVAILABLE,           no("service_available") & yes("planned"),
          WAIT,                     "A planned changeover has stopped this leader"),
     Rule(301, AVAILABLE,           no("service_available"),
-         go("doubt"),              "One failed look is only a doubt: other workers look before any verdict"),
+         go("doubt"),              "A failed look is only a doubt: other workers look before any verdict"),
     # Before the rows that configure: fencing can't wait.
     Rule(303, AVAILABLE,           is_standby & no("outdated") & no("in_recovery"),
          do("fence"),              "A standby accepts writes: it is fenced, so that one instance at most does"),

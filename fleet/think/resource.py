@@ -126,7 +126,7 @@ LIFE = (
          WAIT,                         "The customer's own setting keeps herdsite out: the customer is told, and the "
                                        "database stays available"),
     Rule(301, AVAILABLE,               no("service_available"),
-         go("doubt"),                  "One failed look is only a doubt: other workers look before any verdict"),
+         go("doubt"),                  "A failed look is only a doubt: other workers look before any verdict"),
     Rule(303, AVAILABLE,               takes_no_writes,
          go("doubt"),                  "The database answers and accepts no writes: one such look is only a doubt"),
     Rule(310, UNWELL,                  no("service_available") & locked_out,

@@ -49,7 +49,7 @@ LIFE = (
 
     # 300: doubt, verdict, return
     Rule(301, (AVAILABLE, RETIRING), no("ssh"),
-         go("doubt"),                "One failed SSH check is only a doubt: other workers look before any verdict"),
+         go("doubt"),                "A failed SSH check is only a doubt: other workers look before any verdict"),
     Rule(303, (AVAILABLE, RETIRING), is_("machine", "stopped", "paused", "absent"),
          go("doubt"),                "The provider reports that the machine does not run"),
     Rule(311, (UNCERTAIN, DOWN),     yes("ssh"),

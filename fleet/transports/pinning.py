@@ -21,8 +21,8 @@ def judge(host: Host, shown: str) -> None:
     if shown != pinned:
         raise Refused(
             f"{place(host)}: the host key changed: {fingerprint(pinned)} is pinned, {fingerprint(shown)} is shown. "
-            "Somebody may stand in between. If the host was rebuilt, compare with what it says itself (ssh-keygen -lf "
-            "its public key), then pin the new one.",
+            "The connection may be intercepted. If the host was rebuilt, compare with what it says itself (ssh-keygen "
+            "-lf its public key), then pin the new one.",
             "host_key",
         )
 

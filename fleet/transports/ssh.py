@@ -251,7 +251,11 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
             if channel.recv_ready():
                 continue  # it came while the other output was emptied, which may have put the signal out
             if late(deadline):
-                ended = "it ended, but what it left behind holds its output open" if channel.exit_status_ready() else ""
+                ended = (
+                    "the command ended, but a process that it left holds its output open"
+                    if channel.exit_status_ready()
+                    else ""
+                )
                 raise TimeoutError(ended)
             pause = TICK if fed < len(stdin) else left(deadline)
             channel.status_event.wait(pause) if over else arrival.poll(pause * 1000)

@@ -1,10 +1,11 @@
-"""The leader is gone, or can't be brought back soon, and a standby has what it had: let that one lead.
+"""The leader is gone, or can't be brought back soon, and a standby has its data: fail over to the standby.
 
-Symptom: the instance is down and nothing on its host could be done about it, or its host is silent.
-Look first: is a standby there, and how far? Does the record say that no write can be lost? Is the brake on?
-Steps: begin a changeover; it fences the old leader, proves that, promotes, moves the address, and leaves a receipt.
-Wait for its end.
-Give up when: it has no standby, or the changeover needs a person: what it refuses, and why, is in its story.
+Symptom: the instance is down and could not be repaired on its host, or its host does not answer.
+Look first: is a standby there, and how far behind is it? Do the records say that no acknowledged write can be lost? Is
+the brake on?
+Steps: begin a changeover, which fences the old leader, proves that, promotes the standby, moves the address and leaves
+a receipt. Wait for its end.
+Give up when: no standby exists, or the changeover needs a person: its events say what was refused, and why.
 """
 
 from typing import Any
@@ -22,10 +23,10 @@ def begin(case: Case) -> Outcome:
     """One for each incident, however often this is tried."""
     resource = _resource(case)
     if resource is None or not resource.standbys.exclude(state__in=(DESTROYING, DESTROYED)).exists():
-        return give_up("nobody stands by for it")
+        return give_up("no standby is there")
     if not _failovers(case).exclude(state__in=(DONE, CANCELLED)).exists():
         try:
-            because = Because(None, "its leader is down", case.actor)
+            because = Because(None, "the leader is down", case.actor)
             changing.begin(resource, Changeover.FAILOVER, because, marks={"case": case.key})
         except (changing.Busy, changing.CantMove) as error:
             return again(0.5, str(error)) if case.step_s < PATIENCE_S else give_up(str(error))
@@ -36,11 +37,15 @@ def ended(case: Case) -> Outcome:
     """What became of it."""
     last = _failovers(case).order_by("-created_at").first()
     if last is None or last.state == CANCELLED:
-        return give_up(str(last.marks.get("why", "it was cancelled")) if last else "its changeover is gone")
+        return give_up(str(last.marks.get("why", "the changeover was cancelled")) if last else "the changeover is gone")
     if last.state == NEEDS_HUMAN:
         return give_up(str(last.marks.get("why", "the changeover needs a person")))
     if last.state != DONE:
-        return again(0.5, last.look.label) if case.step_s < PATIENCE_S else give_up(f"it is still {last.look.label}")
+        return (
+            again(0.5, last.look.label)
+            if case.step_s < PATIENCE_S
+            else give_up(f"the changeover is still {last.look.label.lower()}")
+        )
     return fixed(str(last.receipt.get("proof", "")))
 
 

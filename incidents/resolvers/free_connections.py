@@ -1,10 +1,11 @@
-"""All connections are taken: end the sessions that hold one and do nothing with it.
+"""All connections are in use: end sessions that hold one and do nothing with it.
 
 Symptom: clients are refused with "too many connections", or soon will be.
-Look first: whose sessions are they, and what do they wait for? Is a pool bigger than the plan allows?
-Steps: end sessions that have sat in an open transaction for a minute, the longest first. Where a customer can't get in
-at all, or nothing was gained, end sessions that have been idle: a minute where customers are shut out, else ten.
-Give up when: nothing is idle (every session is at work: it takes a bigger plan), or the connections are not the reason.
+Look first: which users and applications hold the sessions, and what do the sessions wait for? Is a pool bigger than the
+plan allows?
+Steps: end sessions that have been idle in an open transaction for a minute, the longest first. Where customers can't
+log in at all, or nothing was gained, end idle sessions: after a minute where customers are shut out, else after ten.
+Give up when: no session is idle (all of them are working: a bigger plan is needed), or connections are not the reason.
 """
 
 from fleet import context
@@ -22,7 +23,7 @@ PATIENCE_S = 120.0
 
 def in_transaction(case: Case) -> Outcome:
     if isinstance(case.member, Resource) and not _is_full(case):
-        return give_up("it has connections left: that is not it")
+        return give_up("the database has connections left: the reason is another")
     return fixed(f"{_end(case, 'idle in transaction%', IN_TRANSACTION_S)} sessions in a transaction were ended")
 
 
@@ -35,7 +36,9 @@ def idle(case: Case) -> Outcome:
     if ended:
         return fixed(f"{ended} idle sessions were ended")
     return (
-        again(10, "none is idle for long enough") if case.step_s < PATIENCE_S else give_up("every session is at work")
+        again(10, "no session has been idle for long enough")
+        if case.step_s < PATIENCE_S
+        else give_up("every session is working")
     )
 
 
@@ -87,7 +90,7 @@ def _instance(case: Case) -> Subject:
         return case.subject
     instance = Instance.objects.filter(resources=case.member.pk).select_related("server").first()
     if instance is None:
-        raise CantAct("It has no instance.")
+        raise CantAct("This database has no instance.")
     return context.instance_subject(instance, case.subject.now)
 
 

@@ -1,10 +1,11 @@
-"""WAL is kept for readers that do not read: take away the slots that belong to nobody any more.
+"""Inactive replication slots keep WAL on the disk: drop the slots that no standby or follower uses any more.
 
-Symptom: a leader keeps more than a gigabyte of WAL for a slot that nobody reads.
-Look first: whose slot is it? A standby that is being rebuilt needs it; one that was destroyed does not.
-Steps: take away every inactive slot that none of its standbys and followers streams through.
-Give up when: nothing was taken away. What is kept for a standby of ours ends by itself at max_slot_wal_keep_size; then
-that one is copied anew.
+Symptom: a leader keeps more than 1 GB of WAL for a slot that no client reads.
+Look first: which standby does the slot belong to? A standby that is being rebuilt needs its slot; a destroyed one does
+not.
+Steps: drop every inactive slot that belongs to no standby or follower of this leader.
+Give up when: no slot was dropped. WAL that is kept for one of herdsite's standbys is limited by
+max_slot_wal_keep_size; a standby that falls behind further is rebuilt.
 """
 
 from fleet import subjects
@@ -24,7 +25,7 @@ def drop(case: Case) -> Outcome:
     except TransportError as error:
         return give_up(str(error))
     dropped = len(gone.splitlines())
-    return fixed(f"{dropped} slot(s) taken away") if dropped else give_up("every slot belongs to one of its standbys")
+    return fixed(f"{dropped} slot(s) dropped") if dropped else give_up("every slot belongs to a standby of this leader")
 
 
 STEPS = (drop,)

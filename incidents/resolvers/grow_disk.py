@@ -1,11 +1,11 @@
-"""A disk is full or soon will be: make it half as big again, where its provider can.
+"""A disk is full or soon will be: grow it by half, where the provider can.
 
-Symptom: little room is left, or at this rate there will be none within hours; PostgreSQL stops when there is none.
-Look first: what fills it? WAL that an archive or a slot holds back, temporary files, logs, or what its customers keep?
-Steps: see that the provider can and that it has not grown too much or too lately; have it grown; wait until the host
-says that there is room. While an archive fails, what fills the disk is WAL that waits for it: then room is given once.
-Give up when: the provider can't; it grew within the last day; it would be more than twice what was ordered: then
-something is wrong with what fills it, or a bigger machine is due, and a person decides.
+Symptom: little room is left, or none will be within hours at this rate. PostgreSQL stops when the disk is full.
+Look first: what fills the disk? WAL that an archive or a slot holds back, temporary files, logs, or customers' data?
+Steps: check that the provider can grow the disk, and that it has not grown too much or too recently; order it; wait
+until the host reports the room. While archiving fails, waiting WAL fills the disk: then it is grown only once.
+Give up when: the provider can't grow disks; the disk grew within the last day; or it would become more than twice the
+size that was ordered. Then find what fills the disk, or choose a bigger machine: a person decides.
 """
 
 from datetime import datetime, timedelta
@@ -25,15 +25,15 @@ ORDERED, GROWN_AT, GROWN_BY = "disk_mb_ordered", "disk_grown_at", "disk_grown_by
 def may(case: Case) -> Outcome:
     server = Server.objects.get(pk=case.member.pk)
     if not case.ports.provider(server.provider).can_grow:
-        return give_up("its provider can't make its disk bigger")
+        return give_up("the provider can't make the disk bigger")
     if (at := server.attrs.get(GROWN_AT)) and case.subject.now - datetime.fromisoformat(at) < PAUSE:
-        return give_up(f"it grew to {server.disk_mb} MB within the last day, and that is full too")
+        return give_up(f"the disk grew to {server.disk_mb} MB within the last day, and is full again")
     if at and (failing := _archive_failing(server)) and datetime.fromisoformat(at) > failing.created_at:
         return give_up(
-            f"it has grown since {failing.name} began: the archive is to be mended, and WAL goes away by itself"
+            f"the disk has grown since {failing.name} began: repair the archive, and PostgreSQL removes the WAL"
         )
     if _next(server) <= server.disk_mb:
-        return give_up(f"its {server.disk_mb} MB are {MOST:g} times what was ordered")
+        return give_up(f"the disk's {server.disk_mb} MB are {MOST:g} times what was ordered")
     return fixed(f"from {server.disk_mb} to {_next(server)} MB")
 
 
@@ -47,15 +47,15 @@ def grow(case: Case) -> Outcome:
         marks = {ORDERED: str(_ordered(server)), GROWN_AT: case.subject.now.isoformat(), GROWN_BY: case.key}
         Server.objects.filter(pk=server.pk).update(disk_mb=size, attrs=server.attrs | marks)
         server.disk_mb = size
-    return fixed(f"it has {server.disk_mb} MB")
+    return fixed(f"the disk has {server.disk_mb} MB")
 
 
 def room(case: Case) -> Outcome:
     """By the last look at the host, which comes every so often."""
     used = case.facts["disk_used_pct"]
     if used is not None and used < ROOM_PCT:
-        return fixed(f"{used:g} % of it are used")
-    why = "its disk has not been looked at" if used is None else f"{used:g} % of it are used still"
+        return fixed(f"{used:g} % of the disk are used")
+    why = "the disk has not been checked yet" if used is None else f"{used:g} % of the disk are still used"
     return again(LOOK_S, why) if case.step_s < ROOM_S else give_up(why)
 
 

@@ -1,11 +1,11 @@
-"""A postmaster runs and neither serves nor obeys: end it by force, then start PostgreSQL, which recovers from its WAL.
+"""A postmaster runs and neither serves nor stops: kill it, then start PostgreSQL, which recovers from its WAL.
 
-Symptom: the instance is down, its host answers, a postmaster is there; a restart could not stop it (it is frozen, or
+Symptom: the instance is down, its host answers, a postmaster is there; a restart did not stop it (it is frozen, or
 waits for a disk).
-Look first: is it really ours, and on this data directory? Does it hang in the kernel (state D)? Then only the host can
-help.
-Steps: SIGKILL to the postmaster; ask the instance to start; wait for what it answers.
-Give up when: no postmaster runs (then something else keeps it from starting), or it would not start.
+Look first: does the process belong to herdsite, and to this data directory? Does it hang in the kernel (state D)? Then
+only a reboot of the host helps.
+Steps: send SIGKILL to the postmaster; ask the instance to start; wait for the answer.
+Give up when: no postmaster runs (then something else keeps PostgreSQL from starting), or PostgreSQL did not start.
 """
 
 from fleet.transports.base import checked
@@ -32,7 +32,7 @@ def kill(case: Case) -> Outcome:
 
 
 def start(case: Case) -> Outcome:
-    return asked(case, "start", "its postmaster hung and was killed")
+    return asked(case, "start", "the postmaster hung and was killed")
 
 
 STEPS = (kill, start, answered)

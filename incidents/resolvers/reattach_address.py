@@ -1,9 +1,9 @@
-"""A stable address leads nowhere, or elsewhere: its own table puts it back, and this sees that it does.
+"""A stable address leads nowhere, or elsewhere: its own beats attach it again, and this playbook checks that.
 
-Symptom: customers can't find their database, though its leader is well.
-Look first: does the provider answer? Does it know the address? Where does it lead?
-Steps: wait for the address's own table.
-Give up when: it is not back within two minutes: its problem says what the provider answers.
+Symptom: customers can't reach their database by its address, though its leader is healthy.
+Look first: does the provider answer? Does it know the address? Where does the address lead?
+Steps: wait for the address's own beats.
+Give up when: the address is not attached within two minutes. The problem on its page has the provider's answer.
 """
 
 from fleet.states import ATTACHED
@@ -15,8 +15,8 @@ PATIENCE_S = 120.0
 def back(case: Case) -> Outcome:
     case.member.refresh_from_db()
     if case.member.state == ATTACHED:
-        return fixed("it leads to the leader")
-    why = case.member.problem or case.member.why or "its table is at it"
+        return fixed("the address leads to the leader")
+    why = case.member.problem or case.member.why or "the instance's own beats are working on it"
     return again(1, why) if case.step_s < PATIENCE_S else give_up(why)
 
 

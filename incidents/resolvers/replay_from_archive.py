@@ -1,18 +1,18 @@
-"""The leader is lost and nobody stands by for it: make another one of its archive, on another host.
+"""The leader is lost and has no standby: build a new leader from the archive, on another host.
 
-Symptom: an instance, or a server with all that is on it, can't be brought back, and no standby could take over.
-Look first: can the disk be saved? Up to where did the archive come, and up to where was the old leader seen? Is the
-brake on? Is it only a full disk: then room is what it needs.
+Symptom: an instance, or a server with all its instances, can't be brought back, and no standby could take over.
+Look first: can the disk be saved? Up to where does the archive reach, and how far had the old leader written? Is the
+brake on? Is the disk only full? Then make room instead.
 Steps: prove that the old leader can't acknowledge another write (its host is fenced, or its machine is off or gone);
-where its host lives, archive by hand what it had not archived, so that nothing is missing; have a copy built elsewhere
-of the newest base backup and all WAL that was archived; when it is there, a changeover proves the silence once more,
-makes it the leader, leads customers there and leaves a receipt. What was written after the last archived segment is
-lost: the journal says up to when and where it was recovered, and the receipt what a living host could not give.
-It acts by itself where the plan promises no standby. Where it does, acknowledged writes may not be lost without a
-person's word, and the same holds where archiving had been failing or much more than usual is missing: "retry" is that
-word.
-Give up when: the old leader's silence is not proven, it has no archive or no base backup, its archive has a hole,
-no server has room, or the copy fails three times. The old leader is let go on then, if it can.
+where its host answers, archive what it had not archived, so that nothing is missing; build a copy elsewhere from the
+newest base backup and all archived WAL; when the copy is there, a changeover proves the silence once more, promotes the
+copy, moves customers there and leaves a receipt. Writes after the last archived segment are lost: the journal says up
+to which time and position the database was recovered, and the receipt what could not be read from a living host.
+Where the plan includes no standby, this playbook acts automatically. Where the plan includes one, acknowledged writes
+may not be lost without a person's decision; the same holds where archiving had been failing or much more WAL than usual
+is missing. Ask for "retry" to decide so.
+Give up when: the old leader's silence is not proven, the database has no archive or no base backup, the archive has a
+hole, no server has room, or the copy fails three times. The old leader then carries on, if it can.
 """
 
 from contextlib import suppress
@@ -57,7 +57,7 @@ class _Never(Exception):
 def begin(case: Case) -> Outcome:
     """A copy for each leader that is lost there, once its silence is proven."""
     told, may_come = _try(case)
-    note = "; ".join(told) or "nobody there can be made anew of an archive"
+    note = "; ".join(told) or "no database on this server can be restored from its archive"
     if any(_open(resource) for resource in _lost(case)):
         return fixed(note)
     return again(3, note) if may_come else give_up(note)
@@ -78,7 +78,7 @@ def lead(case: Case) -> Outcome:
         # A large one is looked at less and less often, and longer than a moment is waiting, not working.
         return again(max(0.5, case.step_s / 10), note)
     left = [resource.name for resource in _lost(case)]
-    return give_up(note or f"{', '.join(left)}: its changeover is gone") if left else fixed(note)
+    return give_up(note or f"{', '.join(left)}: the changeover is gone") if left else fixed(note)
 
 
 def _try(case: Case) -> tuple[list[str], bool]:
@@ -128,11 +128,11 @@ def _begin(case: Case, resource: Resource) -> str:
     source = resource.instance
     assert source is not None
     if not case.approved and resource.plan.high_availability and case.member.pk != source.pk:
-        raise _Never("its plan promises that nothing is lost: retry, if it may be")
+        raise _Never("the plan promises that no acknowledged write is lost: ask for retry to accept a loss")
     if desk.open_incidents().filter(subject=source.server_id, type__in=desk.HINDERS).exists():
-        raise _Never("its disk is full: it needs room, and no other host")
+        raise _Never("the disk is full: make room instead of moving to another host")
     if case.facts["ssh"] is True and case.step_s < LIVING_S:
-        raise _NotYet("its host lives: it may yet be known what ails it")
+        raise _NotYet("the host answers: the reason may still be found there")
     origin = copies.origin(resource, None)
     if case.facts["ssh"] is not True:
         _may_lose(case, source)
@@ -142,8 +142,8 @@ def _begin(case: Case, resource: Resource) -> str:
         _may_lose(case, source)
     proof = prove(evidence)
     if isinstance(proof, Unproven):
-        raise _NotYet("it is not proven that the old leader is silent: " + "; ".join(proof.missing))
-    marks = {"case": case.key, "replay": proof.text, "why": "its copy is being built", "old_end_lsn": end}
+        raise _NotYet("cannot prove that the former leader has stopped accepting writes: " + "; ".join(proof.missing))
+    marks = {"case": case.key, "replay": proof.text, "why": "the copy is being built", "old_end_lsn": end}
     if reached:
         marks |= {"rest": changing.UNDER_WAY, "why": "what the old leader had not archived is being archived"}
     try:
@@ -152,7 +152,7 @@ def _begin(case: Case, resource: Resource) -> str:
             changing.begin(
                 resource,
                 Changeover.FAILOVER,
-                Because(None, "its leader is lost: its archive is replayed", case.actor),
+                Because(None, "the leader is lost: a new one is restored from the archive", case.actor),
                 target=copy,
                 not_before=case.subject.now + UNTIL,
                 marks=marks,
@@ -165,7 +165,7 @@ def _begin(case: Case, resource: Resource) -> str:
 def _may_lose(case: Case, source: Instance) -> None:
     """Raises _Never where a person has to say that what its archive lacks may be lost."""
     if not case.approved and (why := remains.of(source).too_much):
-        raise _Never(f"{why}: retry, if that may be lost")
+        raise _Never(f"{why}: ask for retry to accept the loss")
 
 
 def _fenced(case: Case, resource: Resource, source: Instance) -> tuple[Evidence, str]:
@@ -195,14 +195,16 @@ def _held(case: Case, changeover: Changeover) -> str:
         return _bring_rest(case, changeover, source)
     if copy.state == AVAILABLE:
         if held := [scope for scope in brake.scopes(source) if brake.holds(scope)]:
-            return f"{copy.name} is there, and the brake holds {held[0]}"
+            return f"{copy.name} is ready, and the brake stops failovers of {held[0]}"
         if changeover.resource.state not in changing.MOVABLE:
-            return f"{copy.name} is there, and {changeover.resource.name} is {changeover.resource.look.label.lower()}"
+            return f"{copy.name} is ready, and {changeover.resource.name} is {changeover.resource.look.label.lower()}"
         return _let_go(case, changeover, source, copy)
     if copy.state in (DESTROYING, DESTROYED):
         return _call_off(case, changeover, f"{copy.name} was destroyed")
     if copy.facts.get("job") in FAILED and copy.tries > TRIES:
-        return _call_off(case, changeover, f"{copy.name} could not be built: {copy.facts.get('job_why') or 'no word'}")
+        return _call_off(
+            case, changeover, f"{copy.name} could not be built: {copy.facts.get('job_why') or 'no message'}"
+        )
     return f"{copy.name} on {copy.server.name} is being built" + (f": {copy.problem}" if copy.problem else "")
 
 
@@ -233,7 +235,7 @@ def _rest_is_over(case: Case, changeover: Changeover, source: Instance, lacks: s
         return _call_off(case, changeover, f"{lacks} {why}: retry, if that may be lost")
     got = f"{count} files that {source.name} had not archived were archived from its host"
     note = lacks or f"{got}: all of its WAL, up to {end}."
-    more = {"rest": "over", "why": "its copy is being built", "notes": [note]}
+    more = {"rest": "over", "why": "the copy is being built", "notes": [note]}
     more |= {"old_end_lsn": end} if end else {}
     more |= {} if lacks else {"rest_end": end}
     if not ledger.note(changeover, more, {"rest": changing.UNDER_WAY}):
@@ -256,11 +258,11 @@ def _let_go(case: Case, changeover: Changeover, source: Instance, copy: Instance
     with transaction.atomic():
         resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
         if ledger.note(changeover, marks, {"replay": changeover.marks["replay"]}, begin=True):
-            changing.enter(resource, Because(None, "its copy is there", case.actor))
+            changing.enter(resource, Because(None, "the copy is ready", case.actor))
     ring.nudge(Changeover.KIND, [changeover.pk])
     return (
-        f"{copy.name} is to lead, recovered up to {until or 'an unknown moment'}; {source.name} was last seen at "
-        f"{left.seen}, its archive lacks {remains.words(left.missing)} of that"
+        f"{copy.name} becomes the leader, recovered up to {until or 'an unknown moment'}; {source.name} was last seen "
+        f"at {left.seen}, its archive lacks {remains.words(left.missing)} of that"
     )
 
 

@@ -1,10 +1,10 @@
 """PostgreSQL does not answer, and its host does: start it, or restart it where a postmaster hangs.
 
-Symptom: the instance is down; its customers get "connection refused", or nothing at all.
-Look first: does the host answer? Does a postmaster run? Has the host rebooted (then its own table starts it)?
-Steps: wait for the host and for the instance's own table; ask the instance to start, or to restart; wait for what it
-answers.
-Give up when: the host stays silent for two minutes, or PostgreSQL would not start: the answer says why.
+Symptom: the instance is down; customers get "connection refused", or no answer.
+Look first: does the host answer? Does a postmaster run? Has the host rebooted (then the instance's own beats start it)?
+Steps: wait for the host and for the instance's own beats; ask the instance to start, or to restart; wait for the
+answer.
+Give up when: the host does not answer for two minutes, or PostgreSQL did not start. The answer says why.
 """
 
 from incidents.outcomes import Case, Outcome, again, fixed, give_up
@@ -22,23 +22,23 @@ def host(case: Case) -> Outcome:
     rebooted = case.facts["boot_id"] and case.member.attrs.get("boot_id") not in (None, case.facts["boot_id"])
     if case.facts["ssh"] is not True:
         if case.facts["standby_ready"]:
-            return give_up("its host is silent, and a standby could take over")
-        why = case.facts["ssh_why"] or "its host has not answered yet"
+            return give_up("the host does not answer, and a standby could take over")
+        why = case.facts["ssh_why"] or "the host has not answered yet"
         return again(2, why) if case.step_s < HOST_PATIENCE_S else give_up(why)
     if rebooted and case.step_s < REBOOTED_S:
-        return again(2, "its host rebooted, and its own table starts it")
-    return fixed("its host answers")
+        return again(2, "the host rebooted, and the instance's own beats start PostgreSQL")
+    return fixed("the host answers")
 
 
 def start(case: Case) -> Outcome:
     """To start what runs does no harm; a postmaster that hangs has to go first. One that says that it is starting, or
     that its own table starts, is left to it: to stop it would only begin that anew."""
     if case.facts["job"] == "running" and case.step_s < HOST_PATIENCE_S:
-        return again(0.5, "its own table starts it")
+        return again(0.5, "the instance's own beats start PostgreSQL")
     if case.facts["service_code"] == STARTING and case.step_s < RECOVERY_PATIENCE_S:
-        return again(1, "it is starting, and replays what it had not written out")
+        return again(1, "PostgreSQL is starting, and recovers from its WAL")
     hangs = case.facts["postmaster"] is True and case.facts["service_available"] is not True
-    return asked(case, "restart" if hangs else "start", "its instance is down")
+    return asked(case, "restart" if hangs else "start", "the instance is down")
 
 
 STEPS = (host, start, answered)

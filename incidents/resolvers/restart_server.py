@@ -1,9 +1,9 @@
-"""Nobody gets into a server, or its provider says that it is off: switch it on, off before if it must be.
+"""SSH to a server fails, or its provider reports that the machine is off: switch it on, off first if need be.
 
-Symptom: the server is down, and with it everything that lives on it.
-Look first: does its provider announce something? Are its neighbours in the zone well? (If not, the brake holds.)
-Steps: what seems to run and is only unreachable gets another minute; then it is switched off, and on. Its instances
-recover from their WAL: nothing that was acknowledged is lost.
+Symptom: the server is down, and with it every instance on it.
+Look first: does the provider announce something? Are other servers in the zone healthy? (If not, the brake is on.)
+Steps: a machine that seems to run and can't be reached gets another minute; then it is switched off, and on. PostgreSQL
+recovers from its WAL: no acknowledged write is lost.
 Give up when: the provider has no such machine, or can't switch it (an adopted host: a person has to).
 """
 
@@ -20,12 +20,12 @@ def look(case: Case) -> Outcome:
     except ProviderError as error:
         return again(5, str(error)) if case.step_s < BLIP_S else give_up(str(error))
     if machine.state == ABSENT:
-        return give_up("its provider has no such machine")
+        return give_up("the provider has no such machine")
     if machine.state == PENDING and case.step_s < PENDING_S:
-        return again(5, "its provider is at it")
+        return again(5, "the provider is starting or stopping the machine")
     if machine.state == RUNNING and case.step_s < BLIP_S:
-        return again(5, "it runs, its provider says: it may be a blip of the network")
-    return fixed(f"it is {machine.state}")
+        return again(5, "the provider says that the machine runs: the network may have failed for a moment")
+    return fixed(f"the machine is {machine.state}")
 
 
 def off(case: Case) -> Outcome:

@@ -1,13 +1,13 @@
-"""A server goes out of service on a date: all that lives on it moves elsewhere before, and the empty machine goes.
+"""A server goes out of service on a date: move everything on it elsewhere before, then give the machine back.
 
-Symptom: its provider announces that it will retire or stop the machine, or an operator retires it.
+Symptom: the provider announces that it will retire or stop the machine, or an operator retires the server.
 Look first: is it a retirement, or only a reboot? By when? Is there room elsewhere?
-Steps: take nothing new onto it; plan a changeover for each database that leads there, in its customer's window, and
-tell the customer when; its copy elsewhere is built at once, so that the window takes a moment only. Standbys are
-replaced in the same windows, one at a time. When nothing lives there any more, the machine is given back.
-Give up when: a day before the date something still lives there. Shared instances and followers are never moved by
-itself: load dumps of the ones elsewhere, make others instead of the others. When it is to stay after all, `ask NAME
-keep`; what is planned stays planned (`manage.py changeover NAME --cancel`).
+Steps: place nothing new on the server; plan a changeover for each database that leads there, in its customer's
+maintenance window, and tell the customer when; build the copies elsewhere at once, so that the window is short.
+Standbys are replaced in the same windows, one at a time. When nothing is left on the server, the machine is given back.
+Give up when: something is still on the server a day before the date. Shared instances and followers are never moved
+automatically: load a logical backup elsewhere, or create another follower. If the server is to stay after all, run `ask
+NAME keep`; changeovers that are planned stay planned (`manage.py changeover NAME --cancel`).
 """
 
 import re
@@ -46,22 +46,22 @@ class Planned:
     type: str = "server_retiring"
     severity: str = "warn"
     subject_kind: str = Resource.KIND
-    summary: str = "its machine goes out of service"
+    summary: str = "the machine goes out of service"
 
 
 def close(case: Case) -> Outcome:
     """Nothing new comes onto it."""
     if _server(case).state != RETIRING:
         if not ENDS.search(_events(case)):
-            return again(REBOOT_S, f"it stays in service: {_events(case)}")
+            return again(REBOOT_S, f"the server stays in service: {_events(case)}")
         by = _by(case).isoformat()
-        why = f"its provider says: {_events(case)}"
+        why = f"the provider says: {_events(case)}"
         try:
             ask(case.member, "retire", actor=case.actor, reason=why, params={"by": by}, key=f"{case.key}/retire")
         except AskError as error:
             return give_up(str(error))
-        return again(1, "it is to retire")
-    return fixed(f"by {_by(case):%Y-%m-%d %H:%M} UTC all that lives on it has to be elsewhere")
+        return again(1, "retirement was requested")
+    return fixed(f"by {_by(case):%Y-%m-%d %H:%M} UTC everything on this server has to be elsewhere")
 
 
 def move_away(case: Case) -> Outcome:
@@ -69,9 +69,9 @@ def move_away(case: Case) -> Outcome:
     left = [_away(case, one) for one in _living(case)]
     note = "; ".join(left)
     if not left:
-        return fixed("nothing lives on it any more")
+        return fixed("nothing is left on this server")
     if case.subject.now > _by(case) - LAST:
-        return give_up(f"its time is nearly over: {note}")
+        return give_up(f"the date is near: {note}")
     return again(LOOK_S, note)
 
 
@@ -82,13 +82,13 @@ def give_back(case: Case) -> Outcome:
             case.member,
             "destroy",
             actor=case.actor,
-            reason="it goes out of service, and nothing lives on it any more",
+            reason="the server goes out of service, and nothing is left on it",
             confirm=case.member.name,
             key=case.key,
         )
     except AskError as error:
         return give_up(str(error))
-    return fixed("it is being given back")
+    return fixed("the machine is being given back")
 
 
 STEPS = (close, move_away, give_back)
@@ -110,7 +110,7 @@ def _away(case: Case, instance: Instance) -> str:
         return _replaced(case, instance, instance.standby_for)
     resource = Resource.objects.filter(instance=instance).exclude(state=DESTROYED).select_related("plan").first()
     if resource is None:
-        return f"{instance.name} serves nobody: destroy it"
+        return f"{instance.name} serves no database: destroy it"
     if not resource.own_instance or resource.follows_id:
         return f"{instance.name} is {'a follower' if resource.follows_id else 'shared'}: a person moves it"
     moving = changing.open_of(resource)
@@ -125,7 +125,7 @@ def _away(case: Case, instance: Instance) -> str:
 
 def _planned(case: Case, resource: Resource) -> Changeover:
     """Its changeover, with a copy that is built now unless somebody stands by elsewhere; its customer is told."""
-    because = Because(None, "its server goes out of service", case.actor)
+    because = Because(None, "the server goes out of service", case.actor)
     at = _window(resource, case)
     with transaction.atomic():
         ready = resource.standbys.filter(state=AVAILABLE, outdated=False).exclude(server=case.member.pk).exists()
@@ -142,12 +142,12 @@ def _replaced(case: Case, standby: Instance, resource: Resource) -> str:
     """A standby is taken away in its resource's window, while that is well; its table has another built elsewhere."""
     at = _window(resource, case)
     if at > case.subject.now:
-        return f"{standby.name} stands by for {resource.name}, and is replaced at {at:%Y-%m-%d %H:%M} UTC"
+        return f"{standby.name} is a standby of {resource.name}, and is replaced at {at:%Y-%m-%d %H:%M} UTC"
     others = resource.standbys.exclude(pk=standby.pk).exclude(state__in=(AVAILABLE, DESTROYED))
     if resource.state != AVAILABLE or changing.open_of(resource) or others.exists():
-        return f"{standby.name} stands by for {resource.name}, which is not at rest"
+        return f"{standby.name} is a standby of {resource.name}, which is not available or is changing over"
     try:
-        why = "its server goes out of service: another one stands by elsewhere"
+        why = "the server goes out of service: another standby is built elsewhere"
         ask(standby, "destroy", actor=case.actor, reason=why, confirm=standby.name, key=f"{case.key}/{standby.pk}")
     except AskError as error:
         return str(error)

@@ -1,11 +1,11 @@
-"""PostgreSQL can't read its configuration: write the one that its plan gives it, keep the old one beside it, start.
+"""PostgreSQL can't read its configuration: write it again from the plan, keep the old file beside it, start.
 
-Symptom: the instance is down, no postmaster runs, and starting it ends with an error in postgresql.conf.
-Look first: `postgres -C port` on the host says which line. What was set by ALTER SYSTEM is in postgresql.auto.conf,
-which this playbook never touches.
-Steps: have PostgreSQL read its configuration; if it can't, write postgresql.conf anew and have it read again; ask the
-instance to start; wait for what it answers.
-Give up when: the configuration can be read (that is not it), or still can't be once it is rewritten.
+Symptom: the instance is down, no postmaster runs, and a start ends with an error in postgresql.conf.
+Look first: `postgres -C port` on the host names the line. Settings made by ALTER SYSTEM are in postgresql.auto.conf,
+which this playbook never changes.
+Steps: let PostgreSQL read its configuration; if that fails, write postgresql.conf again and have it read once more; ask
+the instance to start; wait for the answer.
+Give up when: the configuration can be read (the reason is another), or still can't be read once it is rewritten.
 """
 
 from fleet.actions.instance import sizing
@@ -31,11 +31,11 @@ mv postgresql.conf.new postgresql.conf
 
 def read(case: Case) -> Outcome:
     if case.facts["postmaster"] is None and case.step_s < LOOK_PATIENCE_S:
-        return again(1, "it is not known yet whether a postmaster runs")
+        return again(1, "whether a postmaster runs is not known yet")
     if case.facts["postmaster"] is not False:
-        return give_up("a postmaster runs: its configuration was read")
+        return give_up("a postmaster runs, so the configuration was read")
     complaint = _complaint(case)
-    return fixed(complaint) if complaint else give_up("its configuration can be read: that is not it")
+    return fixed(complaint) if complaint else give_up("the configuration can be read: the reason is another")
 
 
 def write(case: Case) -> Outcome:
@@ -44,11 +44,15 @@ def write(case: Case) -> Outcome:
     text = conf(case.subject, sizing(case.member))
     checked(argv, case.shell().run(argv, stdin=text.encode()))
     complaint = _complaint(case)
-    return give_up(complaint) if complaint else fixed("written anew; the old one is postgresql.conf.broken")
+    return (
+        give_up(complaint)
+        if complaint
+        else fixed("postgresql.conf was written again; the old file is postgresql.conf.broken")
+    )
 
 
 def start(case: Case) -> Outcome:
-    return asked(case, "start", "its configuration was rewritten")
+    return asked(case, "start", "the configuration was rewritten")
 
 
 def _complaint(case: Case) -> str:

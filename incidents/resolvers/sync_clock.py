@@ -1,11 +1,12 @@
-"""A server's clock is off: have its own time service set it at once, instead of drawing it in over hours.
+"""A server's clock is wrong: let its own time service step it at once, instead of slewing it over hours.
 
 Symptom: certificates seem expired or not yet valid, logs disagree, and a restore to a time would end at another one.
-Look first: which time servers does it ask, and can it reach them (`chronyc sources`)? Is the virtual machine's clock at
-fault, after a pause or a move?
-Steps: `chronyc makestep` where chrony is at work, else restart systemd-timesyncd, which steps as it starts; both also
-by `sudo -n`; then look whether the clock is right.
-Give up when: the server has neither, our user may not, or the clock is off two minutes later still.
+Look first: which time servers does the server use, and can it reach them (`chronyc sources`)? Is the virtual machine's
+clock wrong after a pause or a move?
+Steps: `chronyc makestep` where chrony runs, else restart systemd-timesyncd, which steps the clock as it starts; both
+also by `sudo -n`; then check the clock.
+Give up when: the server runs neither service, herdsite's user lacks the right, or the clock is still wrong two minutes
+later.
 """
 
 from incidents.outcomes import Case, Outcome, again, fixed, give_up
@@ -19,7 +20,7 @@ if command -v chronyc > /dev/null; then
 elif command -v timedatectl > /dev/null; then
     systemctl restart systemd-timesyncd || sudo -n systemctl restart systemd-timesyncd
 else
-    echo "it has neither chrony nor systemd-timesyncd" >&2
+    echo "the server has neither chrony nor systemd-timesyncd" >&2
     exit 69
 fi
 """
@@ -28,15 +29,15 @@ fi
 def makestep(case: Case) -> Outcome:
     result = case.shell().run(["sh", "-c", _STEP])
     said = "; ".join(f"{result.out}\n{result.err}".split("\n")).strip("; ")[-500:]
-    return fixed(said or "it was set") if result.ok else give_up(said or f"ended with {result.code}")
+    return fixed(said or "the clock was set") if result.ok else give_up(said or f"ended with {result.code}")
 
 
 def right(case: Case) -> Outcome:
     """By the last look at the server, which comes every so often."""
     skew = case.facts["clock_skew_s"]
     if skew is not None and abs(skew) <= CLOCK_S:
-        return fixed(f"its clock is {skew:+.1f} s off")
-    why = "its clock has not been looked at" if skew is None else f"its clock is {skew:+.1f} s off still"
+        return fixed(f"the clock is {skew:+.1f} s off")
+    why = "the clock has not been checked yet" if skew is None else f"the clock is still {skew:+.1f} s off"
     return again(LOOK_AGAIN_S, why) if case.step_s < PATIENCE_S else give_up(why)
 
 

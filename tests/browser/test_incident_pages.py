@@ -25,7 +25,7 @@ def incident(server, monkeypatch) -> Incident:
     factories.resource(name="calm-yak", instance=instance, felt_at=Now())
     facts = {"state": "down", "service_available": False, "ssh": True, "postmaster": False}
     made = raise_alarm(instance, "instance_down", **facts)
-    playbook(monkeypatch, "restart_postgres", [fixed("its host answers")], [give_up("it would not start: no space")])
+    playbook(monkeypatch, "restart_postgres", [fixed("the host answers")], [give_up("it would not start: no space")])
     playbook(monkeypatch, "kill_postgres", [give_up("no postmaster is left to kill")])
     playbook(monkeypatch, "rewrite_config", [give_up("its configuration is as it should be")])
     scene = Scene()

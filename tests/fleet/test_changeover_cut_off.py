@@ -29,7 +29,7 @@ def switchover(world: Premium) -> Changeover:
 
 def failover(world: Premium) -> Changeover:
     world.lose(world.leader)
-    return changing.begin(world.resource, Changeover.FAILOVER, Because(None, "its leader is down", "anna"))
+    return changing.begin(world.resource, Changeover.FAILOVER, Because(None, "the leader is down", "anna"))
 
 
 def play(world: Premium, changeover: Changeover, fate: Fate) -> bool:

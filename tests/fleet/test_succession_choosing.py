@@ -101,7 +101,7 @@ def test_without_the_record_the_most_advanced_one_takes_over_and_the_bound_says_
 def test_a_required_one_takes_over_although_another_has_more() -> None:
     choice = choose(SAFE, [replace(A, required=True), B], LIMITS)
     assert (choice.name, choice.lossless, choice.may_lose_bytes) == ("a", True, 0)
-    assert "no commit waited for it: it may lose up to 0 bytes of the last 2.0 s" in choice.refusals["b"]
+    assert "no commit waited for b: its promotion may lose up to 0 bytes of WAL (last 2.0 s)" in choice.refusals["b"]
 
 
 def test_where_nothing_is_lost_another_zone_comes_first_then_one_that_no_customer_reads_then_the_furthest() -> None:
@@ -116,15 +116,15 @@ def test_where_nothing_is_lost_another_zone_comes_first_then_one_that_no_custome
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"server_state": "down"}, "its server is down"),
-        ({"state": "fenced"}, "it is fenced"),
-        ({"reachable": False}, "it does not answer"),
-        ({"in_recovery": False}, "it writes already"),
+        ({"server_state": "down"}, "the server of a is down"),
+        ({"state": "fenced"}, "a is fenced"),
+        ({"reachable": False}, "a does not answer"),
+        ({"in_recovery": False}, "a accepts writes already"),
         (
             {"timeline_id": 2},
-            "an amount that can't be bounded (it is on timeline 2: all since that parted from timeline 1",
+            "an amount that can't be bounded (a is on timeline 2: WAL since the fork from timeline 1",
         ),
-        ({"received_lsn": 899, "replayed_lsn": None}, "it may lose up to 101 bytes of any age"),
+        ({"received_lsn": 899, "replayed_lsn": None}, "promoting a may lose up to 101 bytes of WAL (of any age)"),
         ({"received_lsn": 800, "replayed_lsn": 900}, ""),
     ],
 )
@@ -148,9 +148,9 @@ def test_limits_hold_unless_a_person_accepts_more() -> None:
 
 def test_the_one_that_was_asked_for_or_nobody() -> None:
     assert choose(LEADER, [A, B], LIMITS, wanted="a").name == "a"
-    assert choose(LEADER, [A, B], LIMITS, wanted="a").refusals == {"b": "a was asked for"}
+    assert choose(LEADER, [A, B], LIMITS, wanted="a").refusals == {"b": "a was requested instead of b"}
     gone: Choice = choose(LEADER, [A, B], LIMITS, wanted="x")
-    assert (gone.name, gone.why) == ("", "there is no member x")
+    assert (gone.name, gone.why) == ("", "x is not a standby of this database")
     assert not choose(LEADER, [replace(A, reachable=False), B], LIMITS, wanted="a").name
 
 

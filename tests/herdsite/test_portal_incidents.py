@@ -45,7 +45,7 @@ def viewer(client):
 def incident(monkeypatch) -> Incident:
     """A resource that its playbook could not mend: a person was called."""
     made = raise_alarm(factories.resource(name="calm-otter-7", state="down"), "resource_down", service_available=False)
-    playbook(monkeypatch, "free_connections", [fixed("looked around")], [give_up("every session is at work")])
+    playbook(monkeypatch, "free_connections", [fixed("looked around")], [give_up("every session is working")])
     scene = Scene()
     scene.telling = notices
     return scene.beat(made, 4)
@@ -164,9 +164,9 @@ def test_one_tells_what_is_wrong_and_the_whole_story(client, operator, incident)
         "Needs a person",
         f"{BY_TYPE['resource_down'].because}.",
         '<a class="rule" href="/tables#resource-313">313</a>',
-        "No playbook is left that may act by itself: every session is at work",
+        "No playbook is left that may act by itself: every session is working",
         "resource_down: state is down & no(service_available)",
-        '<p class="note bad">every session is at work</p>',
+        '<p class="note bad">every session is working</p>',
         "<b>Give up</b> <code>free_connections / ",
         "The runbook of free_connections.",
         f"gave up, version <code>{'0' * 12}</code>",
@@ -232,7 +232,7 @@ def test_what_is_wrong_with_herdsite_itself_has_a_page_as_well(client, operator)
 
 def test_while_it_is_at_work_the_page_says_by_which_row(client, operator, monkeypatch):
     made = raise_alarm(factories.instance(), "instance_down", state="down")
-    playbook(monkeypatch, "restart_postgres", [again(3, "its host has not answered yet")])
+    playbook(monkeypatch, "restart_postgres", [again(3, "the host has not answered yet")])
     Scene().beat(made, 2)
     page = text(client.get(where(made)))
     assert '<a class="rule" href="/tables#incident-155">155</a> The next step of the playbook is due' in page

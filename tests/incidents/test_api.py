@@ -40,7 +40,7 @@ def fresh_counts():
 @pytest.fixture
 def incident(monkeypatch) -> Incident:
     made = raise_alarm(factories.resource(name="calm-otter-7", state="down"), "resource_down", state="down")
-    playbook(monkeypatch, "free_connections", [give_up("every session is at work")])
+    playbook(monkeypatch, "free_connections", [give_up("every session is working")])
     return Scene().beat(made, 3)
 
 
@@ -84,7 +84,7 @@ def test_one_incident_tells_everything(client, viewer, incident):
     assert (said["name"], said["type"], said["state"]) == (incident.name, "resource_down", "needs_human")
     assert said["subject"] == {"kind": "resource", "name": "calm-otter-7", "id": str(incident.subject)}
     assert said["evidence"]["facts"]["state"] == "down"
-    assert said["tried"] == ["free_connections"] and said["problem"] == "every session is at work"
+    assert said["tried"] == ["free_connections"] and said["problem"] == "every session is working"
     assert [line["what"] for line in said["journal"]] == ["opened", "begin", "began", "give up", "escalated"]
     assert set(said["journal"][0]) == {"at", "what", "where", "text", "actor"}
 

@@ -25,13 +25,13 @@ def run(*words: str, **options) -> str:
 @pytest.fixture
 def incident(monkeypatch) -> Incident:
     made = raise_alarm(factories.resource(name="calm-otter-7", state="down"), "resource_down", state="down")
-    playbook(monkeypatch, "free_connections", [give_up("every session is at work")])
+    playbook(monkeypatch, "free_connections", [give_up("every session is working")])
     return Scene().beat(made, 3)
 
 
 def test_the_list_tells_what_is_wrong_now_and_the_rates_what_helps(incident):
     assert "nothing is wrong" not in run("incidents")
-    assert incident.name in run("incidents") and "every session is at work" in run("incidents")
+    assert incident.name in run("incidents") and "every session is working" in run("incidents")
     assert "free_connections" in run("incidents", rates=True)
     run("incident", incident.name, "resolve", "restarted by hand")
     assert "nothing is wrong" in run("incidents")
@@ -96,7 +96,7 @@ def test_the_admin_lists_them(admin_client, incident, name):
 
 def test_the_admin_tells_the_story_and_takes_a_hand(admin_client, incident):
     page = admin_client.get(reverse("admin:incidents_incident_change", args=[incident.pk])).content.decode()
-    assert "every session is at work" in page and "The runbook of free_connections." in page
+    assert "every session is working" in page and "The runbook of free_connections." in page
     for action in ("acknowledge", "assign_me", "snooze", "retry", "resolve"):
         chosen = {"action": action, "_selected_action": [str(incident.pk)]}
         admin_client.post(reverse("admin:incidents_incident_changelist"), chosen)

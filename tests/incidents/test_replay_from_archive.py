@@ -116,14 +116,14 @@ def test_what_a_standby_takes_over_gets_its_time(scene):
     assert playbook.begin(about(scene, server)).kind == AGAIN
     assert playbook.begin(about(scene, server, step_s=100)).kind == GIVE_UP
     change(ready.instance, state="available")
-    assert playbook.begin(about(scene, server)).note == "nobody there can be made anew of an archive"
+    assert playbook.begin(about(scene, server)).note == "no database on this server can be restored from its archive"
 
 
 @pytest.mark.parametrize(
     ("later", "why"),
     [
-        ({"lsn": "0/15000100"}, "its archive lacks 256.0 MB"),
-        ({"archiver_failing": "true"}, "did not get into the archive"),
+        ({"lsn": "0/15000100"}, "the archive lacks 256 MB of WAL"),
+        ({"archiver_failing": "true"}, "archiving was failing"),
     ],
 )
 def test_what_may_cost_more_than_usual_takes_a_persons_word(scene, shop, later, why):

@@ -198,7 +198,7 @@ def test_a_customer_over_the_row_limit_has_a_week(scene):
         (Result(0, "200 OK\n", "", 0.0), FIXED, "200 OK"),
         (Result(0, "501 Not authorised\n200 OK\n", "", 0.0), FIXED, "501 Not authorised; 200 OK"),
         (Result(1, "501 Not authorised\n", "sudo: a password is required\n", 0.0), GIVE_UP, "a password is required"),
-        (Result(69, "", "it has neither chrony nor systemd-timesyncd\n", 0.0), GIVE_UP, "neither chrony"),
+        (Result(69, "", "the server has neither chrony nor systemd-timesyncd\n", 0.0), GIVE_UP, "neither chrony"),
     ],
 )
 def test_a_clock_is_stepped_by_the_hosts_own_service_or_it_says_why_not(scene, result, kind, note):

@@ -39,7 +39,7 @@ def test_a_failover_begins_once_however_often_it_is_tried(scene, leader):
 
 def test_where_nobody_stands_by_nobody_can_take_over(scene, leader):
     Instance.objects.filter(role="standby").update(state="destroying")
-    assert failover.begin(case(scene, leader)).note == "nobody stands by for it"
+    assert failover.begin(case(scene, leader)).note == "no standby is there"
     assert failover.begin(case(scene, factories.instance(state="down"))).kind == GIVE_UP
     assert not Changeover.objects.exists()
 

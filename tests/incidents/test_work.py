@@ -183,7 +183,7 @@ def test_what_hangs_under_a_cause_waits_and_calls_nobody(scene, monkeypatch):
     server = factories.server(state="down")
     children = [raise_alarm(factories.instance(server=server, state="down"), "instance_down") for _n in range(3)]
     keys = playbook(monkeypatch, "restart_postgres", [fixed()])
-    playbook(monkeypatch, "restart_server", [give_up("its provider has no such machine")])
+    playbook(monkeypatch, "restart_server", [give_up("the provider has no such machine")])
     cause = raise_alarm(server, "server_down")
     children = [scene.beat(child, 2) for child in children]
     assert {child.state for child in children} == {"waiting"} and not keys

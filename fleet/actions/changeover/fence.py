@@ -108,9 +108,9 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     try:
         said = control.halt(shell, subject, HALT_S, changeover.generation)
     except (control.TooLate, control.Superseded) as error:
-        return refuse(changeover, acting, f"{source.name} did not take the order to stop: {error}")
+        return refuse(changeover, acting, f"{source.name} refused the order to stop: {error}")
     except TransportError as error:
-        return refuse(changeover, acting, f"{source.name} would not stop within {HALT_S} s: {error}")
+        return refuse(changeover, acting, f"PostgreSQL on {source.name} did not stop within {HALT_S:g} s: {error}")
     end = lsn.known(said.get("lsn"))
     if target.role == Instance.STANDBY and not _has(target, end, timeline_of(source), acting):
         return refuse(

@@ -65,7 +65,11 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     if by_itself(changeover) and answers_again(changeover, source):
         return call_off(changeover, acting, f"{source.name} answers again")
     if by_itself(changeover) and (hears := _hearing(members, said, source, resource.plan.doubt_s)):
-        return refuse_in_time(changeover, acting, f"{hears} hears {source.name}: it is we who don't, and it serves")
+        return refuse_in_time(
+            changeover,
+            acting,
+            f"{hears} still hears from {source.name}: the control plane is cut off, and {source.name} serves",
+        )
     record = quorums.record(resource.quorum)
     looks = _looks(source, said.values(), acting)
     planned = changeover.planned
@@ -83,8 +87,8 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
         accept_loss="unknown" if planned else changing.accepted(changeover.accept_loss),
     )
     if not choice.name:
-        reasons = "; ".join(f"{name}: {why}" for name, why in choice.refusals.items())
-        return refuse_in_time(changeover, acting, f"{choice.why}. {reasons or 'It has no standby.'}")
+        reasons = "; ".join(choice.refusals.values())
+        return refuse_in_time(changeover, acting, f"{choice.why}. {reasons or f'{resource.name} has no standby.'}")
     target = next(one for one in members if one.name == choice.name)
     if why := rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
@@ -137,7 +141,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     if target.state in (DESTROYING, DESTROYED):
         return refuse(changeover, acting, f"{target.name} was destroyed meanwhile")
     if target.state != AVAILABLE:
-        raise ActionError(f"{target.name} is {target.state}: {target.problem or target.why or 'it is being built'}")
+        raise ActionError(f"{target.name} is {target.state}: {target.problem or target.why or 'the build is running'}")
     if target.role == Instance.STANDBY:
         said = _ask([target], acting).get(target.pk)
         if source := changeover.source:
@@ -152,7 +156,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     changing.enter(Resource.objects.get(pk=changeover.resource_id), acting.because)
     notes = _emptied(changeover.resource, acting)
     ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it", notes=notes)
-    return "; ".join((f"{target.name} is there", *notes))
+    return "; ".join((f"{target.name} is ready", *notes))
 
 
 def _older(changeover: Changeover, target: Instance, acting: Acting) -> str:

@@ -120,7 +120,7 @@ def rehearse(changeover: Changeover, target: Instance, acting: Acting) -> str:
 def _change(changeover: Changeover, resource: Resource, source: Instance, target: Instance, acting: Acting) -> None:
     """Write all of it, in the transaction that holds these rows."""
     if target.state not in FIT:
-        raise ActionError(f"{target.name} is {target.state} by now: it can't lead.")
+        raise ActionError(f"{target.name} is {target.state} and can't lead.")
     if target.outdated:
         # It goes on where it left off: what was to follow was never written, or is given up.
         target.timeline = former.own_line(target) or _timeline(changeover, source, target)
@@ -210,7 +210,7 @@ def repoint(changeover: Changeover, acting: Acting) -> str:
         upgrade.afterwards(changeover, target, acting)
     ledger.mark(changeover, acting.lease, "repointed")
     ring.nudge(Resource.KIND, [changeover.resource_id])
-    return note or "it has no stable address"
+    return note or "the database has no stable address"
 
 
 def _lead(changeover: Changeover, target: Instance, acting: Acting) -> str:

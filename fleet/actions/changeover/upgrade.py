@@ -39,13 +39,13 @@ def abandon(changeover: Changeover, acting: Acting) -> None:
     """What was being upgraded is of no use to anybody, unless it leads by now."""
     target = _target(changeover)
     if target.state not in (DESTROYING, DESTROYED) and not target.resources.exclude(state=DESTROYED).exists():
-        why = "its upgrade was called off"
+        why = "the upgrade was cancelled"
         intents.write(target, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{target.pk}/off")
 
 
 def _target(changeover: Changeover) -> Instance:
     if changeover.target_id is None:
-        raise ActionError("It is not known who is to lead.")
+        raise ActionError("The new leader is not chosen yet.")
     return Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
 
 

@@ -118,7 +118,7 @@ class Addresses:
                 return self._connect()
             except ConnectionRefusedError:
                 if time.monotonic() > deadline:
-                    raise ConnectionRefusedError(f"it does not start, see {self._log}") from None
+                    raise ConnectionRefusedError(f"the forwarder does not start, see {self._log}") from None
                 time.sleep(TICK)
 
     def _connect(self) -> socket.socket:

@@ -120,7 +120,7 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     _own_instance(source, "copied")
     last = _timelines(source)
     if not last:
-        raise AskError(f"{source.name} keeps no archive: its plan {source.plan} does not go back in time.")
+        raise AskError(f"{source.name} has no WAL archive: its plan {source.plan} does not restore to a time.")
     now = datetime.now(UTC)
     oldest, newest = window(source)
     if oldest is None:

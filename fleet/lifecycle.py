@@ -65,7 +65,7 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
             # What it told a host and is still under way is older than whatever that host is told next.
             epochs.draw(member.resource_id)
         if target == DESTROYING:
-            answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "it is being destroyed")
+            answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "being destroyed")
         if target in ENDS:
             answer(_open(member), Intent.DONE, because.why)
         transaction.on_commit(lambda: _after(member, source, target, name, because, began))

@@ -34,7 +34,7 @@ def load(
     if confirm != resource.name:
         raise AskError(f"To load {resource.name}, which replaces all that it holds, type its name to confirm.")
     if not reason.strip():
-        raise AskError(f"To load {resource.name}, give a reason: it is kept with the story.")
+        raise AskError(f"To load {resource.name}, give a reason. The reason is kept with the event.")
     asked_just_now(resource, "load", actor, again)
     return write(resource, "load", actor, reason, dict(params), key)
 

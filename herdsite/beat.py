@@ -307,7 +307,7 @@ def _beat(
 def _problem(thought: Thought) -> str | None:
     """What a person should know when nothing was done: why a job failed, else what went wrong before (None)."""
     if thought.facts["job"] in ("failed", "lost"):
-        return str(thought.facts["job_why"] or "its job ended without a word")
+        return str(thought.facts["job_why"] or "the job ended without a message")
     return "" if thought.loaded.member.state == "available" and thought.rule.then.kind not in (GO, DO) else None
 
 

@@ -35,7 +35,7 @@ def turns(**_kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for queue in policy.QUEUES:
         if settings.QUEUES.get(queue, {}).get("workers", 0) < 1:
-            hint = f"Set HERDSITE_{queue.upper()}_WORKERS to 1 or more: nobody would go round its rings."
+            hint = f"Set HERDSITE_{queue.upper()}_WORKERS to 1 or more: no worker would carry out its beats."
             found.append(Error(f"The queue {queue!r} has no workers.", hint=hint, id="herdsite.E005"))
         cluster = settings.Q_CLUSTER | settings.Q_CLUSTER.get("ALT_CLUSTERS", {}).get(queue, {})
         hint = "Correct Q_CLUSTER in herdsite/settings.py: turn budget + longest beat < timeout < retry."
@@ -119,7 +119,7 @@ def _wrong(cluster: dict[str, Any], longest: float) -> Iterator[str]:
     if not longest < cluster["timeout"]:
         yield f"a turn may take {longest:g} s, and its timeout is {cluster['timeout']} s"
     if not cluster["timeout"] < cluster["retry"]:
-        yield f"its retry of {cluster['retry']} s must be above its timeout of {cluster['timeout']} s"
+        yield f"the retry of {cluster['retry']} s must be above its timeout of {cluster['timeout']} s"
     for name, value in TURN_SETTINGS.items():
         if cluster.get(name) != value:
             yield f"{name} must be {value!r}, it is {cluster.get(name)!r}"

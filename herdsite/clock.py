@@ -81,7 +81,9 @@ def run() -> None:
     """Tick for ever."""
     with _surviving():
         if planes.start():
-            log.warning("another database", why="it may be an older copy: the control plane's epoch is raised")
+            log.warning(
+                "another database", why="this database may be an older copy: the control plane's epoch is raised"
+            )
     house_at, look_at, watch, fresh = 0.0, 0.0, ourselves.Watch(), True
     listener, ends = threading.Thread(), threading.Event()
     try:

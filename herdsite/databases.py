@@ -28,8 +28,8 @@ class LoadingCommand(DatabaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--confirm", default="", metavar="NAME", help="the database's name again")
-        parser.add_argument("--reason", default="", help="why; kept with its story")
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait until it is there")
+        parser.add_argument("--reason", default="", help="why; kept with the event")
+        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait until it is available")
 
     def load(self, params: dict[str, Any], options: dict[str, Any]) -> None:
         """Ask for it; what can't be is refused here and now."""

@@ -57,7 +57,7 @@ UNFOLD: dict[str, Any] = {
             {
                 "items": [
                     _portal("The herd", "grid_view", "herd"),
-                    _portal("What is wrong", "report", "incidents"),
+                    _portal("Incidents", "report", "incidents"),
                     _portal("Rings", "sync", "rings"),
                     _portal("Tables", "table_rows", "tables"),
                 ]
@@ -87,7 +87,7 @@ UNFOLD: dict[str, Any] = {
                 ("Credentials", "key", "fleet_credential"),
             ),
             _models(
-                "What happens",
+                "Activity",
                 ("Intents", "front_hand", "fleet_intent"),
                 ("Events", "history", "fleet_event"),
                 ("Observations", "visibility", "observations_observation"),

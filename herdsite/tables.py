@@ -24,7 +24,7 @@ def rendered() -> str:
 def _probes() -> str:
     rows = [("name", "of", "over", "every", "timeout", "fills")]
     rows += [(p.name, p.kind, p.over, f"{p.every:g}", f"{p.timeout:g}", " ".join(p.fills)) for p in PROBES]
-    return _titled("PROBES: what we look at", rows)
+    return _titled("PROBES: what is observed", rows)
 
 
 def _life(kind: str, table: Table) -> str:
@@ -36,7 +36,7 @@ def _life(kind: str, table: Table) -> str:
 def _addon() -> str:
     rows = [("row", "when", "then", "because")]
     rows += [(str(r.row), str(r.when), r.step if r.step != WAIT else "WAIT", r.because) for r in ADDON_LIFE]
-    return _titled("LIFE of an add-on: what its platform is told next; the first row that is true wins", rows)
+    return _titled("LIFE of an add-on: the next message to its platform; the first row that is true wins", rows)
 
 
 def _alarms() -> str:

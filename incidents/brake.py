@@ -96,7 +96,7 @@ def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease
     if known and name not in known:
         raise desk.DeskError(f"There is no {place} {name!r}. Choose one of: {', '.join(known)}.")
     if not reason.strip():
-        raise desk.DeskError("Give a reason: it is kept with the story.")
+        raise desk.DeskError("Give a reason. The reason is kept with the event.")
     until: Any = Now() + timedelta(seconds=seconds)
     made = BrakeRelease.objects.create(scope=scope, until=until, actor=actor, reason=reason)
     for storm in desk.open_incidents().filter(type=STORM, subject=_id(scope)):

@@ -258,7 +258,7 @@ def retry(incident: Incident, actor: str) -> None:
         with transaction.atomic():
             _change(incident, "retried", "", actor, approved=True, **_anew(incident))
             if incident.state != RESOLVING:
-                lifecycle.move(incident, "begin", Because(None, "a person says that it will work now", actor))
+                lifecycle.move(incident, "begin", Because(None, "Retry was requested", actor))
     except IntegrityError as error:
         raise DeskError("Another incident's playbook works on the same thing now: wait for it.") from error
     ring.nudge(Incident.KIND, [incident.pk])

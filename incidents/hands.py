@@ -74,11 +74,11 @@ HANDS = {
              lambda incident, _asked, actor, _telling: desk.retry(incident, actor)),
         Hand("snooze", "Snooze", "no page about it for so long", Snooze,
              lambda incident, asked, actor, _telling: desk.snooze(incident, asked["minutes"] * 60, actor)),
-        Hand("assign", "Assign", "it is this person's now", Assign,
+        Hand("assign", "Assign", "assign it to this person", Assign,
              lambda incident, asked, actor, _telling: desk.assign(incident, asked["to"].get_username(), actor)),
-        Hand("note", "Note", "a line for its story", Note,
+        Hand("note", "Note", "add a line to its events", Note,
              lambda incident, asked, actor, _telling: desk.note(incident, asked["text"], actor)),
-        Hand("resolve", "Resolve", "it is over; if its alarm is still open, another may follow", Resolve,
+        Hand("resolve", "Resolve", "close it; if the alarm is still open, another incident may follow", Resolve,
              lambda incident, asked, actor, telling: desk.resolve(incident, actor, asked["reason"], telling)),
     )
 }  # fmt: skip

@@ -65,7 +65,7 @@ class Case:
         """The Shell of the host of the subject, or of another one. Raises CantAct."""
         host = (subject or self.subject).host
         if host is None:
-            raise CantAct("Its server has no pinned host key: nothing can be done there.")
+            raise CantAct("The server has no pinned host key: nothing can be done on it.")
         return self.ports.shell(host)
 
     def ordered(self, subject: Subject) -> tuple[Shell, Subject]:

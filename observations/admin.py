@@ -28,7 +28,7 @@ def last_looks(member: Member) -> Section | None:
     """A thing's last observations, for its page in the admin of the fleet."""
     found = Observation.objects.filter(subject=member.pk, at__gt=timezone.now() - RECENT)[:LOOKS]
     rows = [(when(look.at), look.vantage, f"{look.took_ms:.1f} ms", text_of(look.attrs)) for look in found]
-    return Section("Last observations", ("When", "From", "Took", "What was felt"), rows) if rows else None
+    return Section("Last observations", ("When", "From", "Took", "Observed"), rows) if rows else None
 
 
 SECTIONS.append(last_looks)
@@ -67,7 +67,7 @@ class ObservationAdmin(BySubject):
     def named(self, look: Any) -> str:
         return look.name
 
-    @admin.display(description="What was felt")
+    @admin.display(description="Observed")
     def felt(self, look: Observation) -> str:
         return text_of(look.attrs)
 

@@ -46,7 +46,7 @@ class Attributes(Param):
 
     def read(self, text: str) -> list[str]:
         if len(text) > 1_000:
-            raise ValueError("It has at most 1000 characters.")
+            raise ValueError("At most 1000 characters are allowed.")
         return [name.strip() for name in text.split(",") if name.strip()]
 
 

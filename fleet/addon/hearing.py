@@ -46,7 +46,7 @@ def webhook(request: HttpRequest, id: str) -> HttpResponse:
         raise Refusal(410, "gone", "This database has been removed.")
     secret = addon.webhook_secret if addon else ""
     if not signed(raw(request), request.headers.get(SIGNATURE, ""), secret) or addon is None:
-        raise Refusal(403, "forbidden", "This is not signed with the secret that belongs here.")
+        raise Refusal(403, "forbidden", "The signature does not match this endpoint's secret.")
     hear(addon, body(request))
     return HttpResponse(status=204)
 

@@ -98,7 +98,7 @@ def raw(request: HttpRequest) -> bytes:
     try:
         return request.body
     except RequestDataTooBig as error:
-        raise Refusal(413, "too_large", "That is more than a request may be.") from error
+        raise Refusal(413, "too_large", "The request is too large.") from error
 
 
 def body(request: HttpRequest) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _at(options: Mapping[str, str], now: datetime) -> datetime | None:
         else:
             return None
     except (ValueError, OverflowError) as error:
-        raise invalid("That is no time: write --to '2026-11-21 10:30 +00:00' or --by '3 hours 25 minutes'.") from error
+        raise invalid("Not a time: write --to '2026-11-21 10:30 +00:00' or --by '3 hours 25 minutes'.") from error
     if at > now + timedelta(minutes=1):
         raise invalid("That time is yet to come: a copy can only go back.")
     return at

@@ -54,7 +54,9 @@ class AddForm(forms.Form):
     """What adding anything needs. `nonce` makes a form that was sent twice add one thing."""
 
     name = forms.CharField(max_length=63, validators=[valid_name], widget=Text)
-    reason = forms.CharField(max_length=1000, required=False, widget=Text, help_text="It is kept with the story.")
+    reason = forms.CharField(
+        max_length=1000, required=False, widget=Text, help_text="The reason is kept with the event."
+    )
     nonce = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
 
     def __init__(self, data: Any = None):
@@ -142,9 +144,7 @@ class AddsByAsking:
                 field = error.field if isinstance(error, Unknown) and error.field in form.fields else None
                 form.add_error(field, str(error))
             else:
-                messages.success(
-                    request, f"Asked for {made.name}. Beats will build it; its story tells how far they are."
-                )
+                messages.success(request, f"Asked for {made.name}. Progress is under Events.")
                 return HttpResponseRedirect(reverse(f"admin:fleet_{self.opts.model_name}_change", args=[made.pk]))
         context = self.admin_site.each_context(request) | {
             "title": f"Add {self.opts.verbose_name}",

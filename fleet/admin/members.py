@@ -96,6 +96,6 @@ class ResourceAdmin(AddsByAsking, MemberAdmin):
     fieldsets = (
         (None, {"fields": (("name", "state", "state_since"), ("customer", "plan"), "attrs")}),
         ("The database", {"fields": (("instance", "zone"), ("major", "dbname", "generation"))}),
-        ("Its family", {"fields": (("follows", "forked_from"), ("quorum", "drilled"), "window")}),
+        ("Family", {"fields": (("follows", "forked_from"), ("quorum", "drilled"), "window")}),
         RING,
     )

@@ -44,7 +44,7 @@ class BackupAdmin(MemberAdmin):
     fieldsets = (
         (None, {"fields": (("name", "state", "state_since"), ("method", "resource", "timeline", "instance"), "attrs")}),
         (
-            "What is there",
+            "Present state",
             {"fields": (("label", "bytes"), ("began_at", "ended_at", "keep_until"), ("first_wal", "last_wal"))},
         ),
         RING,
@@ -83,7 +83,7 @@ class ChangeoverAdmin(MemberAdmin):
             "From and to",
             {"fields": (("source", "target", "wanted"), ("plan", "timeline"), ("not_before", "finished_at"))},
         ),
-        ("What came of it", {"fields": (("force", "accept_loss"), "proof", "receipt", "marks")}),
+        ("Result", {"fields": (("force", "accept_loss"), "proof", "receipt", "marks")}),
         RING,
     )
 

@@ -73,13 +73,13 @@ def facts(member: Member) -> Section | None:
 def evidence(member: Member) -> Section | None:
     """Who found what while it is in doubt."""
     rows = [(wire, vantage, word.get("why", "")) for wire, vantage, word in doubt.witnesses(member.evidence)]
-    return Section("Evidence of the doubt", ("By", "Worker", "What came back"), rows) if rows else None
+    return Section("Evidence of the doubt", ("By", "Worker", "Answer"), rows) if rows else None
 
 
 def asked(member: Member) -> Section | None:
     found = Intent.objects.filter(subject=member.pk)[:INTENTS]
     rows = [(when(i.asked_at), i.verb, i.actor, i.reason, i.get_state_display(), i.answer) for i in found]
-    return Section("Asked for", ("When", "What", "By", "Reason", "State", "Answer"), rows) if rows else None
+    return Section("Requests", ("When", "What", "By", "Reason", "State", "Answer"), rows) if rows else None
 
 
 def events(member: Member) -> Section | None:

@@ -35,7 +35,7 @@ class Scoped(BasePermission):
             return False
         asker = asker_of(request)
         if asker.customer and view.own is None:
-            raise PermissionDenied("This is the operators' business: a customer's token has no permission for it.")
+            raise PermissionDenied("Only operators may do this: a customer's token has no permission for it.")
         # What can't be done here at all is told as that.
         scope = view.scopes.get(view.action, READ) if view.action else ""
         if scope:

@@ -102,4 +102,4 @@ class Json(JSONParser):
         try:
             return outside.read_json(text)
         except ValueError as error:
-            raise ParseError("This is no JSON, or it is nested too deep.") from error
+            raise ParseError("Not valid JSON, or nested too deep.") from error

@@ -26,16 +26,16 @@ class Invalid(exceptions.APIException):
 
 
 class Conflict(exceptions.APIException):
-    """It makes sense, but not as things stand."""
+    """The request is valid, but conflicts with the present state."""
 
     status_code = status.HTTP_409_CONFLICT
 
 
 class Stale(exceptions.APIException):
-    """It was changed since it was read."""
+    """The object was changed since it was read."""
 
     status_code = status.HTTP_412_PRECONDITION_FAILED
-    default_detail = "It has changed since you read it: read it again, and send its new ETag as If-Match."
+    default_detail = "The object has changed since you read it: read it again, and send its new ETag as If-Match."
 
 
 class Unconditional(exceptions.APIException):

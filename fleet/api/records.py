@@ -50,7 +50,7 @@ class Editable(Things):
         except ValidationError as error:
             raise Invalid({_field(name): words for name, words in error.message_dict.items()}) from error
         except IntegrityError as error:
-            raise Conflict("Somebody has just made one of that name.") from error
+            raise Conflict("An object of that name was created just now.") from error
 
 
 def _field(name: str) -> str:

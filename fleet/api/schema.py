@@ -17,16 +17,16 @@ CHANGES = (409, 413, 415, 422)
 EDITS = (412, 428)
 MEANINGS = {
     200: "As it is now.",
-    201: "It was made.",
-    202: "It was asked for; what becomes of it is in the Intent.",
+    201: "Created.",
+    202: "Requested; the Intent tells its progress.",
     304: "You have it already.",
-    400: "What was sent makes no sense; errors says why, by field.",
-    401: "Nobody knows who asks.",
-    403: "It is not for the asker.",
+    400: "The request is invalid; errors says why, by field.",
+    401: "The request has no valid login or token.",
+    403: "The login or token lacks the permission.",
     404: "There is nothing of that name that the asker may see.",
-    406: "It can't be said in that media type.",
-    409: "It makes sense, but not as things stand.",
-    412: "It was changed since it was read.",
+    406: "That media type is not supported.",
+    409: "The request is valid, but conflicts with the present state.",
+    412: "The object was changed since it was read.",
     413: "The body is too large.",
     415: "The body is no JSON.",
     422: "The Idempotency-Key belongs to another request.",
@@ -76,7 +76,7 @@ class Schema(AutoSchema):
         own = getattr(view, action).__doc__ or ""
         whole = " ".join((own if own and not view.about else about).split())
         words = whole.split(". ")[0].removesuffix(".")
-        more = {"list": "the list", "retrieve": "one of them"}.get(action, "")
+        more = {"list": "the list", "retrieve": "one of the values"}.get(action, "")
         return f"{words}: {more}" if more and not own else words
 
     def get_description(self) -> str:

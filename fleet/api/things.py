@@ -130,5 +130,7 @@ def _customer(who: str, own: Customer | None) -> Customer:
     except ValueError:
         found = known.filter(name=who).first()
     if found is None:
-        raise serializers.ValidationError({"customer": [f"There is no customer {who!r}." if who else "It is needed."]})
+        raise serializers.ValidationError(
+            {"customer": [f"There is no customer {who!r}." if who else "This field is required."]}
+        )
     return found

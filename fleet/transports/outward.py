@@ -85,5 +85,5 @@ def _split(url: str) -> SplitResult:
         _port = parts.port
     except ValueError as error:
         # What is wrong with it may hold a part of it, a password even.
-        raise NotAllowed("That is no address.") from error
+        raise NotAllowed("Not an address.") from error
     return parts

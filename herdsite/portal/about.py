@@ -11,9 +11,9 @@ from herdsite.portal.shown import Moment, moment, size
 
 MOST = 100
 HEADS = {
-    "server": ("Stands on", "Carries"),
-    "instance": ("Stands on", "Carries"),
-    "resource": ("Stands on", "Carries"),
+    "server": ("Runs on", "Carries"),
+    "instance": ("Runs on", "Carries"),
+    "resource": ("Runs on", "Carries"),
     "address": ("Belongs to", "Leads to"),
 }
 Lines = list[tuple[str, Any]]
@@ -98,7 +98,7 @@ def _server(server: Server) -> Lines:
 def _instance(instance: Instance) -> Lines:
     return [
         ("Role", instance.get_role_display()),
-        ("", "It led once: it may acknowledge nothing, and comes back only as a standby" if instance.outdated else ""),
+        ("", "Former leader, fenced: it must be rewound or rebuilt as a standby" if instance.outdated else ""),
         ("PostgreSQL", instance.major),
         ("Plan", instance.plan_id),
         ("Zone", instance.server.zone),
@@ -113,7 +113,7 @@ def _resource(resource: Resource) -> Lines:
         ("Plan", resource.plan_id),
         ("PostgreSQL", resource.major),
         ("Zone", resource.instance.server.zone if resource.instance else ""),
-        ("Wants zone", resource.zone),
+        ("Preferred zone", resource.zone),
         ("Database", resource.dbname),
         ("Generation", resource.generation),
     ]
@@ -123,7 +123,7 @@ def _timeline(timeline: Timeline) -> Lines:
     writer = Instance.objects.filter(pk=timeline.writer).first() if timeline.writer else None
     return [
         ("Plan", timeline.plan_id),
-        ("Archive", timeline.archive or "it keeps no WAL"),
+        ("Archive", timeline.archive or "none"),
         ("Place", timeline.place),
         ("Archived", size(timeline.facts.get("archive_bytes"))),
         ("Last segment", timeline.facts.get("archive_last")),
@@ -153,13 +153,13 @@ def _backup(backup: Backup) -> Lines:
 def _changeover(changeover: Changeover) -> Lines:
     return [
         ("Reason", changeover.get_reason_display()),
-        ("Asked for by", changeover.actor),
+        ("Requested by", changeover.actor),
         ("Why", changeover.asked_why),
         ("Generation", changeover.generation),
         ("Wanted", changeover.wanted),
         ("New plan", changeover.plan_id),
         ("Not before", when(changeover.not_before)),
-        ("Forced", f"accepting to lose {changeover.accept_loss or 'nothing'}" if changeover.force else ""),
+        ("Forced", f"accepting a loss of {changeover.accept_loss or 'nothing'}" if changeover.force else ""),
         ("Finished", when(changeover.finished_at)),
     ]
 
@@ -167,7 +167,7 @@ def _changeover(changeover: Changeover) -> Lines:
 def _address(address: Address) -> Lines:
     return [
         ("Endpoint", f"{address.endpoint}:{address.port}" if address.endpoint else "none yet"),
-        ("Leads to", address.target or "nowhere"),
+        ("Leads to", address.target or "not attached"),
         ("Provider", address.provider),
     ]
 

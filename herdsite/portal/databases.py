@@ -57,13 +57,13 @@ def _felt_at(seen: Seen) -> float | None:
 
 
 NUMBERS = (
-    Number("up", "Whether its customer could get in.", _own("service_available")),
-    Number("size_bytes", "What it holds, with indexes.", _own("db_size_bytes")),
+    Number("up", "Whether the customer could log in.", _own("service_available")),
+    Number("size_bytes", "Size of the database with its indexes.", _own("db_size_bytes")),
     Number("size_limit_bytes", "The disk of its plan.", lambda seen: seen.resource.plan.disk_mb * 2**20),
-    Number("tables", "Its tables.", _own("tables")),
-    Number("rows", "Its rows, as the planner estimates them.", _own("estimated_rows")),
+    Number("tables", "Number of tables.", _own("tables")),
+    Number("rows", "Number of rows, as the planner estimates it.", _own("estimated_rows")),
     Number("rows_limit", "The rows of its plan, where that has a limit.", lambda seen: seen.resource.plan.rows),
-    Number("connections", "Its connections.", _own("connections")),
+    Number("connections", "Number of connections.", _own("connections")),
     Number("connections_limit", "The connections of its plan.", lambda seen: seen.resource.plan.connections),
     Number("table_hit_ratio", "Table blocks found in shared memory, of all.", _own("table_hit_pct", 0.01)),
     Number("index_hit_ratio", "Index blocks found in shared memory, of all.", _own("index_hit_pct", 0.01)),
@@ -105,7 +105,7 @@ class Databases:
 
 def _info(looks: list[Seen]) -> Metric:
     labels = ("database", "state", "plan", "zone", "role", "major")
-    family = InfoMetricFamily("herdsite_database", "What it is.", labels=labels)
+    family = InfoMetricFamily("herdsite_database", "Plan, customer and state of the database.", labels=labels)
     for seen in looks:
         one = seen.resource
         zone = one.instance.server.zone if one.instance else ""
@@ -124,5 +124,5 @@ def _known(member: Any, now: datetime) -> facts.Facts:
 def databases(request: HttpRequest) -> HttpResponse:
     """All databases, or `?database=NAME` alone. 404 where it is not asked for in the settings; else as /metrics."""
     if not settings.METRICS_DATABASES:
-        return HttpResponse("This is told where HERDSITE_METRICS_DATABASES says of how many databases.\n", status=404)
+        return HttpResponse("Set HERDSITE_METRICS_DATABASES to the number of databases that this page lists.\n", status=404)
     return told(request, Databases(request.GET.get("database", "").replace("\0", "")))

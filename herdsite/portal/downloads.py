@@ -21,7 +21,7 @@ def downloads(request: HttpRequest) -> HttpResponseBase:
 @operators_only
 def _make(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(ASK):
-        raise PermissionDenied("Only who may ask for things may download a customer's data.")
+        raise PermissionDenied("Downloading a customer's data takes the permission to add intents.")
     try:
         return HttpResponseRedirect(links.make(request.POST.get("backup", ""), request.user.get_username()))
     except links.NoLink as error:
@@ -40,7 +40,7 @@ def _send(request: HttpRequest) -> HttpResponseBase:
     try:
         return FileResponse(storages["backups"].open(backup.label), as_attachment=True, filename=backup.label)
     except OSError:
-        return _no("It is kept, but it can't be read where the pages are served: ask the operators.", 503)
+        return _no("The backup is kept, but can't be read where the pages are served: ask the operators.", 503)
 
 
 def _no(why: object, status: int) -> HttpResponse:

@@ -92,7 +92,7 @@ def family(resource: Resource) -> Family:
 
 def _holder(instance: Instance, resource: Resource) -> Holder:
     leads = instance.pk == resource.instance_id and not resource.follows_id
-    role = "Led once" if instance.outdated else "Leader" if leads else instance.get_role_display()
+    role = "Former leader" if instance.outdated else "Leader" if leads else instance.get_role_display()
     return Holder(
         name=instance.name,
         role=role,
@@ -148,9 +148,11 @@ def _safety(resource: Resource, standbys: Sequence[Any]) -> Safety | None:
     if current:
         behind = size(instance.facts.get("standby_lag_bytes"))
         known = f" The slowest has yet to replay {behind}." if behind else ""
-        return Safety(False, f"May lose what no standby has received yet: commits wait for none of them.{known}")
+        return Safety(
+            False, f"Can lose writes that no standby has received yet: commits do not wait for a standby.{known}"
+        )
     if instance.timeline.archive:
         last = instance.timeline.facts.get("archive_last")
         reach = f"after {last}, the newest segment in the archive" if last else "so far: nothing is archived yet"
-        return Safety(False, f"It has no standby. May lose what was written {reach}.")
-    return Safety(False, "May lose everything: it has no standby, and keeps no archive.")
+        return Safety(False, f"There is no standby. Can lose writes {reach}.")
+    return Safety(False, "Can lose everything: there is no standby and no WAL archive.")

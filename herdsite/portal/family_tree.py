@@ -137,13 +137,13 @@ def _person(one: Instance) -> Person:
     whose: Any = one.standby_for or (resources[0] if len(resources) == 1 else None)
     follows = whose.follows if whose and not one.standby_for else None
     if one.outdated:
-        what = "led once"
+        what = "former leader of"
     elif one.role == Instance.LEADER:
         what = "leads"
     elif follows:
         what = f"follows {follows.name} as"
     else:
-        what = "stands by for"
+        what = "standby of"
     far = under_way.building(one)
     return Person(
         instance=one.name,

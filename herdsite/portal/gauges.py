@@ -31,7 +31,7 @@ NOWHERE = Value("")
 
 def build() -> Iterator[Metric]:
     versions = {"version": _version(), "python": platform.python_version(), "django": django.get_version()}
-    yield InfoMetricFamily("herdsite_build", "What runs here.", versions)
+    yield InfoMetricFamily("herdsite_build", "Versions of herdsite and of what it runs on.", versions)
 
 
 @cache
@@ -42,7 +42,7 @@ def _version() -> str:
 
 def things() -> Iterator[Metric]:
     labels = ("kind", "state", "plan", "zone")
-    found = _gauge("herdsite_things", "Things that are not at their end.", labels)
+    found = _gauge("herdsite_things", "Objects that are not destroyed or finished.", labels)
     for kind, model in MEMBERS.items():
         plan = F(PLANS[kind]) if kind in PLANS else NOWHERE
         zone = Coalesce(F(ZONES[kind]), NOWHERE) if kind in ZONES else NOWHERE
@@ -56,11 +56,11 @@ def things() -> Iterator[Metric]:
 def rings() -> Iterator[Metric]:
     labels, standings = ("kind", "queue"), ring.standings()
     for name, words in (
-        ("members", "Things on the ring."),
+        ("members", "Objects on the ring."),
         ("due", "Beats that are due."),
-        ("leased", "Beats under way."),
+        ("leased", "Beats in progress."),
         ("late_seconds", "How long the latest beat has been due."),
-        ("age_seconds", "How long ago that was which was felt longest ago."),
+        ("age_seconds", "Age of the oldest look."),
     ):
         found = _gauge(f"herdsite_ring_{name}", words, labels)
         for one in standings:
@@ -86,8 +86,8 @@ def workers() -> Iterator[Metric]:
     rows = {row["queue"]: row for row in counted}
     per_queue = (
         ("workers", "n", 1, "Workers that have reported lately."),
-        ("worker_beats", "sum_beats", 1, "Beats of the workers that are remembered, since each began."),
-        ("worker_errors", "sum_errors", 1, "Those of them that went wrong."),
+        ("worker_beats", "sum_beats", 1, "Beats of the workers on record, since each began."),
+        ("worker_errors", "sum_errors", 1, "Beats of these workers that failed."),
         ("beats_per_second", "rate", 1, "Beats a second, as the workers last told."),
         ("worker_rss_bytes", "rss", 2**20, "Memory of the largest worker."),
         ("worker_silence_seconds", "silence", 1, "Since a worker of the queue last told anything."),
@@ -110,7 +110,7 @@ def clock() -> Iterator[Metric]:
 
 def intents() -> Iterator[Metric]:
     asked = Intent.objects.filter(state=Intent.OPEN)
-    yield _counted("herdsite_intents_open", "Asked for and not answered.", asked, ("kind", "verb"))
+    yield _counted("herdsite_intents_open", "Requests that are not answered yet.", asked, ("kind", "verb"))
 
 
 def incidents() -> Iterator[Metric]:

@@ -91,7 +91,7 @@ def _looking() -> str:
     late = sorted({standing.queue for standing in ring.standings() if standing.late_s > LONGEST_S})
     problems = (
         "" if clock_ticks() else "no clock hands out turns",
-        f"nobody works on {', '.join(idle)}" if idle else "",
+        f"no worker runs for {', '.join(idle)}" if idle else "",
         f"beats are late on {', '.join(late)}" if late else "",
     )
     return "; ".join(filter(None, problems))

@@ -19,7 +19,7 @@ from incidents.watch import BY_TYPE
 LINES, TOLD, KIN = 500, 200, 100
 DELIVERED = {
     Notice.HELD: ("waits for approval", "doubt"),
-    Notice.QUEUED: ("on its way", "busy"),
+    Notice.QUEUED: ("being sent", "busy"),
     Notice.SENT: ("delivered", "good"),
     Notice.FAILED: ("not delivered", "bad"),
     Notice.CANCELLED: ("withdrawn", "quiet"),
@@ -168,13 +168,13 @@ def _about(incident: Incident) -> list[tuple[str, Any]]:
     return [
         ("Alarm", f"{incident.type}: {alarm.when}" if (alarm := BY_TYPE.get(incident.type)) else incident.type),
         ("Customer", customer.name if customer else ""),
-        ("Playbook at work", incident.resolver),
+        ("Running playbook", incident.resolver),
         ("Steps taken", incident.attempts or ""),
         ("Gave up", ", ".join(incident.tried)),
-        ("Begun anew", f"{incident.rounds} ×" if incident.rounds else ""),
+        ("Playbooks begun again", f"{incident.rounds} ×" if incident.rounds else ""),
         ("Called a person", f"{incident.escalations} ×" if incident.escalations else ""),
         ("Waits until", _at(incident.wait_until) if incident.is_open else ""),
-        ("Must be over by", _at(incident.deadline)),
+        ("Deadline", _at(incident.deadline)),
     ]
 
 
@@ -194,13 +194,13 @@ def _runbooks(incident: Incident) -> tuple[Runbook, ...]:
 def _runbook(name: str, followed: str, incident: Incident) -> Runbook:
     playbook = RESOLVERS.get(name)
     version = followed or (playbook.version if playbook else "")
-    told = playbook.runbook if playbook else "This playbook is no more."
+    told = playbook.runbook if playbook else "This playbook does not exist any more."
     if playbook and version != playbook.version:
         told = f"This text is of version {playbook.version}; another one was followed.\n\n{told}"
     if name in incident.tried:
         stage = "gave up"
     elif name == incident.resolver:
-        stage = "at work" if incident.is_open else "was at work at the end"
+        stage = "running" if incident.is_open else "was running at the end"
     else:
         stage = "comes next" if incident.is_open else "was not needed"
     return Runbook(name, version, told, stage)

@@ -133,7 +133,7 @@ def incident(request: HttpRequest, incident: str) -> HttpResponse:
     refused: dict[str, str] = {}
     if request.method == "POST":
         if not may:
-            raise PermissionDenied("You may look, but not act: that takes the permission to change incidents.")
+            raise PermissionDenied("You may only look: acting takes the permission to change incidents.")
         refused = _lay_hand(request, found)
         if not refused:
             return redirect(request.path)
@@ -148,7 +148,7 @@ def _lay_hand(request: HttpRequest, found: Incident) -> dict[str, str]:
     verb = request.POST.get("verb", "")
     hand = hands.HANDS.get(verb)
     if hand is None:
-        return {"verb": verb, "why": "There is no such thing to do."}
+        return {"verb": verb, "why": "There is no such action."}
     form = hand.form(request.POST)
     if not form.is_valid():
         why = " ".join(f"{name.capitalize()}: {' '.join(map(str, said))}" for name, said in form.errors.items())
@@ -157,7 +157,7 @@ def _lay_hand(request: HttpRequest, found: Incident) -> dict[str, str]:
         hands.lay(hand, found, form.cleaned_data, request.user.get_username(), notices)
     except desk.DeskError as error:
         return {"verb": verb, "why": str(error)}
-    messages.success(request, f"{hand.label}: done, and in its story.")
+    messages.success(request, f"{hand.label}: done. See Events.")
     return {}
 
 

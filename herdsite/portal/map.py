@@ -122,7 +122,7 @@ def _instances(servers: list[UUID], each: bool) -> dict[UUID, list[Postgres]]:
             counts[pk].append(Total(STATES[state], number))
     found = defaultdict(list)
     for pk, server, name, state, role, whom in rows:
-        note = f"stands by for {whom}" if whom else ""
+        note = f"standby of {whom}" if whom else ""
         found[server].append(Postgres(name, STATES[state], role, note, tuple(cells[pk]), tuple(counts[pk])))
     return found
 

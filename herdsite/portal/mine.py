@@ -27,9 +27,9 @@ from herdsite.portal.mine_shown import describe, listed
 from herdsite.portal.shown import moment
 
 NOBODY = "Please open this page from your platform's dashboard. A session ends after some hours."
-ASKED = "Asked. It is done in a moment; what comes of it is shown below."
-CHOSEN = "Chosen. Work that is planned from now on waits for it."
-NOTHING = "There is no such database of yours, or it has been removed."
+ASKED = "Requested. Progress is shown below."
+CHOSEN = "Maintenance window set. Work that is planned from now on waits for it."
+NOTHING = "You have no database of that name, or it has been destroyed."
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def mine(request: HttpRequest, seen: Sight, id: str) -> HttpResponse:
             return redirect(link)
         no = "There is no such backup of this database, or your token may not be shown what is in it."
     elif request.method == "POST":
-        no = "Your token is for looking only."
+        no = "Your token only allows to look."
         if seen.asks:
             no = ask(resource, request.POST, seen.actor, seen.many, seen.loses)
         if not no:

@@ -15,7 +15,7 @@ from fleet.addon import sso
 from fleet.api.logins import Asker, Tokens, asker_of
 from fleet.api.models import Token
 
-WRONG = "That is no token of a customer, or it has expired."
+WRONG = "This token belongs to no customer, or has expired."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

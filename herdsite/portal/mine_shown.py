@@ -29,13 +29,13 @@ BACKUPS, ASKED = 10, 10
 MB = 1024**2
 
 STANDS = {
-    CREATING: "It is being built. Your app gets its URL as soon as it is ready.",
-    AVAILABLE: "It answers.",
-    UNCERTAIN: "The last look got no answer. We look again at once.",
-    DOWN: "Nobody gets in at the moment. We are on it.",
-    MAINTENANCE: "It is stopped for maintenance.",
-    CHANGING_OVER: "It changes over to another machine. Connections break for a moment.",
-    DESTROYING: "It is being removed.",
+    CREATING: "The database is being created. Your app gets the URL when it is ready.",
+    AVAILABLE: "The database answers.",
+    UNCERTAIN: "The last check got no answer. The next one follows at once.",
+    DOWN: "Logins fail at the moment. The problem is being worked on.",
+    MAINTENANCE: "The database is stopped for maintenance.",
+    CHANGING_OVER: "The database is moving to another machine. Connections break for a moment.",
+    DESTROYING: "The database is being destroyed.",
 }
 
 
@@ -169,7 +169,7 @@ def _about(resource: Resource) -> list[tuple[str, Any]]:
         ("PostgreSQL", exact or resource.major),
         ("Region", (addon and addon.region) or resource.zone),
         ("App", addon and addon.app_name),
-        ("Known to us as", resource.name if resource.name != known_as(resource) else ""),
+        ("Name in herdsite", resource.name if resource.name != known_as(resource) else ""),
         ("High availability", "yes" if resource.plan.high_availability else "no"),
         ("Maintenance window", f"{resource.window} UTC" if resource.window else "any time"),
         ("Created", f"{resource.created_at:%Y-%m-%d %H:%M} UTC"),
@@ -206,9 +206,9 @@ def _kin(resource: Resource) -> Iterable[Kin]:
     mine = Resource.objects.filter(customer=resource.customer_id).exclude(state=DESTROYED).select_related("addon")
     for what, found in (
         ("follows", mine.filter(followers=resource)),
-        ("is a fork of", mine.filter(forks=resource)),
-        ("is followed by", mine.filter(follows=resource)),
-        ("was forked into", mine.filter(forked_from=resource)),
+        ("fork of", mine.filter(forks=resource)),
+        ("followed by", mine.filter(follows=resource)),
+        ("forked into", mine.filter(forked_from=resource)),
     ):
         for one in found.order_by("name"):
             yield Kin(what, known_as(one), one.look)

@@ -10,14 +10,14 @@ from herdsite.portal.shown import Moment, epoch, moment, size
 
 # The marks of fleet/actions/changeover, as a person says them.
 STEPS = {
-    "ready": "it was known who takes over",
-    "paused": "clients waited at the address",
-    "old_end": "the old leader's end was read",
-    "fenced": "the old leader was proven silent",
-    "promoted": "the new leader led",
-    "repointed": "the address led there",
-    "rolled_back": "the old leader went on",
-    "refused": "it was refused",
+    "ready": "the new leader was chosen",
+    "paused": "clients were paused at the address",
+    "old_end": "the last WAL position of the old leader was read",
+    "fenced": "the old leader was proven to accept no writes",
+    "promoted": "the new leader was promoted",
+    "repointed": "the address was attached to the new leader",
+    "rolled_back": "the old leader carried on",
+    "refused": "the changeover was refused",
 }
 
 
@@ -96,11 +96,14 @@ def loss(changeover: Changeover) -> tuple[str, bool]:
         return ("Nothing was promoted: nothing was lost." if untouched else "", True)
     bound, found = receipt.get("bound_bytes"), receipt.get("discarded")
     if changeover.planned:
-        said, harmless = "Nothing was lost: the old leader took part and stopped cleanly.", True
+        said, harmless = "No write was lost: the old leader was stopped cleanly.", True
     elif bound == 0:
         said, harmless = "No acknowledged write was lost.", True
     elif bound is None:
-        said, harmless = f"What was lost can't be bounded: {receipt.get('rests_on') or 'nobody saw it'}.", False
+        said, harmless = (
+            f"The loss can't be bounded: {receipt.get('rests_on') or 'the last position was not seen'}.",
+            False,
+        )
     else:
         seconds = receipt.get("bound_s")
         since = "" if seconds is None else f", none of it older than {seconds:.1f} s,"
@@ -113,12 +116,12 @@ def _discarded(found: dict[str, Any] | None, harmless: bool) -> str:
     if found is None:
         return ""
     if not found["bytes"]:
-        return "The old leader held nothing that the new one has not."
+        return "The old leader had no WAL that the new leader lacks."
     commits = found.get("commits")
     waited = ", acknowledged only where a client cancelled the wait or had set synchronous_commit" if harmless else ""
     counted = "" if commits is None else f", with {commits} commits{waited if commits else ''}"
     return (
-        f"The old leader held {size(found['bytes'])} more{counted}: {found['from_lsn']} to {found['to_lsn']} "
+        f"The old leader had {size(found['bytes'])} more{counted}: {found['from_lsn']} to {found['to_lsn']} "
         "was discarded."
     )
 
@@ -129,8 +132,8 @@ def _numbers(receipt: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Last seen on the old leader", receipt.get("last_seen_lsn")),
         ("Last archived segment", receipt.get("last_archived_wal")),
         ("Promoted at", receipt.get("promoted_lsn")),
-        ("Bound rests on", receipt.get("rests_on")),
-        ("Rung of the proof", receipt.get("rung")),
+        ("Bound is based on", receipt.get("rests_on")),
+        ("Proof, by number of its kind", receipt.get("rung")),
     )
     return tuple((label, str(value)) for label, value in rows if value not in (None, ""))
 

@@ -123,7 +123,7 @@ def describe(member: Any, now: datetime) -> Thing:
         facts=tuple(known(name, text) for name, text in sorted(member.facts.items())),
         doubted=epoch(member.evidence["since"]) if "since" in member.evidence else None,
         evidence=witnesses(member.evidence),
-        heads=HEADS.get(member.KIND, ("Belongs to", "Came of it")),
+        heads=HEADS.get(member.KIND, ("Belongs to", "Results")),
         beneath=tuple(beneath),
         above=tuple(above),
         family=family(member) if isinstance(member, Resource) else None,

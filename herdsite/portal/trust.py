@@ -14,7 +14,7 @@ from fleet.connecting import FILE
 def ca(_request: HttpRequest) -> HttpResponse:
     pem = certificates.roots()
     if not pem:
-        return HttpResponse("The herd has no CA yet: its first database makes one.\n", "text/plain", 404)
+        return HttpResponse("The herd has no CA yet: creating the first database makes one.\n", "text/plain", 404)
     return HttpResponse(
         pem, "application/x-pem-file", headers={"Content-Disposition": f'attachment; filename="{FILE}"'}
     )

@@ -26,7 +26,7 @@ DELIVERED = {
     Notice.FAILED: ("not delivered", "danger"),
     Notice.CANCELLED: ("withdrawn", "default"),
 }
-HELD, OUT, ACKNOWLEDGED, OVER = "held back", "nobody has it yet", "acknowledged", "over"
+HELD, OUT, ACKNOWLEDGED, OVER = "held back", "not acknowledged yet", "acknowledged", "over"
 
 
 def _decision(name: str, words: str, decide: Callable[[Iterable[UUID], str], int]) -> Any:
@@ -111,7 +111,7 @@ def told(page: Page) -> Section:
         (when(one.created_at), one.purpose, one.channel, one.recipient, DELIVERED[one.state][0], one.answer)
         for one in page.notices.order_by("created_at", "id")
     ]
-    return Section("Who was told", ("When", "What", "Channel", "To", "State", "Answer"), rows)
+    return Section("Messages", ("When", "What", "Channel", "To", "State", "Answer"), rows)
 
 
 @admin.register(Rota)

@@ -98,7 +98,7 @@ class EndpointAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if not change and not form.data.get("secret"):
-            text = f"The secret of {obj.name} is {obj.secret}: give it to the receiver. It is not shown again."
+            text = f"The secret of {obj.name} is {obj.secret}: give it to the receiver. The secret is not shown again."
             self.message_user(request, text, messages.WARNING)
 
     @display(description="State", label={"active": "success", "silent": "warning", "off": "default"})
@@ -167,4 +167,4 @@ class DeliveryAdmin(Endless):
     @action(description="Send again", permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: Any) -> None:
         n = sending.again(Q(pk__in=list(queryset.values_list("pk", flat=True))))
-        self.message_user(request, f"Queued again: {n}. Those under way were left alone.", messages.SUCCESS)
+        self.message_user(request, f"Queued again: {n}. Deliveries in progress were not changed.", messages.SUCCESS)

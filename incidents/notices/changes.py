@@ -18,7 +18,7 @@ from incidents.notices.base import CHANGE, SUMMARY_LENGTH
 CHANGES = {
     "enter_maintenance": "maintenance has begun",
     "leave_maintenance": "maintenance is over",
-    "finish_changeover": "it has changed over to another instance",
+    "finish_changeover": "another instance leads now",
 }
 WITHIN = timedelta(minutes=10)
 

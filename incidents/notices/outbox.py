@@ -141,7 +141,7 @@ def prove(channel: str, recipient: str) -> Notice:
         channel=channel,
         recipient=recipient,
         subject="A test page from herdsite",
-        body="Somebody ran `manage.py page --test`. If you read this, pages reach you by this channel.\n",
+        body="Test message by `manage.py page --test`. If you read this, pages reach you by this channel.\n",
         attempts=1,
         tried_at=at,
         lease=uuid.uuid4(),

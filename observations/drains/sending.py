@@ -81,7 +81,7 @@ def _parcel(pk: uuid.UUID, lease: uuid.UUID) -> Parcel:
     try:
         drain = Drain.objects.get(pk=pk)
     except ImproperlyConfigured:
-        return Parcel(Drain(pk=pk, lease=lease), error="its URL can't be decrypted: the key is missing")
+        return Parcel(Drain(pk=pk, lease=lease), error="the URL can't be decrypted: the key is missing")
     if drain.rotated_at:
         # Where there is no other, the old one is tried again: it may have been the platform's mistake.
         tokens.renew(drain)

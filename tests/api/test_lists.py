@@ -201,7 +201,7 @@ def test_observations_as_a_stream_of_lines(acme, viewer, customer, rival):
     assert [look["attrs"]["connections"] for look in looks] == ["2", "1", "0"]
     hidden = customer.read("observations?subject=rival-orders", accept=lines)
     assert hidden.status_code == 404 and hidden["Content-Type"] == "application/problem+json"
-    assert viewer.read("observations").json()["errors"]["subject"] == ["It is needed."]
+    assert viewer.read("observations").json()["errors"]["subject"] == ["This field is required."]
 
 
 def test_rings_and_workers_are_told(acme, viewer):

@@ -121,10 +121,10 @@ def test_a_server_that_answers_with_an_error_is_stale_too(open_page, herd):
 
 def test_a_herd_that_nobody_looks_at_says_so(open_page, herd):
     page = open_page("/")
-    expect(page.get_by_text("Nobody is looking.")).to_have_count(0)
+    expect(page.get_by_text("No worker is looking.")).to_have_count(0)
     for model in MEMBERS.values():
         model.objects.update(felt_at=Now() - timedelta(minutes=3))
-    expect(page.get_by_text("Nobody is looking.")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("No worker is looking.")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".silence")).to_contain_text("3 min ago")
 
 

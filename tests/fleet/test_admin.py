@@ -147,7 +147,7 @@ def test_a_page_tells_facts_and_evidence(client, operator):
         evidence={"since": since, "ssh": {"box/8": {"at": since, "why": "timed out after 2 s"}}},
     )
     page = text(client.get(url(Server, server.pk, "change")))
-    assert "the host let us in and ran a command" in page and "not known" in page
+    assert "SSH login worked, and a command ran" in page and "not known" in page
     assert "Evidence of the doubt" in page and "timed out after 2 s" in page and "box/8" in page
 
 

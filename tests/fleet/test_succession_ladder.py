@@ -114,7 +114,10 @@ def test_each_rung_says_what_it_stands_on(given_: Evidence, rung: int) -> None:
         (replace(STOPPED, postmaster=None), "a postmaster may run on the host of x-1"),
         (replace(MACHINE, machine="paused"), "the provider says of the machine of x-1: paused"),
         (replace(SYNCHRONOUS, promoted="x-4"), "x-1 waits for x-2, x-3 and not for x-4"),
-        (replace(SYNCHRONOUS, record=Record(("x-2",), MAY_LOSE)), "no record proves that x-1 waits for a synchronous standby"),
+        (
+            replace(SYNCHRONOUS, record=Record(("x-2",), MAY_LOSE)),
+            "no record proves that x-1 waits for a synchronous standby",
+        ),
         (replace(PERSON, may_lose_bytes=101), "ada accepted to lose 100 bytes, and 101 bytes may be lost"),
         (replace(PERSON, may_lose_bytes=None), "ada accepted to lose 100 bytes, and what can't be bounded may be lost"),
     ],

@@ -228,7 +228,7 @@ def test_the_page_is_never_kept_by_a_browser(client, operator):
 
 @pytest.mark.parametrize(
     ("felt_ago", "due_ago", "said"),
-    [(10, 0, []), (64, 0, []), (66, 0, ["Nobody is looking"]), (10, 61, ["1 thing has waited more than a minute"])],
+    [(10, 0, []), (64, 0, []), (66, 0, ["No worker is looking"]), (10, 61, ["1 thing has waited more than a minute"])],
 )
 def test_it_says_so_when_the_herd_is_not_looked_at(client, operator, now, felt_ago, due_ago, said):
     factories.server(felt_at=now - timedelta(seconds=felt_ago), due_at=now - timedelta(seconds=due_ago))

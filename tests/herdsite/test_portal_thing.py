@@ -199,7 +199,7 @@ def test_what_was_asked_for_is_listed_with_its_answer(client, operator, walrus):
     intent = intents.ask(walrus, "restart", actor="operator", reason="it leaks")
     Intent.objects.filter(pk=intent.pk).update(state=Intent.REFUSED, answer="the restart failed")
     page = text(client.get("/things/proud-walrus"))
-    asked = page[page.index("Asked for</h2>") :]
+    asked = page[page.index("Requests</h2>") :]
     assert "it leaks" in asked and "Refused" in asked and "the restart failed" in asked
 
 

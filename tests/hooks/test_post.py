@@ -63,7 +63,7 @@ def test_a_status_that_is_no_yes_is_told_and_never_followed(receiver: HttpServer
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "nothing", "http://127.0.0.1:99999/", "http://[::1/"])
 def test_what_is_no_url(url: str) -> None:
     answer = post.post(url, b"", {}, 5)
-    assert answer.status is None and answer.text in ("That is no address.", "An address begins with https://.")
+    assert answer.status is None and answer.text in ("Not an address.", "An address begins with https://.")
 
 
 def test_nobody_listens() -> None:

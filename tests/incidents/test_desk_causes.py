@@ -73,7 +73,7 @@ def test_it_grows_once_while_the_archive_fails(scene, shop):
     long = again(server).created_at + timedelta(days=2)
     change(server, attrs={"disk_grown_at": (long - timedelta(days=1, hours=1)).isoformat()})
     refused = grow_disk.may(_at(case(scene, again(server), "disk_critical"), long))
-    assert refused.kind == GIVE_UP and "the archive is to be mended" in refused.note
+    assert refused.kind == GIVE_UP and "repair the archive" in refused.note
 
 
 def _at(made, now):

@@ -66,16 +66,16 @@ def test_who_may_only_look_decides_nothing(client, drafts):
 def test_a_page_tells_who_was_told_and_whether_it_arrived(admin_client):
     page = desk.page(Incident(), {"ssh": "answers"}, "Look at the log first.")
     Notice.objects.update(state=Notice.FAILED, answer="550 no such mailbox")
-    assert "nobody has it yet" in admin_client.get(listed("page")).content.decode()
+    assert "not acknowledged yet" in admin_client.get(listed("page")).content.decode()
     shown = admin_client.get(reverse("admin:incidents_page_change", args=[page.pk])).content.decode()
-    for words in ("Who was told", "not delivered", "550 no such mailbox", "Look at the log first."):
+    for words in ("Messages", "not delivered", "550 no such mailbox", "Look at the log first."):
         assert words in shown
 
 
 @pytest.mark.parametrize(
     ("times", "says"),
     [
-        ({}, "nobody has it yet"),
+        ({}, "not acknowledged yet"),
         ({"let_out_at": None}, "held back"),
         ({"acknowledged_at": timezone.now()}, "acknowledged"),
         ({"ended_at": timezone.now()}, "over"),

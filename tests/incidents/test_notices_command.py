@@ -60,7 +60,7 @@ def test_a_channel_that_fails_is_said_and_not_repeated(board):
 def test_a_rota_with_nobody_on_it_is_a_failure(board):
     board.has("email")
     lines, error = run("--channel", "email")
-    assert "nobody is on call" in lines[0]
+    assert "no person is on call" in lines[0]
     assert error
 
 

@@ -137,13 +137,13 @@ def test_what_may_cost_more_than_usual_takes_a_persons_word(scene, shop, later, 
 def test_what_nobody_saw_takes_a_persons_word_as_well(scene):
     shop = lost(scene, "shop")
     Observation.objects.all().delete()
-    assert "not known how much" in playbook.begin(about(scene, shop.instance)).note
+    assert "is not known" in playbook.begin(about(scene, shop.instance)).note
 
 
 def test_a_plan_that_promises_that_nothing_is_lost_asks_first(scene):
     shop = lost(scene, "shop", "premium-0")
     refused = playbook.begin(about(scene, shop.instance.server))
-    assert refused.kind == GIVE_UP and "promises that nothing is lost" in refused.note
+    assert refused.kind == GIVE_UP and "promises that no acknowledged write is lost" in refused.note
     incident = raise_alarm(shop.instance, "instance_down", state="down")
     Incident.objects.filter(pk=incident.pk).update(tried=list(playbooks.resolvers_of("instance_down")[:-1]))
     incident = again(incident)
@@ -159,7 +159,7 @@ def test_a_plan_that_promises_that_nothing_is_lost_asks_first(scene):
 def test_no_proof_of_silence_no_copy(scene, shop):
     scene.provider._set(shop.instance.server.name, "running")
     waits = playbook.begin(about(scene, shop.instance))
-    assert waits.kind == AGAIN and "not proven that the old leader is silent" in waits.note
+    assert waits.kind == AGAIN and "cannot prove that the former leader has stopped" in waits.note
     assert playbook.begin(about(scene, shop.instance, step_s=100)).kind == GIVE_UP
     assert not Changeover.objects.exists()
 
@@ -169,10 +169,10 @@ def test_a_host_that_lives_is_fenced_first_unless_its_disk_is_full(scene, shop):
     scene.world.heal(leader.server.name)
     scene.provider._set(leader.server.name, "running")
     lives = playbook.begin(about(scene, leader, 70, ssh=True))
-    assert lives.kind == AGAIN and "its host lives" in lives.note
+    assert lives.kind == AGAIN and "the host answers" in lives.note
     full = raise_alarm(leader.server, "disk_critical", disk_used_pct=100.0)
     refused = playbook.begin(about(scene, leader, 95, ssh=True))
-    assert refused.kind == GIVE_UP and "its disk is full" in refused.note
+    assert refused.kind == GIVE_UP and "the disk is full" in refused.note
     assert scene.herd.did == []
     Incident.objects.filter(pk=full.pk).update(state="resolved")
     assert playbook.begin(about(scene, leader, 95, ssh=True)).kind == FIXED
@@ -351,6 +351,6 @@ def test_the_whole_story_a_lost_machine_comes_back_elsewhere(scene, shop):
     assert again(leader).outdated and again(leader).upstream == changeover.target
     assert changeover.receipt["last_seen_lsn"] == "0/5000100" and changeover.receipt["rung"] == 2
     notes = [line.note for line in incident.journal.all() if line.resolver == "replay_from_archive"]
-    (there,) = (note for note in notes if "is to lead" in note)
+    (there,) = (note for note in notes if "becomes the leader" in note)
     assert "recovered up to 2026-11-22 03:00:01.5+00" in there and "shop-1 was last seen at 0/5000100" in there
     assert scene.pages == []

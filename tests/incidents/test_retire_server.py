@@ -177,7 +177,7 @@ def test_a_standby_is_replaced_in_the_window_while_all_else_is_at_rest(old, new)
     change(shop, window="Sun 10:00")
     assert "is replaced at 2026-11-22 10:00 UTC" in retire_server.move_away(about(old)).note
     change(shop, window="Sat 10:00", state="uncertain")
-    assert "not at rest" in retire_server.move_away(about(old)).note
+    assert "not available or is changing over" in retire_server.move_away(about(old)).note
     change(shop, state="available")
     for _again in range(2):
         assert "is being replaced" in retire_server.move_away(about(old)).note

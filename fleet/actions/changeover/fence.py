@@ -167,7 +167,7 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
         provider.associate(address.name, source.server.name, changeover.resource.generation)
     if "upgrading" in changeover.marks:
         upgrade.abandon(changeover, acting)
-        note = f"{note}: {acting.facts['job_why'] or 'its upgrade was cut off'}"
+        note = f"{note}: {acting.facts['job_why'] or 'the upgrade was interrupted'}"
         ledger.mark(changeover, acting.lease, "rolled_back", why=note)
     ledger.mark(changeover, acting.lease, "rolled_back")
     if acting.intent:

@@ -12,7 +12,7 @@ class Command(DatabaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the database")
-        parser.add_argument("--reason", default="", help="why; kept with its story")
+        parser.add_argument("--reason", default="", help="why; kept with the event")
         parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait until it is kept")
 
     def handle(self, *_args: Any, **options: Any) -> None:

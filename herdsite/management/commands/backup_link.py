@@ -8,7 +8,7 @@ from herdsite.databases import actor
 
 
 class Command(BaseCommand):
-    help = "A link to download a logical backup. Whoever has it may, for ten minutes."
+    help = "A link to download a logical backup. The link works for ten minutes, for anyone who has it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("backup", metavar="BACKUP", help="as `backups NAME` lists it")

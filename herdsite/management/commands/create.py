@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("plan", metavar="PLAN", help="starter-0, standard-0, …")
         parser.add_argument("--customer", required=True, help="a customer's name; made if there is none of it")
-        parser.add_argument("--name", default="", help="its name; drawn, if none is given")
+        parser.add_argument("--name", default="", help="name of the database; drawn if not given")
         parser.add_argument("--zone", default="", help="where it would like to live")
         parser.add_argument("--major", type=int, default=17, help="PostgreSQL's major version (default %(default)s)")
         parser.add_argument("--reason", default="")

@@ -14,8 +14,8 @@ class Command(NamedCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--reason", default="", help="why; kept with its story")
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for what comes of it")
+        parser.add_argument("--reason", default="", help="why; kept with the event")
+        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for the result")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         member = self.find(options)

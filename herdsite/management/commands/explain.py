@@ -22,7 +22,7 @@ class Command(NamedCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--look", action="store_true", help="look at it now, instead of taking the last facts")
+        parser.add_argument("--look", action="store_true", help="look now, instead of taking the last facts")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         member = self.find(options)

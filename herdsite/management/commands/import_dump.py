@@ -7,8 +7,8 @@ from herdsite.databases import LoadingCommand
 
 class Command(LoadingCommand):
     help = (
-        "Put a dump that lies elsewhere (pg_dump -Fc) into a database, in the place of all that it holds. It is "
-        "fetched by the database's host, from the hosts that HERDSITE_IMPORT_HOSTS allows."
+        "Load a dump that lies elsewhere (pg_dump -Fc) into a database, in place of everything in it. The host of the "
+        "database fetches the dump, from the hosts that HERDSITE_IMPORT_HOSTS allows."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

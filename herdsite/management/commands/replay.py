@@ -12,14 +12,13 @@ UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 class Command(BaseCommand):
     help = (
-        "Run this copy's tables and alarms over the looks that were recorded, and say which moves, actions and "
-        "alarms would differ from what happened. Nothing is changed. It knows what was felt, what was asked and "
-        "when, the states of what a thing stands on (by today's place), and today's plans and roles. How many "
-        "things lived on a server, what had been dropped, or whether a worker saw other things well is known only "
-        "where an Event has kept it; a look that hangs on more than that is counted as untold, and the thing goes "
-        "on as it did. Doubts and counts that were under way before the window begin in it; a probe that is new "
-        "finds nothing in old looks; what the world would have answered to other actions nobody knows. Alarms are "
-        "compared by when they open."
+        "Run the tables and alarms of this copy of herdsite over recorded looks, and print which moves, actions and "
+        "alarms would differ from what happened. Nothing is changed. Known are: what was observed, what was "
+        "requested and when, the states of neighbours (by today's place), and today's plans and roles. How many "
+        "instances were on a server, what had been dropped, or whether a worker saw other things well is known only "
+        "where an Event has kept it; a look that depends on more is counted as untold, and the thing carries on as it "
+        "did. Doubts and counts that were under way before the window begin in it. A new probe finds nothing in old "
+        "looks. The answers to other actions are not known. Alarms are compared by the time at which they open."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

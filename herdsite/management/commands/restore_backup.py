@@ -14,7 +14,7 @@ class Command(LoadingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("backup", metavar="BACKUP", help="as `backups NAME` lists it")
         parser.add_argument("--into", required=True, dest="name", metavar="NAME", help="the database")
-        parser.add_argument("--across-customers", action="store_true", help="it may be another customer's backup")
+        parser.add_argument("--across-customers", action="store_true", help="allow the backup of another customer")
         super().add_arguments(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:

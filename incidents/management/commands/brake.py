@@ -14,7 +14,7 @@ class Command(BaseCommand):
         parser.add_argument("verb", metavar="VERB", nargs="?", default="show", choices=("show", "release"))
         parser.add_argument("scope", metavar="SCOPE", nargs="?", default="", help="herd, zone/NAME or provider/NAME")
         parser.add_argument("--minutes", type=float, default=60, help="for how long (60)")
-        parser.add_argument("--reason", default="", help="why; kept with the story")
+        parser.add_argument("--reason", default="", help="why; kept with the event")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["verb"] == "show":

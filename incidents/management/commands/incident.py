@@ -15,7 +15,7 @@ MEANT = {"minutes": "60"}
 
 
 class Command(BaseCommand):
-    help = "Show one incident with its whole story, or lay hands on it. " + "; ".join(
+    help = "Show one incident with all its events, or act on it. " + "; ".join(
         f"{hand.verb}: {hand.meaning}" for hand in HANDS.values()
     )
 
@@ -25,7 +25,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "text", nargs="?", default="", help="assign: to whom; note and resolve: the words; snooze: minutes (60)"
         )
-        parser.add_argument("--as", dest="actor", default="", help="who you are, if not the one who is logged in")
+        parser.add_argument(
+            "--as", dest="actor", default="", help="your name, if not that of the user who is logged in"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:

@@ -10,7 +10,7 @@ class Command(BaseCommand):
     help = "List what is wrong now, what is tried about it and who has it in hand."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--all", action="store_true", help="those that are resolved, too; the latest 50")
+        parser.add_argument("--all", action="store_true", help="also the latest 50 that are resolved")
         parser.add_argument("--rates", action="store_true", help="how often each playbook has mended what it was for")
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -8,7 +8,7 @@ from incidents.notices import channels, outbox
 
 
 class Command(BaseCommand):
-    help = "Prove the channels by which people are paged: sends a real test by each, now, and says what came of it."
+    help = "Send a real test message by each paging channel now, and print the result."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--test", action="store_true", required=True, help="send a test")
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             return None
         recipients = self._recipients(name)
         if not recipients:
-            self._say(name, "FAILED", "nobody is on call now: add a shift to the rota")
+            self._say(name, "FAILED", "no person is on call now: add a shift to the rota")
         # Each is tried, also after one that failed.
         sent = [self._send(name, recipient) for recipient in recipients]
         return bool(sent) and all(sent)

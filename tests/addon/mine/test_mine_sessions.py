@@ -42,7 +42,7 @@ def test_a_token_of_no_customer_opens_nothing(customer, resource) -> None:
     for wrong in (of_the_herd, "herd_" + "0" * 64, "", "two words", "ä", "\0"):
         client = Client()
         answer = client.post("/mine/token", {"token": wrong})
-        assert answer.status_code == 403 and "no token of a customer" in answer.content.decode()
+        assert answer.status_code == 403 and "belongs to no customer" in answer.content.decode()
         assert client.get("/mine").status_code == 403
     assert Client().get("/mine/token").status_code == 200
 

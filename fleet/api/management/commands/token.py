@@ -16,13 +16,13 @@ class Command(BaseCommand):
         does = parser.add_subparsers(dest="does", required=True)
         create = does.add_parser("create", help="make a token for a login and print it")
         create.add_argument("login")
-        create.add_argument("--name", required=True, help="what it is for")
+        create.add_argument("--name", required=True, help="purpose of the token")
         create.add_argument("--scope", action="append", choices=SCOPES, help="may be given again (default: read)")
-        create.add_argument("--customer", help="whose things alone it sees")
+        create.add_argument("--customer", help="the customer whose databases alone it shows")
         create.add_argument("--days", type=int, default=90, help="for how long it counts (default %(default)s)")
         does.add_parser("list", help="all that there are")
         revoke = does.add_parser("revoke", help="end one")
-        revoke.add_argument("token", help="its name, or its id where a name is several tokens'")
+        revoke.add_argument("token", help="name of the token, or its id where several tokens have that name")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         getattr(self, options["does"])(options)

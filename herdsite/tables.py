@@ -1,5 +1,6 @@
 """All tables as text, so that a change of policy is a diff that a reviewer can read."""
 
+import textwrap
 from collections.abc import Sequence
 
 from fleet import policy
@@ -13,6 +14,9 @@ from incidents.ourselves import EVERY_S, FAILINGS, IN_A_ROW
 from incidents.watch import ALARMS
 from observations.probes.table import PROBES
 
+# So wide is a line of a table, like one of our code.
+WIDTH = 120
+
 
 def rendered() -> str:
     """PROBES, LIFE of each kind and of add-ons, ALARMS, herdsite's own FAILINGS, moves, the policy's numbers."""
@@ -22,55 +26,73 @@ def rendered() -> str:
 
 
 def _probes() -> str:
-    rows = [("name", "of", "over", "every", "timeout", "fills")]
-    rows += [(p.name, p.kind, p.over, f"{p.every:g}", f"{p.timeout:g}", " ".join(p.fills)) for p in PROBES]
-    return _titled("PROBES: what is observed", rows)
+    rows = [[("name", "of", "over", "every", "timeout", "fills")]]
+    rows += [[(p.name, p.kind, p.over, f"{p.every:g}", f"{p.timeout:g}", " ".join(p.fills))] for p in PROBES]
+    return _titled("PROBES: what is observed", rows, (11, 10, 8, 5, 7))
 
 
 def _life(kind: str, table: Table) -> str:
-    rows = [("row", "state", "when", "then", "because")]
-    rows += [(str(r.row), "ANY" if r.state == ANY else r.states, str(r.when), str(r.then), r.because) for r in table]
-    return _titled(f"LIFE of {kind}: the first row that is true wins, one a beat", rows)
+    rows = [[("row", "in state", "when"), ("", "then", "because")]]
+    rows += [
+        [(str(r.row), "ANY" if r.state == ANY else r.states, str(r.when)), ("", str(r.then), r.because)] for r in table
+    ]
+    return _titled(f"LIFE of {kind}: the first row that is true wins, one a beat", rows, (3, 30))
 
 
 def _addon() -> str:
-    rows = [("row", "when", "then", "because")]
-    rows += [(str(r.row), str(r.when), r.step if r.step != WAIT else "WAIT", r.because) for r in ADDON_LIFE]
-    return _titled("LIFE of an add-on: the next message to its platform; the first row that is true wins", rows)
+    rows = [[("row", "", "when"), ("", "then", "because")]]
+    rows += [[(str(r.row), "", str(r.when)), ("", r.step if r.step != WAIT else "WAIT", r.because)] for r in ADDON_LIFE]
+    title = "LIFE of an add-on: the next message to its platform; the first row that is true wins"
+    return _titled(title, rows, (3, 9))
 
 
 def _alarms() -> str:
-    rows = [("type", "of", "when", "open", "close", "severity", "resolvers", "because")]
+    rows = [[("type", "of", "when"), ("", "severity", "resolvers"), ("", "opens/closes", "because")]]
     rows += [
-        (
-            *(a.type, " ".join(a.kinds), str(a.when), f"{a.open}", f"{a.close}"),
-            *(a.severity, " ".join(a.resolvers) or "none", a.because),
-        )
+        [
+            (a.type, " ".join(a.kinds), str(a.when)),
+            ("", a.severity, " ".join(a.resolvers) or "none"),
+            ("", f"{a.open}/{a.close} beats", a.because),
+        ]
         for a in ALARMS
     ]
-    return _titled("ALARMS: every row is judged at each beat; true opens, false closes, unknown changes nothing", rows)
+    title = "ALARMS: every row is judged at each beat; true opens, false closes, unknown changes nothing"
+    return _titled(title, rows, (22, 12))
 
 
 def _failings() -> str:
-    rows = [("type", "when", "because"), *((f.type, f.when, f.because) for f in FAILINGS.values())]
-    return _titled(f"FAILINGS of herdsite: looked for every {EVERY_S:g} s; {IN_A_ROW} in a row open one", rows)
+    rows = [[("type", "when"), ("", "because")]]
+    rows += [[(f.type, f.when), ("", f.because)] for f in FAILINGS.values()]
+    return _titled(f"FAILINGS of herdsite: looked for every {EVERY_S:g} s; {IN_A_ROW} in a row open one", rows, (22,))
 
 
 def _moves(kind: str) -> str:
-    rows = [("move", "from", "to")]
-    rows += [(m.name, " ".join(m.sources), m.target) for m in MOVES[kind]]
     known = ", ".join(f"{name} ({STATES[name].label})" for name in states_of(kind))
-    return _titled(f"MOVES of {kind}: {known}", rows)
+    rows = [[("states", known, "")], [("move", "from", "to")]]
+    rows += [[(m.name, " ".join(m.sources), m.target)] for m in MOVES[kind]]
+    return _titled(f"MOVES of {kind}", rows, (18, 76))
 
 
 def _numbers() -> str:
     names = sorted(name for name, value in vars(policy).items() if name.isupper() and isinstance(value, int | float))
-    return _titled("NUMBERS of the policy", [(name, f"{getattr(policy, name):g}") for name in names])
+    return _titled("NUMBERS of the policy", [[(name, f"{getattr(policy, name):g}")] for name in names], (20,))
 
 
-def _titled(title: str, rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]) - 1)]
-    lines = [
-        "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows
-    ]
+def _titled(title: str, rows: Sequence[Sequence[Sequence[str]]], widths: Sequence[int]) -> str:
+    """The rows under a title; a row is a line of cells or several. All but the last cell have their `widths`, the last
+    takes what is left of WIDTH, and what is longer is wrapped below itself."""
+    lines = [line for row in rows for cells in row for line in _wrapped(cells, widths)]
     return f"{title}\n{'-' * len(title)}\n" + "\n".join(lines) + "\n"
+
+
+def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    rest = WIDTH - sum(widths) - 2 * len(widths)
+    room = [*widths, rest]
+    parts = [
+        textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) or [""]
+        for cell, width in zip(cells, room, strict=True)
+    ]
+    return [
+        "  ".join(part[n].ljust(w) if n < len(part) else " " * w for part, w in zip(parts, room, strict=True)).rstrip()
+        for n in range(max(map(len, parts)))
+    ]

@@ -124,5 +124,7 @@ def _known(member: Any, now: datetime) -> facts.Facts:
 def databases(request: HttpRequest) -> HttpResponse:
     """All databases, or `?database=NAME` alone. 404 where it is not asked for in the settings; else as /metrics."""
     if not settings.METRICS_DATABASES:
-        return HttpResponse("Set HERDSITE_METRICS_DATABASES to the number of databases that this page lists.\n", status=404)
+        return HttpResponse(
+            "Set HERDSITE_METRICS_DATABASES to the number of databases that this page lists.\n", status=404
+        )
     return told(request, Databases(request.GET.get("database", "").replace("\0", "")))

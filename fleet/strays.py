@@ -8,7 +8,7 @@ from typing import Any
 from fleet.conditions import Condition, is_
 
 # How the job that should have read them out ends its log.
-UNREAD = "its stray writes could not be read out"
+UNREAD = "stray writes could not be read out"
 
 
 def _told(facts: Mapping[str, Any]) -> bool | None:

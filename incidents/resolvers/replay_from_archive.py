@@ -220,7 +220,7 @@ def _bring_rest(case: Case, changeover: Changeover, source: Instance) -> str:
     except (TransportError, CantAct) as error:
         if case.step_s < PATIENCE_S + LIVING_S:
             return f"{source.name} is asked again for what it had not archived: {error}"
-        return _rest_is_over(case, changeover, source, f"Its host did not let it be archived: {error}", "")
+        return _rest_is_over(case, changeover, source, f"The host did not archive the rest: {error}", "")
     if look.job in (jobs.NONE, jobs.RUNNING):
         return f"what {source.name} had not archived is being archived"
     if look.job != jobs.DONE:
@@ -232,7 +232,7 @@ def _rest_is_over(case: Case, changeover: Changeover, source: Instance, lacks: s
     """Note what was got and what was not (`lacks`, "" when all was), and let the copy be built; or call it off where a
     person has to say that what is missing may be lost."""
     if lacks and not case.approved and (why := remains.of(source).too_much):
-        return _call_off(case, changeover, f"{lacks} {why}: retry, if that may be lost")
+        return _call_off(case, changeover, f"{lacks} {why}: ask for retry to accept the loss")
     got = f"{count} files that {source.name} had not archived were archived from its host"
     note = lacks or f"{got}: all of its WAL, up to {end}."
     more = {"rest": "over", "why": "the copy is being built", "notes": [note]}

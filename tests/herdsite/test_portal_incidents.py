@@ -279,8 +279,8 @@ def test_people_lay_hands_on_it(client, operator, incident):
         ({"verb": "note", "text": " "}, "Text: This field is required", 'name="verb"'),
         ({"verb": "note", "text": "long " * 3000}, "at most 10000", "long long long"),
         ({"verb": "resolve", "reason": ""}, "Reason: This field is required", 'class="danger" open'),
-        ({"verb": "explode"}, "There is no such thing to do", 'name="verb"'),
-        ({}, "There is no such thing to do", 'name="verb"'),
+        ({"verb": "explode"}, "There is no such action", 'name="verb"'),
+        ({}, "There is no such action", 'name="verb"'),
     ],
 )
 def test_what_is_refused_is_said_where_it_was_asked_with_what_was_typed(client, operator, incident, ask, says, kept):

@@ -236,7 +236,7 @@ def test_a_host_that_is_lost_while_it_archives_is_waited_for_and_not_for_ever(sc
     assert "is asked again" in playbook.lead(about(scene, shop.instance, 100, ssh=True)).note
     assert begun().marks["rest"] == changing.UNDER_WAY
     playbook.lead(about(scene, shop.instance, 200, ssh=True))
-    assert begun().marks["rest"] == "over" and "did not let it be archived" in begun().marks["notes"][0]
+    assert begun().marks["rest"] == "over" and "The host did not archive the rest" in begun().marks["notes"][0]
 
 
 def beat_instance(scene: Scene, instance: Instance) -> Instance:

@@ -73,7 +73,7 @@ def begin(
     if resource.state not in MOVABLE:
         raise CantMove(f"{resource.name} is {resource.look.label.lower()}: it can't change over now.")
     if resource.instance_id is None or not resource.own_instance:
-        raise CantMove(f"{resource.name} has no leader of its own that another could follow.")
+        raise CantMove(f"{resource.name} is a follower and has no leadership to move.")
     if target is None and (why := obstacle(resource, reason, wanted)):
         raise CantMove(why)
     try:
@@ -176,5 +176,5 @@ def accepted(text: str) -> AcceptLoss:
     if text in ("", "unknown"):
         return UNKNOWN if text else None
     if not text.isdigit():
-        raise ValueError(f"{text!r} is no loss that could be accepted: say a number of bytes, or unknown")
+        raise ValueError(f"{text!r} is not a loss that can be accepted: give a number of bytes, or unknown")
     return int(text)

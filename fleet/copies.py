@@ -31,7 +31,7 @@ def moment(text: str, now: datetime) -> datetime:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise AskError(f"{text!r} is no time: say 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
+        raise AskError(f"{text!r} is not a time: give 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
@@ -125,11 +125,11 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     oldest, newest = window(source)
     if oldest is None:
         raise AskError(
-            f"{source.name} has no base backup yet: one is taken within minutes of its birth. Ask again then."
+            f"{source.name} has no base backup yet: one is taken within minutes of its creation. Ask again then."
         )
     if at is not None and (at < oldest or at > now):
         raise AskError(
-            f"{at:%Y-%m-%d %H:%M:%S} UTC is outside of what can be gone back to: from {oldest:%Y-%m-%d %H:%M:%S} "
+            f"{at:%Y-%m-%d %H:%M:%S} UTC is outside the range that can be restored: from {oldest:%Y-%m-%d %H:%M:%S} "
             f"to {newest or now:%Y-%m-%d %H:%M:%S} UTC."
         )
     # Each led from when it began until the next one did.
@@ -240,9 +240,9 @@ def restore(
     if made := asked_before(key, "restore", Resource.KIND):
         return made
     if at is None:
-        raise AskError("Say the moment to go back to: --at '2026-11-20 14:03' (in UTC), or --at '2 hours ago'.")
+        raise AskError("Give the time to restore to: --at '2026-11-20 14:03' (in UTC), or --at '2 hours ago'.")
     if confirm != resource.name:
-        raise AskError(f"What was written since is left behind. To restore {resource.name}, type its name to confirm.")
+        raise AskError(f"Later writes are discarded. To restore {resource.name}, type its name to confirm.")
     if resource.state not in FOLLOWABLE:
         raise AskError(f"{resource.name} is {resource.look.label.lower()}: undelete it, or wait until it is available.")
     if resource.follows_id:
@@ -272,7 +272,7 @@ def tidy() -> list[str]:
         .exclude(state__in=(DESTROYING, DESTROYED))
         .exclude(Exists(awaited))
     )
-    asked += [(one, "destroy", "what it was built for was called off") for one in left.distinct()]
+    asked += [(one, "destroy", "the changeover that the copy was built for was cancelled") for one in left.distinct()]
     told = []
     for member, verb, why in asked:
         # What has moved on meanwhile needs it no more.

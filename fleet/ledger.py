@@ -154,4 +154,4 @@ def may_hand_over(changeover: Changeover, resource: Resource) -> None:
 
 
 def _overtaken(changeover: Changeover) -> Overtaken:
-    return Overtaken(f"{changeover.name} (epoch {changeover.epoch}) has gone on without this worker")
+    return Overtaken(f"{changeover.name} (epoch {changeover.epoch}) was continued by another worker")

@@ -17,21 +17,21 @@ def rotate() -> str:
     """Take the next step; what was done, and what comes next. Raises NotYet."""
     states = set(Authority.objects.values_list("state", flat=True))
     if Authority.CURRENT not in states:
-        return f"{certificates.authority()} is made: it signs from now on."
+        return f"{certificates.authority()} is created and signs from now on."
     if Authority.FORMER in states:
         return _retire()
     if Authority.NEXT in states:
         return _sign()
     return (
         f"{certificates.make(Authority.NEXT)} is trusted beside the present one from now on. Give /ca.pem to the "
-        "clients that verify, then run this again: it will sign."
+        "clients that verify, then run this again: the new CA then signs."
     )
 
 
 def _sign() -> str:
     """The next CA signs, once each instance trusts it: one that does not could not follow a leader that shows it."""
     if behind := [one.name for one in _alive() if not trusts(one)]:
-        raise NotYet(f"Not told of the next CA yet: {', '.join(behind)}. Run this again when they are.")
+        raise NotYet(f"These instances do not trust the next CA yet: {', '.join(behind)}. Run this again when they do.")
     with transaction.atomic():
         Authority.objects.filter(state=Authority.CURRENT).update(state=Authority.FORMER)
         Authority.objects.filter(state=Authority.NEXT).update(state=Authority.CURRENT)
@@ -49,10 +49,12 @@ def _retire() -> str:
     # A new certificate is on record before the host has it.
     behind |= {one.name for one in _alive() if not trusts(one)}
     if behind:
-        raise NotYet(f"Still with a certificate of the former CA: {', '.join(sorted(behind))}. Run this again later.")
+        raise NotYet(
+            f"Instances with a certificate of the former CA: {', '.join(sorted(behind))}. Run this again later."
+        )
     Authority.objects.filter(state=Authority.FORMER).update(state=Authority.RETIRED)
     certificates.memory.forget()
-    return "The former CA is trusted no more."
+    return "The former CA is not trusted any more."
 
 
 def trusts(instance: Instance) -> bool:

@@ -103,16 +103,16 @@ MOVES: dict[str, tuple[Move, ...]] = {
     "instance": (
         *_DOUBT,
         Move("stop", (AVAILABLE, UNCERTAIN, DOWN), STOPPED, "was stopped"),
-        Move("start", (STOPPED,), DOWN, "is to run again"),
+        Move("start", (STOPPED,), DOWN, "is being started"),
         Move("fence", (AVAILABLE, UNCERTAIN, DOWN, STOPPED), FENCED, "was fenced"),
-        Move("rejoin", (AVAILABLE, UNCERTAIN, DOWN, STOPPED, FENCED), CREATING, "is made a standby anew"),
+        Move("rejoin", (AVAILABLE, UNCERTAIN, DOWN, STOPPED, FENCED), CREATING, "is being rebuilt as a standby"),
         Move("destroy", (*_ALIVE, STOPPED, FENCED), DESTROYING, "is being destroyed"),
         _END,
     ),
     "resource": (
         *_DOUBT,
         Move("enter_maintenance", (AVAILABLE, UNCERTAIN, DOWN), MAINTENANCE, "is in maintenance"),
-        Move("leave_maintenance", (MAINTENANCE,), DOWN, "is to serve again"),
+        Move("leave_maintenance", (MAINTENANCE,), DOWN, "leaves maintenance"),
         Move("change_over", (AVAILABLE, UNCERTAIN, DOWN), CHANGING_OVER, "changes over"),
         Move("finish_changeover", (CHANGING_OVER,), AVAILABLE, "changed over"),
         Move("abandon_changeover", (CHANGING_OVER,), DOWN, "could not change over"),
@@ -142,7 +142,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("attach", (DETACHED,), ATTACHING, "is being attached"),
         Move("arrive", (ATTACHING,), ATTACHED, "is attached"),
         Move("detach", (ATTACHING, ATTACHED), DETACHED, "is detached"),
-        Move("destroy", (DETACHED, ATTACHING, ATTACHED), DESTROYING, "is being given back"),
+        Move("destroy", (DETACHED, ATTACHING, ATTACHED), DESTROYING, "is being released"),
         _END,
     ),
     "changeover": (
@@ -150,7 +150,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
         Move("prepare", (PLANNED, WAITING_FOR_WINDOW), PREPARING, "prepares"),
         Move("fence", (PREPARING,), FENCING, "fences the old leader"),
         Move("promote", (FENCING,), PROMOTING, "promotes the new leader"),
-        Move("repoint", (PROMOTING,), REPOINTING, "leads everybody to the new leader"),
+        Move("repoint", (PROMOTING,), REPOINTING, "points clients and standbys to the new leader"),
         Move("finish", (REPOINTING,), DONE, "is done"),
         Move("give_up", (PREPARING, FENCING, PROMOTING), NEEDS_HUMAN, "needs a person"),
         Move(

@@ -45,7 +45,7 @@ def conninfo(instance: Instance, folder: str = "") -> str:
     that could be reached."""
     upstream = instance.upstream
     if upstream is None or not upstream.server.address:
-        raise ValueError(f"{instance.name} has nobody to stream from")
+        raise ValueError(f"{instance.name} has no upstream to stream from")
     return to(upstream, instance.slot, folder or instance.data)
 
 

@@ -176,7 +176,7 @@ def _act_apart(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
         return True
     done, well = _act(kind, thought, ports, vantage)
     if not ring.end_act(kind, done):
-        log.info("dropped", subject=member.name, why=f"another has acted since {thought.rule.then.name} began")
+        log.info("dropped", subject=member.name, why=f"another worker has acted since {thought.rule.then.name} began")
     return well
 
 
@@ -382,5 +382,5 @@ def unheard(look: record.Look, late_s: float) -> record.Look:
     if late_s < policy.LATE_LOOK_S or look.took_ms < REFUSED_S * 1000:
         return look
     silent = {fact: None for _wire, fact, _why in doubt.WIRES if look.attrs.get(fact) == "false"}
-    why = f"the control plane was late by {late_s:.1f} s while it looked: silence proves nothing"
+    why = f"the control plane was {late_s:.1f} s late during this look: no answer proves nothing"
     return replace(look, attrs=look.attrs | silent | {"look_failed": why})

@@ -73,7 +73,7 @@ def adopted(**_kwargs: Any) -> list[CheckMessage]:
         path.read_text()
         wiring.ssh_provider()
     except (OSError, ValueError, ProviderError) as error:
-        hint = "Correct HERDSITE_SSH_HOSTS, or the file that it names: without it nothing can be told of these hosts."
+        hint = "Correct HERDSITE_SSH_HOSTS, or the file that it names: without it nothing is known of these hosts."
         return [Error(f"The adopted hosts can't be read from {path}: {error}.", hint=hint, id="herdsite.E018")]
     return []
 

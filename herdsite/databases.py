@@ -43,7 +43,7 @@ class LoadingCommand(DatabaseCommand):
             )
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"asked: load {intent.name} ({intent.pk})")
+        self.stdout.write(f"requested:  load {intent.name} ({intent.pk})")
         if options["wait"]:
             self.stdout.write(f"done: {waiting.for_answer(intent, options['wait'], self.stdout)}")
 

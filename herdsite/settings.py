@@ -292,7 +292,7 @@ MIGRATION_MODULES: dict[str, Any] = {"knox": None}  # its own table of tokens wo
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_PREFIX": "herd_", "TOKEN_TTL": timedelta(days=90)}
 SPECTACULAR_SETTINGS = {
     "TITLE": "herdsite",
-    "DESCRIPTION": "A herd of PostgreSQL databases: what it is, how it is, and what is asked of it.",
+    "DESCRIPTION": "A herd of PostgreSQL databases: its objects, their state, and requests to change them.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -56,7 +56,7 @@ def for_answer(intent: Intent, seconds: float, out: Any) -> str:
         if waited > seconds:
             live.end()
             raise CommandError(
-                f"Not answered within {seconds:g} s; it stays asked. See: manage.py explain {intent.name}"
+                f"Not answered within {seconds:g} s; the request stays open. See: manage.py explain {intent.name}"
             )
         if out.isatty():
             live.say("  ".join([f"{intent.verb} {intent.name}: {waited:.0f} s", *_far(intent)]))
@@ -74,7 +74,9 @@ def for_backup(backup: Backup, seconds: float, out: Any) -> None:
     while backup.state not in (KEPT, FAILED):
         if time.monotonic() > end:
             live.end()
-            raise CommandError(f"{backup.name} is not kept after {seconds:g} s; it goes on. See: manage.py backups")
+            raise CommandError(
+                f"{backup.name} is not kept after {seconds:g} s; the backup goes on. See: manage.py backups"
+            )
         live.say(line(backup))
         time.sleep(OFTEN_S)
         backup.refresh_from_db()

@@ -39,7 +39,7 @@ class OnlyAsks(RuntimeError):
 def ports() -> Ports:
     """The ports of this process; one set for each process, so that a fork never shares a connection."""
     if settings.ROLE == "web":
-        raise OnlyAsks("This process serves pages: it has no way to the fleet. Write an Intent.")
+        raise OnlyAsks("This process serves pages and has no connection to the herd: write an Intent.")
     return _ports(os.getpid())
 
 

@@ -47,7 +47,7 @@ def telling(**_kwargs: Any) -> list[CheckMessage]:
     ]
     if not settings.PAGING:
         hint = f"Name at least one of {known}."
-        found.append(Error("HERDSITE_PAGING: nobody can be called.", hint=hint, id="herdsite.E013"))
+        found.append(Error("HERDSITE_PAGING: no one can be paged.", hint=hint, id="herdsite.E013"))
     hint = f"Say MOMENT=POLICY, comma-separated: {', '.join(MOMENTS)}; {', '.join(POLICIES)}."
     found += [
         Error(f"HERDSITE_NOTICES: {moment}={policy} means nothing.", hint=hint, id="herdsite.E014")

@@ -239,7 +239,7 @@ def snooze(incident: Incident, seconds: float, actor: str) -> None:
     """Leave the person in peace for so long."""
     _must_be_open(incident)
     if not 0 < seconds <= 30 * 86_400:
-        raise DeskError("Snooze for more than nothing and for 30 days at most.")
+        raise DeskError("Snooze for at least a second and at most 30 days.")
     until = Now() + timedelta(seconds=seconds)
     _change(incident, "snoozed", f"for {seconds:g} s", actor, snoozed_until=until)
 
@@ -247,7 +247,7 @@ def snooze(incident: Incident, seconds: float, actor: str) -> None:
 def note(incident: Incident, text: str, actor: str) -> None:
     """A line for the story; it may be added when all is over, too."""
     if not text.strip():
-        raise DeskError("An empty note tells nobody anything.")
+        raise DeskError("A note needs a text.")
     _change(incident, "noted", text.strip(), actor)
 
 
@@ -269,7 +269,7 @@ def resolve(incident: Incident, actor: str, why: str, telling: Telling) -> None:
     _must_be_open(incident)
     with transaction.atomic():
         _change(incident, "resolved", why, actor, resolved_at=Now())
-        lifecycle.move(incident, "resolve", Because(None, why or "a person says so", actor))
+        lifecycle.move(incident, "resolve", Because(None, why or "closed by a person", actor))
         Incident.objects.filter(pk=incident.pk).update(due_at=None)
         telling.ended(incident)
         _forget(incident)

@@ -68,11 +68,11 @@ class Hand:
 HANDS = {
     hand.verb: hand
     for hand in (
-        Hand("ack", "Acknowledge", "you have it in hand: nobody else is called", Nothing,
+        Hand("ack", "Acknowledge", "acknowledge it: you work on it, and no one else is paged", Nothing,
              lambda incident, _asked, actor, telling: desk.acknowledge(incident, actor, telling)),
-        Hand("retry", "Retry", "let its playbooks begin anew, also those that ask first", Nothing,
+        Hand("retry", "Retry", "run its playbooks again, also those that ask first", Nothing,
              lambda incident, _asked, actor, _telling: desk.retry(incident, actor)),
-        Hand("snooze", "Snooze", "no page about it for so long", Snooze,
+        Hand("snooze", "Snooze", "send no pages about it for that time", Snooze,
              lambda incident, asked, actor, _telling: desk.snooze(incident, asked["minutes"] * 60, actor)),
         Hand("assign", "Assign", "assign it to this person", Assign,
              lambda incident, asked, actor, _telling: desk.assign(incident, asked["to"].get_username(), actor)),
@@ -107,4 +107,4 @@ def lay(hand: Hand, incident: Incident, asked: Mapping[str, Any], actor: str, te
             held = Incident.objects.select_for_update(of=("self",)).select_related("cause").get(pk=incident.pk)
             hand.does(held, asked, actor, telling)
     except (ConcurrentTransition, TransitionNotAllowed) as error:
-        raise desk.DeskError(f"{incident.name} has just moved on: look again.") from error
+        raise desk.DeskError(f"{incident.name} has just changed: look again.") from error

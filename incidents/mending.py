@@ -77,7 +77,7 @@ def _taken(taken: Step, case: Case, incident: Incident) -> Outcome:
 
 
 def _no_effect(_case: Case) -> Outcome:
-    return give_up("all its steps were taken, and the alarm is still open")
+    return give_up("all steps were taken, and the alarm is still open")
 
 
 def _begin(incident: Incident, playbook: Playbook, claim: ring.Claim, vantage: str) -> None:

@@ -102,7 +102,7 @@ def _judged(timeline: Timeline, plan: dict[str, str], said: drills.Said, acting:
 
 
 def _keep(timeline: Timeline, verdict: dict[str, Any], acting: Acting) -> None:
-    because = Because(acting.because.row, verdict["why"] or "restored, checked, and taken away", acting.because.actor)
+    because = Because(acting.because.row, verdict["why"] or "restored, checked and removed", acting.because.actor)
     if resource := timeline.resource:
         Resource.objects.filter(pk=resource.pk).update(drilled=verdict)
         lifecycle.story(resource, "was restored in a drill" if verdict["good"] else "failed its drill", because)

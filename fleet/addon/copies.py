@@ -32,11 +32,11 @@ def resize(resource: Resource, plan: str) -> bool:
     if resource.state == CREATING:
         raise not_now("The database is being created: change its plan when it is available.")
     if under_way is None and resource.state == CHANGING_OVER:
-        raise not_now("Another change of it is under way. Try again once that is done.")
+        raise not_now("Another change of this database is in progress. Try again when it is done.")
     try:
         intents.ask(resource, "resize", actor=ACTOR, reason="change of plan", params={"plan": plan}, again=True)
     except choices.NotNow as error:
-        raise not_now(f"Another change of it is under way. {error}") from error
+        raise not_now(f"Another change of this database is in progress.  {error}") from error
     except intents.AskError as error:
         raise invalid(str(error)) from error
     return True

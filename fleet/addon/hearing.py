@@ -43,7 +43,7 @@ def webhook(request: HttpRequest, id: str) -> HttpResponse:
         return response
     addon = _addon(id)
     if addon and addon.ended_at:
-        raise Refusal(410, "gone", "This database has been removed.")
+        raise Refusal(410, "gone", "This database has been destroyed.")
     secret = addon.webhook_secret if addon else ""
     if not signed(raw(request), request.headers.get(SIGNATURE, ""), secret) or addon is None:
         raise Refusal(403, "forbidden", "The signature does not match this endpoint's secret.")

@@ -51,9 +51,9 @@ def speaks_json(view: View) -> View:
             return refusal.response()
         except Exception as error:
             # Its own words may hold what was sent, so only its name and place are kept.
-            where = "the database is away" if isinstance(error, DatabaseError) else _place(error)
+            where = "herdsite's own database does not answer" if isinstance(error, DatabaseError) else _place(error)
             log.error("request failed", path=request.path, error=type(error).__name__, where=where)
-            return not_now("Something went wrong on our side. Please try again in a minute.").response()
+            return not_now("An internal error occurred. Please try again in a minute.").response()
 
     return guarded
 

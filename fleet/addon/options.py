@@ -47,7 +47,7 @@ def copy(asked: Asked, now: datetime) -> Copy | None:
         raise invalid(f"A database can't {' and '.join(wanted)} at once: choose one.")
     kind, at = wanted[0], _at(options, now)
     if kind == FOLLOW and (at or "fast" in options):
-        raise invalid("A follower is always as its leader is now: it takes neither to, by nor fast.")
+        raise invalid("A follower always shows the present data of its leader: to, by and fast do not apply.")
     if kind == ROLLBACK and at is None:
         raise invalid("Say how far to roll back: --to 'a time', or --by '3 hours'.")
     source = _find(options[kind], asked, kind)
@@ -62,7 +62,7 @@ def major(options: Mapping[str, str], source: Resource | None) -> int:
     if not text.isdecimal() or len(text) > 3:
         raise invalid(f"{text!r} is not a version of PostgreSQL: give its major version, such as {LATEST}.")
     if source and int(text) != source.major:
-        raise invalid(f"A copy has the version of what it is a copy of, which is {source.major}.")
+        raise invalid(f"A copy has the same version as its source, which is {source.major}.")
     return int(text)
 
 
@@ -96,7 +96,7 @@ def _at(options: Mapping[str, str], now: datetime) -> datetime | None:
     except (ValueError, OverflowError) as error:
         raise invalid("Not a time: write --to '2026-11-21 10:30 +00:00' or --by '3 hours 25 minutes'.") from error
     if at > now + timedelta(minutes=1):
-        raise invalid("That time is yet to come: a copy can only go back.")
+        raise invalid("That time is in the future: a copy can only show the past.")
     return at
 
 
@@ -105,7 +105,7 @@ def _find(text: str, asked: Asked, kind: str) -> Resource:
     if "://" in text:
         found = _by_url(text)
     elif not asked.heroku_id:
-        raise invalid(f"To {kind} a database, give its URL: we can't know yet whose name this is.")
+        raise invalid(f"To {kind} a database, give its URL: the name alone does not tell the database.")
     else:
         mine = Resource.objects.filter(customer__name=customer_name(asked.heroku_id)).exclude(state=DESTROYED)
         found = mine.filter(Q(name=text) | Q(addon__name=text)).first()

@@ -46,9 +46,9 @@ def provision(asked: Asked) -> Answer:
     """One database for each add-on, however often it is asked for. Raises Refusal."""
     addon = find(asked) or _make(asked)
     if addon.over or addon.gave_up or addon.resource.state in (DESTROYING, DESTROYED):
-        raise Refusal(422, "deprovisioned", "This database is being removed, or is gone. Create another one.")
+        raise Refusal(422, "deprovisioned", "This database is being destroyed, or is destroyed. Create another one.")
     if addon.resource.plan_id != asked.plan:
-        log.warning("asked again for another plan", addon=str(addon), plan=asked.plan)
+        log.warning("another plan was requested", addon=str(addon), plan=asked.plan)
     _take_grant(addon, asked)
     if addon.answered is None:
         _settle(addon)
@@ -95,7 +95,7 @@ def _make(asked: Asked) -> Addon:
         raise invalid(str(error)) from error
     addon = find(asked)
     if addon is None:
-        raise not_now("The database was removed at the same moment. Please try again.")
+        raise not_now("The database was destroyed at the same moment. Please try again.")
     return addon
 
 
@@ -239,7 +239,7 @@ def _known(id: str) -> Addon:
 
 
 def gone() -> Refusal:
-    return Refusal(410, "gone", "This database has been removed.")
+    return Refusal(410, "gone", "This database has been destroyed.")
 
 
 def _now() -> datetime:

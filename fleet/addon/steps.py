@@ -146,7 +146,7 @@ def leave(addon: Addon, _platform: Platform, now: datetime) -> Changes:
 
 def depart(addon: Addon) -> None:
     """Ask for its end on the platform's behalf. Raises Away and AskError."""
-    _destroy(addon, "the platform deprovisions it")
+    _destroy(addon, "the platform deprovisions the add-on")
 
 
 def _destroy(addon: Addon, reason: str) -> None:
@@ -159,7 +159,7 @@ def _destroy(addon: Addon, reason: str) -> None:
         key = f"addon/{addon.pk}/unfollow/{follower.pk}"
         intents.ask(follower, "unfollow", actor=ACTOR, reason=f"{resource.name}: {reason}", key=key)
     if followers:
-        raise Away("what follows it becomes a database of its own first")
+        raise Away("its followers become databases of their own first")
     key = f"addon/{addon.pk}/destroy"
     intents.ask(resource, "destroy", actor=ACTOR, reason=reason, confirm=resource.name, key=key)
 

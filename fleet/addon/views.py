@@ -25,10 +25,12 @@ def _resource(request: HttpRequest, id: str) -> HttpResponse:
         return _said(provisioning.change_plan(id, asked.plan(body(request))))
     third = third_generation(request)
     if provisioning.deprovision(id, third):
-        return JsonResponse({"message": "The database is being removed; you are told when it is gone."}, status=202)
+        return JsonResponse(
+            {"message": "The database is being destroyed; a message follows when it is gone."}, status=202
+        )
     if third:
         return HttpResponse(status=204)
-    return JsonResponse({"message": "The database is being removed."})
+    return JsonResponse({"message": "The database is being destroyed."})
 
 
 def _said(answer: provisioning.Answer) -> HttpResponse:

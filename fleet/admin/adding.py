@@ -105,16 +105,14 @@ class ResourceForm(AddForm):
         Customer.objects.all(), widget=Typed(Resource._meta.get_field("customer"), admin.site)
     )
     plan = Known(widget=Choice)
-    zone = forms.SlugField(
-        max_length=32, required=False, widget=Text, help_text="Where it would like to live, if anywhere."
-    )
+    zone = forms.SlugField(max_length=32, required=False, widget=Text, help_text="Preferred zone (optional).")
     major = KnownMajor(coerce=int, choices=[(17, "17"), (18, "18")], widget=Choice, label="PostgreSQL")
     field_order = ("name", "customer", "plan", "zone", "major", "reason")
 
     def __init__(self, data: Any = None):
         super().__init__(data)
         self.fields["name"].required = False
-        self.fields["name"].help_text = "Left empty, one is drawn."
+        self.fields["name"].help_text = "Leave empty for a generated name."
         offered = Plan.objects.filter(offered=True).values_list("name", flat=True)
         self.fields["plan"].choices = [(name, name) for name in offered]  # type: ignore[attr-defined]
 
@@ -144,7 +142,7 @@ class AddsByAsking:
                 field = error.field if isinstance(error, Unknown) and error.field in form.fields else None
                 form.add_error(field, str(error))
             else:
-                messages.success(request, f"Asked for {made.name}. Progress is under Events.")
+                messages.success(request, f"Creation of {made.name} requested. Progress is under Events.")
                 return HttpResponseRedirect(reverse(f"admin:fleet_{self.opts.model_name}_change", args=[made.pk]))
         context = self.admin_site.each_context(request) | {
             "title": f"Add {self.opts.verbose_name}",

@@ -23,11 +23,11 @@ class TokenForm(forms.ModelForm):
         choices=[(scope.name, f"{scope.name}: {scope.means}") for scope in SCOPES.values()],
         initial=[READ],
         widget=UnfoldAdminSelectMultipleWidget,
-        help_text="At most what its login's role allows.",
+        help_text="At most what the role of the login allows.",
     )
     days = forms.IntegerField(
         min_value=1, max_value=tokens.LONGEST_DAYS, initial=90, required=False, widget=UnfoldAdminIntegerFieldWidget,
-        help_text="For how long it counts. Empty: until it is revoked.",
+        help_text="How long the token is valid. Empty: until it is revoked.",
     )  # fmt: skip
 
     class Meta:

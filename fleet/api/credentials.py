@@ -49,7 +49,7 @@ class Credentials(Things):
             resource = self.one(name).resource
             target = context.database_of(resource) if resource else None
             if target is None:
-                raise Conflict("Only the credential of a database that has a place can be shown.")
+                raise Conflict("The credential can be shown once the database has an instance.")
             story(resource, "revealed its credential", Because(None, reason, self.asker.name))
         shown = {
             "url": connecting.url(target),

@@ -94,4 +94,4 @@ def _ours(error: Exception) -> Response:
             {"detail": "The database does not answer: try again."}, status=503, headers={"Retry-After": "5"}
         )
     log.exception("raised")
-    return Response({"detail": "Something is wrong here, and the log says what."}, status=500)
+    return Response({"detail": "An internal error occurred; the server's log has the details."}, status=500)

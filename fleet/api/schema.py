@@ -28,11 +28,11 @@ MEANINGS = {
     409: "The request is valid, but conflicts with the present state.",
     412: "The object was changed since it was read.",
     413: "The body is too large.",
-    415: "The body is no JSON.",
+    415: "The body is not valid JSON.",
     422: "The Idempotency-Key belongs to another request.",
     428: "If-Match is missing.",
-    429: "More than a fair share; Retry-After says when to come again.",
-    503: "Our own database does not answer; try again.",
+    429: "Too many requests; Retry-After says when to try again.",
+    503: "herdsite's own database does not answer; try again.",
 }
 
 

@@ -59,10 +59,10 @@ class SshProvider:
             raise ProviderError(f"switch {name} on by hand: {error}") from error
 
     def stop(self, name: str) -> None:
-        raise ProviderError(f"{name} can't be switched off from here: do it by hand")
+        raise ProviderError(f"{name} can't be switched off by herdsite: switch it off by hand")
 
     def grow(self, name: str, disk_mb: int) -> None:  # noqa: ARG002
-        raise ProviderError(f"the disk of {name} can't be made bigger from here: do it by hand")
+        raise ProviderError(f"the disk of {name} can't be grown by herdsite: grow it by hand")
 
     def destroy(self, name: str) -> None:
         """Forget the host; the machine itself stays as it is."""
@@ -105,7 +105,7 @@ def _machine(name: str, details: Mapping[str, Any]) -> Machine:
 
 
 def _no_address(name: str) -> ProviderError:
-    return ProviderError(f"there is no address {name}: hosts that are only adopted have none")
+    return ProviderError(f"there is no address {name}: adopted hosts have none")
 
 
 def _greets(address: str, port: int) -> bool:

@@ -28,6 +28,6 @@ def ours(host: Host, out: bytes, err: bytes) -> tuple[bytes, bytes]:
     found = [output.partition(MARK) for output in (out, err)]
     if not all(mark for _before, mark, _after in found):
         said = b" ".join((err + out).split())[:200].decode(errors="replace") or "nothing"
-        raise Refused(f"{place(host)}: the login shell of {host.user} runs no command for us; it says: {said}", "login")
+        raise Refused(f"{place(host)}: the login shell of {host.user} runs no commands; it says: {said}", "login")
     (_, _, own_out), (_, _, own_err) = found
     return own_out, own_err

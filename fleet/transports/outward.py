@@ -39,7 +39,7 @@ def place(url: str, named: Sequence[str] = ()) -> Place:
     if not host or parts.scheme not in ("http", "https"):
         raise NotAllowed("An address begins with https://.")
     if parts.scheme == "http" and not inside:
-        raise NotAllowed("Only https:// may be asked: what goes over http could come from, and go to, anybody.")
+        raise NotAllowed("Only https:// is allowed: http proves neither the sender nor the receiver.")
     return Place(host, parts.port or (443 if parts.scheme == "https" else 80), inside)
 
 

@@ -217,7 +217,7 @@ class SshShell:
                     connection.leave()
         except Unsent as error:
             if isinstance(error.__cause__, paramiko.ChannelException):
-                raise Refused(f"{where}: it opens no session for us: {error}", "session") from None
+                raise Refused(f"{where}: the server opens no session: {error}", "session") from None
             raise Unreachable(f"{where}: {error}; the command was not sent") from None
         except TimeoutError as error:
             text = str(error) or f"no result within {timeout:g} s"
@@ -326,8 +326,8 @@ def log_in(transport: paramiko.Transport, host: Host, key: paramiko.PKey, deadli
     if not answered or not transport.is_active():
         raise Unreachable(f"{place(host)}: {reason(transport.get_exception())}")
     raise Refused(
-        f"{place(host)}: {host.user} is not let in with our key {key.fingerprint}; add its public half to that user's "
-        "authorized_keys.",
+        f"{place(host)}: {host.user} refuses herdsite's key {key.fingerprint}; add its public half to that "
+        "user's authorized_keys.",
         "auth",
     )
 
@@ -336,7 +336,7 @@ def private_key(path: Path | str) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(path)
     except Exception as error:  # what can be wrong with a key file has no common base class
-        raise TransportError(f"our own SSH key {path} can't be read ({type(error).__name__})") from None
+        raise TransportError(f"herdsite's SSH key {path} can't be read ({type(error).__name__})") from None
 
 
 def hang_up(transport: paramiko.Transport) -> None:

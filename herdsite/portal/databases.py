@@ -71,7 +71,7 @@ NUMBERS = (
     Number("replay_lag_seconds", "How far a follower's data is behind its leader's.", _beneath("replay_lag_s")),
     Number("standby_lag_bytes", "WAL that its slowest standby has not replayed.", _beneath("standby_lag_bytes")),
     Number("wal_bytes", "WAL that is kept on the disk of its instance.", _beneath("wal_bytes")),
-    Number("felt_timestamp_seconds", "When it was last looked at.", _felt_at),
+    Number("felt_timestamp_seconds", "Time of the last look.", _felt_at),
 )
 
 
@@ -88,7 +88,7 @@ class Databases:
         there = list(found.order_by("name")[: most + 1])
         yield GaugeMetricFamily(
             "herdsite_databases_left_out",
-            "Databases past HERDSITE_METRICS_DATABASES, which are not told here.",
+            "Databases beyond HERDSITE_METRICS_DATABASES, which are not listed here.",
             value=found.count() - most if len(there) > most else 0,
         )
         now = database_now()

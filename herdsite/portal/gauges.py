@@ -88,9 +88,9 @@ def workers() -> Iterator[Metric]:
         ("workers", "n", 1, "Workers that have reported lately."),
         ("worker_beats", "sum_beats", 1, "Beats of the workers on record, since each began."),
         ("worker_errors", "sum_errors", 1, "Beats of these workers that failed."),
-        ("beats_per_second", "rate", 1, "Beats a second, as the workers last told."),
+        ("beats_per_second", "rate", 1, "Beats a second, as the workers last reported."),
         ("worker_rss_bytes", "rss", 2**20, "Memory of the largest worker."),
-        ("worker_silence_seconds", "silence", 1, "Since a worker of the queue last told anything."),
+        ("worker_silence_seconds", "silence", 1, "Seconds since a worker of the queue last reported."),
     )
     for name, key, factor, words in per_queue:
         found = _gauge(f"herdsite_{name}", words, ("queue",))
@@ -123,7 +123,7 @@ def notices() -> Iterator[Metric]:
     labels = ("channel", "purpose", "state")
     yield _counted("herdsite_notices", "Messages that wait, are held, or failed.", waiting, labels)
     queued = Notice.objects.filter(state=Notice.QUEUED)
-    yield _oldest("herdsite_notices_oldest_seconds", "Since the oldest that waits was written.", queued)
+    yield _oldest("herdsite_notices_oldest_seconds", "Age of the oldest message that waits.", queued)
     pages = Page.objects.filter(ended_at=None).aggregate(
         held=Count("pk", filter=Q(let_out_at=None)),
         calling=Count("pk", filter=Q(let_out_at__isnull=False, acknowledged_at=None)),
@@ -136,7 +136,7 @@ def hooks() -> Iterator[Metric]:
     wait = Delivery.objects.exclude(state=Delivery.SENT)
     yield _counted("herdsite_hook_deliveries", "Webhooks that wait or failed.", wait, ("state",))
     queued = Delivery.objects.filter(state=Delivery.QUEUED)
-    yield _oldest("herdsite_hook_oldest_seconds", "Since the oldest that waits was queued.", queued)
+    yield _oldest("herdsite_hook_oldest_seconds", "Age of the oldest webhook that waits.", queued)
     endpoints = Endpoint.objects.aggregate(
         well=Count("pk", filter=Q(active=True, silences=0)),
         silent=Count("pk", filter=Q(active=True, silences__gt=0)),
@@ -155,7 +155,7 @@ def drains() -> Iterator[Metric]:
     )
     lines = {name: states.pop(f"lines_{name}") for name in ("sent", "dropped")} | {"waiting": Line.objects.count()}
     yield _told("herdsite_drains", "Drains of metrics lines.", "state", states)
-    yield _told("herdsite_drain_lines", "Lines of the drains that there are.", "state", lines)
+    yield _told("herdsite_drain_lines", "Lines sent to the present drains.", "state", lines)
 
 
 def _gauge(name: str, words: str, labels: Sequence[str]) -> GaugeMetricFamily:

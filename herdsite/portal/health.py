@@ -82,7 +82,7 @@ def _one_place() -> str:
     places = workers.places()
     if len(places) != 1:
         return ""
-    return f"all looks come from {places.pop()}: what its network loses looks as if it were down\n"
+    return f"all looks come from {places.pop()}: a fault of its network looks like databases that are down\n"
 
 
 def _looking() -> str:

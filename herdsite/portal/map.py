@@ -141,7 +141,9 @@ def _cells(servers: Any) -> dict[str, list[Cell]]:
         states = sorted(on[pk], key=rank)
         worst = min((state, *states), key=rank)
         note = ", ".join(STATES[one].label.lower() for one in states)
-        cells[zone].append(Cell(name, STATES[worst], f"{STATES[state].label}{f', on it: {note}' if note else ''}"))
+        cells[zone].append(
+            Cell(name, STATES[worst], f"{STATES[state].label}{f', on this server: {note}' if note else ''}")
+        )
     return cells
 
 

@@ -79,7 +79,7 @@ class PageAdmin(Endless):
         (None, {"fields": (("incident_name", "n", "type"), ("severity", "component", "source"), "summary")}),
         ("What it said", {"fields": ("evidence", "runbook")}),
         (
-            "What became of it",
+            "Result",
             {
                 "fields": (
                     ("created_at", "let_out_at", "repeat_at"),
@@ -142,7 +142,7 @@ class HookForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.fields["secret"].required = False
-            self.fields["secret"].help_text = "Leave empty to keep the one that there is."
+            self.fields["secret"].help_text = "Leave empty to keep the present one."
 
     def clean_url(self) -> str:
         try:

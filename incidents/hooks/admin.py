@@ -42,7 +42,7 @@ class EndpointForm(forms.ModelForm):
         required=False,
         max_length=200,
         widget=UnfoldAdminTextInputWidget({"autocomplete": "off"}),
-        help_text="Empty keeps it as it is; a new endpoint gets one, which is shown once.",
+        help_text="Leave empty to keep it; a new endpoint gets a secret, which is shown once.",
     )
 
     class Meta:
@@ -119,7 +119,7 @@ class EndpointAdmin(ModelAdmin):
     def prove(self, request: HttpRequest, queryset: Any) -> None:
         for endpoint in queryset:
             sending.prove(endpoint)
-        self.message_user(request, "Queued: look at its deliveries in a moment.", messages.SUCCESS)
+        self.message_user(request, "Queued: see the deliveries of this endpoint.", messages.SUCCESS)
 
     @action(description="Send what failed again", permissions=["change"])
     def send_failed_again(self, request: HttpRequest, queryset: Any) -> None:

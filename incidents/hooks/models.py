@@ -32,7 +32,9 @@ class Endpoint(models.Model):
     moves_only = models.BooleanField(default=True, help_text="Only changes of state, not every action in between.")
     customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     resource = models.ForeignKey(Resource, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    active = models.BooleanField(default=True, help_text="What happens while it is not is never told.")
+    active = models.BooleanField(
+        default=True, help_text="Events that happen while the endpoint is inactive are never sent."
+    )
     silences = models.PositiveSmallIntegerField(default=0, editable=False)
     quiet_until = models.DateTimeField(null=True, editable=False)
     problem = models.TextField(default="", blank=True, editable=False)

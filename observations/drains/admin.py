@@ -23,8 +23,8 @@ def _written_only(label: str, help_text: str) -> forms.CharField:
 
 
 class DrainForm(forms.ModelForm):
-    url = _written_only("URL", "https://… Empty keeps it as it is.")
-    token = _written_only("Token", "A customer's drain is known by d.<uuid>. Empty keeps it as it is.")
+    url = _written_only("URL", "https://… Leave empty to keep it.")
+    token = _written_only("Token", "A customer's drain is known by d.<uuid>. Leave empty to keep it.")
 
     class Meta:
         model = Drain
@@ -49,7 +49,7 @@ class DrainForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if cleaned.get("kind") == Drain.DRAIN and not cleaned.get("token"):
-            raise ValidationError({"token": "A customer's drain wants to be told its token: d.<uuid>."})
+            raise ValidationError({"token": "A customer's drain needs its token: d.<uuid>."})
         return cleaned
 
 

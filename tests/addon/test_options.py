@@ -122,10 +122,10 @@ def test_a_rollback_goes_to_a_time(resource, given, at) -> None:
     [
         ({"follow": "x", "fork": "x"}, "choose one"),
         ({"rollback": "URL"}, "how far"),
-        ({"follow": "URL", "to": "2026-11-21 10:30"}, "always as its leader"),
-        ({"follow": "URL", "fast": "true"}, "always as its leader"),
+        ({"follow": "URL", "to": "2026-11-21 10:30"}, "present data of its leader"),
+        ({"follow": "URL", "fast": "true"}, "present data of its leader"),
         ({"rollback": "URL", "to": "2026-11-21 10:30", "by": "1 day"}, "not both"),
-        ({"rollback": "URL", "to": "2026-11-21 13:30"}, "yet to come"),
+        ({"rollback": "URL", "to": "2026-11-21 13:30"}, "in the future"),
         ({"rollback": "URL", "to": "yesterday"}, "Not a time"),
         ({"rollback": "URL", "to": "2026-13-99"}, "Not a time"),
         ({"rollback": "URL", "by": "long"}, "Not a time"),
@@ -210,7 +210,7 @@ def test_a_fork_is_asked_for_as_of_its_moment(call, resource, archived, given, b
 @pytest.mark.parametrize(
     ("given", "plan", "helps"),
     [
-        ({"by": "9 days"}, "standard-0", "outside of what can be gone back to"),
+        ({"by": "9 days"}, "standard-0", "outside the range that can be restored"),
         ({"by": "2 hours"}, "starter-0", "no production plan"),
     ],
 )

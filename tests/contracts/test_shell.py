@@ -188,7 +188,7 @@ class TestKeys:
     def test_our_own_unreadable_key_says_nothing_about_the_host(self, rig, pool, tmp_path, content):
         if content:
             (tmp_path / "ours").write_text(content)
-        with pytest.raises(TransportError, match="our own SSH key") as error:
+        with pytest.raises(TransportError, match="herdsite's SSH key") as error:
             SshShell(rig.host, tmp_path / "ours", pool).run(["id"])
         assert type(error.value) is TransportError
 

@@ -78,7 +78,7 @@ def test_what_a_profile_says_is_no_output_of_ours(start: Start, pool: Connection
     "login", ["echo This account is not available.; exit 1;", "echo rssh: no >&2; true", "exit 0;"]
 )
 def test_a_login_that_runs_nothing_is_refused_with_what_it_says(start: Start, pool: Connections, login: str) -> None:
-    with pytest.raises(Refused, match="runs no command for us; it says: (This account is|rssh: no|nothing)") as refused:
+    with pytest.raises(Refused, match="runs no commands; it says: (This account is|rssh: no|nothing)") as refused:
         start(login=login).shell(pool).run(["echo", "well"])
     assert refused.value.code == "login"
 

@@ -205,14 +205,14 @@ def test_what_may_be_accepted_as_a_loss(text: str, value: object):
 
 @pytest.mark.parametrize("text", ["-1", "1 GB", "all"])
 def test_what_is_no_loss_that_could_be_accepted(text: str):
-    with pytest.raises(ValueError, match="say a number of bytes"):
+    with pytest.raises(ValueError, match="give a number of bytes"):
         changing.accepted(text)
 
 
 def test_force_wants_to_know_what_may_be_lost(world: Premium):
     with pytest.raises(CommandError, match="say what may be lost"):
         call_command("failover", world.resource.name, "--force")
-    with pytest.raises(CommandError, match="no loss that could be accepted"):
+    with pytest.raises(CommandError, match="not a loss that can be accepted"):
         call_command("failover", world.resource.name, "--accept-loss", "much")
     assert not Changeover.objects.exists()
 

@@ -116,7 +116,7 @@ def test_a_fork_begins_a_timeline_of_its_own_whose_past_is_not_its_own() -> None
 def test_a_restore_wants_its_name_typed_and_a_moment() -> None:
     shop = archived()
     backed_up(shop, timedelta(hours=1))
-    with pytest.raises(AskError, match="Say the moment"):
+    with pytest.raises(AskError, match="Give the time"):
         copies.restore(shop, actor="anna", at=None, confirm=shop.name)
     with pytest.raises(AskError, match="type its name"):
         copies.restore(shop, actor="anna", at=NOW)
@@ -152,7 +152,7 @@ def test_only_what_was_destroyed_is_brought_back_and_only_while_its_archive_live
     gone = archived()
     Resource.objects.filter(pk=gone.pk).update(state=DESTROYED)
     Timeline.objects.filter(resource=gone).update(state="expired")
-    with pytest.raises(AskError, match="keeps no archive"):
+    with pytest.raises(AskError, match="has no WAL archive"):
         copies.undelete(Resource.objects.get(pk=gone.pk), actor="anna")
 
 

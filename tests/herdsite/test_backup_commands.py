@@ -195,5 +195,5 @@ def test_waiting_for_an_answer(shop, monkeypatch, state: str, says: str | None) 
 def test_an_answer_that_does_not_come(shop, monkeypatch) -> None:
     intent = Intent.objects.create(kind="resource", subject=shop.pk, name="shop", verb="load", actor="ada")
     monkeypatch.setattr(waiting, "time", Passing())
-    with pytest.raises(CommandError, match="it stays asked"):
+    with pytest.raises(CommandError, match="the request stays open"):
         waiting.for_answer(intent, 3, waiting_out(StringIO()))

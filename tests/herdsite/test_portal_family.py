@@ -247,15 +247,15 @@ def test_a_fork_is_asked_for_with_its_moment_and_its_name(client, operator, walr
 @pytest.mark.parametrize(
     ("sent", "why_not"),
     [
-        ({"verb": "fork", "at": "yesterday"}, "is no time"),
-        ({"verb": "fork", "at": "2020-01-01 00:00"}, "outside of what can be gone back to"),
+        ({"verb": "fork", "at": "yesterday"}, "is not a time"),
+        ({"verb": "fork", "at": "2020-01-01 00:00"}, "outside the range that can be restored"),
         ({"verb": "follow", "name": "Not A Name"}, "Use lower-case letters"),
         ({"verb": "restore", "at": "2026-11-20 15:00", "reason": "x", "confirm": "walrus"}, "type its name to confirm"),
         ({"verb": "restore", "at": "2026-11-20 15:00", "confirm": "proud-walrus"}, "give a reason"),
         ({"verb": "switchover", "to": "elsewhere"}, "Choose one of: walrus-2"),
         ({"verb": "switchover", "in_window": "on"}, "no maintenance window"),
         ({"verb": "failover", "force": "on", "reason": "x", "confirm": "proud-walrus"}, "say what may be lost"),
-        ({"verb": "failover", "force": "on", "accept_loss": "some", "confirm": "proud-walrus"}, "is no loss"),
+        ({"verb": "failover", "force": "on", "accept_loss": "some", "confirm": "proud-walrus"}, "is not a loss"),
         ({"verb": "failover", "force": "on", "accept_loss": "9", "reason": "x"}, "type its name to confirm"),
         ({"verb": "failover", "force": "on", "accept_loss": "9", "confirm": "proud-walrus"}, "give a reason"),
         ({"verb": "resize"}, "Say the plan"),

@@ -84,9 +84,9 @@ def test_open_ones_come_first_what_wakes_people_before_the_rest(client, operator
     order = ("server_unreachable", "disk_critical", "disk_filling", "clock_skew", "server_down")
     answer = client.get("/incidents")
     assert rows(answer) == [made[kind].name for kind in order]
-    assert "1 needs a person, and nobody has it in hand" in text(answer)
+    assert "1 needs a person, and no one has acknowledged it" in text(answer)
     desk.acknowledge(made["server_unreachable"], "ada", Silent())
-    assert "nobody has it in hand" not in text(client.get("/incidents"))
+    assert "no one has acknowledged it" not in text(client.get("/incidents"))
 
 
 @pytest.mark.thorough
@@ -181,7 +181,7 @@ def test_a_playbook_that_was_changed_since_says_so(client, operator, incident):
     Journal.objects.filter(resolver="free_connections").update(version="f" * 12)
     page = text(client.get(where(incident)))
     assert "gave up, version <code>ffffffffffff</code>" in page
-    assert f"This text is of version {RESOLVERS['free_connections'].version}; another one was followed." in page
+    assert f"This is the text of version {RESOLVERS['free_connections'].version}; another version was followed." in page
 
 
 def test_the_doubt_is_shown_by_witness(client, operator):

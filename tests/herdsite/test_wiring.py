@@ -26,7 +26,7 @@ def fresh():
 
 def test_the_web_has_no_way_to_the_fleet(settings) -> None:
     settings.ROLE = "web"
-    with pytest.raises(wiring.OnlyAsks, match="Write an Intent"):
+    with pytest.raises(wiring.OnlyAsks, match="write an Intent"):
         wiring.ports()
 
 

@@ -17,7 +17,7 @@ def test_what_is_set_by_default_is_sound():
     ("given", "id", "words"),
     [
         ({"PAGING": ["pagerdtuy", "log"]}, "herdsite.E013", "no channel 'pagerdtuy'"),
-        ({"PAGING": []}, "herdsite.E013", "nobody can be called"),
+        ({"PAGING": []}, "herdsite.E013", "no one can be paged"),
         ({"NOTICES": {"opened": "sometimes"}}, "herdsite.E014", "opened=sometimes"),
         ({"NOTICES": {"tried": ""}}, "herdsite.E014", "tried="),
         ({"NOTICES": {"broken": "send"}}, "herdsite.E014", "broken=send"),

@@ -49,7 +49,7 @@ def test_a_channel_that_fails_is_said_and_not_repeated(board):
     duty.outcomes.append(BROKEN)
     lines, error = run()
     assert lines[0].split(maxsplit=2) == ["pagerduty", "FAILED", "503 down"]
-    assert error == "Pages do not get through by every channel."
+    assert error == "Some paging channels fail."
     board.beat(later=1000)
     assert len(duty.tried) == 1
     assert outbox.failing() == {"pagerduty": "503 down"}
@@ -67,7 +67,7 @@ def test_a_rota_with_nobody_on_it_is_a_failure(board):
 @pytest.mark.parametrize("channels", [(), ("log",)])
 def test_a_log_alone_wakes_nobody(board, channels):
     board.has(*channels)
-    assert run()[1] == "No channel is configured that reaches a person: nobody can be paged."
+    assert run()[1] == "No channel is configured that reaches a person: no one can be paged."
 
 
 def test_a_channel_that_there_is_not(board):

@@ -114,7 +114,7 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     end = lsn.known(said.get("lsn"))
     if target.role == Instance.STANDBY and not _has(target, end, timeline_of(source), acting):
         return refuse(
-            changeover, acting, f"{target.name} did not get all that {source.name} had written, up to {said.get('lsn')}"
+            changeover, acting, f"{target.name} has not received all WAL of {source.name}, up to {said.get('lsn')}"
         )
     proof = {
         "rung": 1,
@@ -144,7 +144,7 @@ def _has(target: Instance, end: int | None, timeline_id: int, acting: Acting) ->
 
 def roll_back(changeover: Changeover, acting: Acting) -> str:
     """Nothing was promoted: the old leader goes on, and clients are let go on."""
-    source, note = changeover.source, "nothing was done yet"
+    source, note = changeover.source, "nothing has been done yet"
     ledger.renew(changeover, acting.lease)
     if source and ("paused" in changeover.marks or "fence_sent" in changeover.marks):
         # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
@@ -157,7 +157,7 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
             Instance.objects.filter(pk=source.pk).update(fenced_by=None)
             note = f"{source.name} leads on"
         except (TransportError, ActionError) as error:
-            note = f"{source.name} can't be reached to lead on, and is let go on once its host answers: {error}"
+            note = f"{source.name} can't be reached, and carries on as leader when its host answers: {error}"
             if changeover.planned:
                 ledger.mark(changeover, acting.lease, "lost", why=note)
                 return note

@@ -92,7 +92,7 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
         ledger.may_hand_over(changeover, resource)
         if not ledger.proof_holds(changeover):
             raise ActionError(
-                f"The proof that {changeover.source} accepts no writes is too old: it is proven again first."
+                f"The proof that {changeover.source} accepts no writes is too old: it has to be proven again first."
             )
         target = Instance.objects.select_for_update().get(pk=changeover.target_id)
         source = Instance.objects.select_for_update().get(pk=changeover.source_id)

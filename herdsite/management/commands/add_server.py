@@ -34,4 +34,4 @@ class Command(BaseCommand):
             )
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"asked: create {server.name}; see: manage.py explain {server.name}")
+        self.stdout.write(f"requested: create {server.name}; see: manage.py explain {server.name}")

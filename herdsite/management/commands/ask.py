@@ -53,7 +53,7 @@ class Command(NamedCommand):
             intent = self._copy(member, options) if options["verb"] in COPYING else self._ask(member, options)
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"asked: {options['verb']} {options['name']} ({intent.pk})")
+        self.stdout.write(f"requested:  {options['verb']} {options['name']} ({intent.pk})")
         if intent.name != options["name"]:
             self.stdout.write(f"it is called {intent.name}; see: manage.py explain {intent.name}")
         if options["wait"]:

@@ -20,6 +20,6 @@ class Command(DatabaseCommand):
             intent = intents.ask(self.find(options), "dump", actor=actor(), reason=options["reason"])
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"asked: dump {intent.name} ({intent.pk}); see: manage.py backups {intent.name}")
+        self.stdout.write(f"requested:  dump {intent.name} ({intent.pk}); see: manage.py backups {intent.name}")
         if options["wait"]:
             waiting.for_end(intent, options["wait"], self.stdout)

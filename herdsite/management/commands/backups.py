@@ -8,7 +8,7 @@ from herdsite.databases import DatabaseCommand
 
 
 class Command(DatabaseCommand):
-    help = "The logical backups of a database: how each is, its size, of when it is, and until when it is kept."
+    help = "List the logical backups of a database: state, size, time, and until when each is kept."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the database")

@@ -6,7 +6,7 @@ from fleet import certificates
 
 
 class Command(BaseCommand):
-    help = "Print the CAs (PEM) by which the herd's servers prove who they are; a herd that has none yet gets one."
+    help = "Print the CAs (PEM) that verify the certificates of the herd's servers; a herd without a CA gets one."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         certificates.authority()

@@ -15,8 +15,8 @@ class Command(NamedCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--cancel", action="store_true", help="leave it, if the old leader can go on")
-        parser.add_argument("--retry", action="store_true", help="try again where it stopped")
+        parser.add_argument("--cancel", action="store_true", help="cancel it, if the old leader can carry on")
+        parser.add_argument("--retry", action="store_true", help="try again from where it stopped")
         parser.add_argument("--patience", type=float, default=60, metavar="SECONDS", help="(default %(default)g)")
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -11,13 +11,13 @@ from herdsite import wiring
 from herdsite.naming import NamedCommand
 
 FAULTS = {
-    "kill-postgres": "kill -9 its postmaster (of a server: all on it)",
-    "kill-host": "kill -9 everything on its host: the machine is lost",
-    "pause-host": "freeze its host; it still accepts connections and never answers",
-    "cut-network": "hold what goes to its host, or what it answers (--direction)",
-    "fill-disk": "fill its host's disk",
-    "skew": "put its host's clock off (--seconds)",
-    "heal": "undo all of that, and switch the host on",
+    "kill-postgres": "kill -9 the postmaster (of a server: every postmaster on it)",
+    "kill-host": "kill -9 everything on the host: the machine is lost",
+    "pause-host": "freeze the host; it still accepts connections and never answers",
+    "cut-network": "hold traffic to the host, or from it (--direction)",
+    "fill-disk": "fill the disk of the host",
+    "skew": "shift the clock of the host (--seconds)",
+    "heal": "undo all faults, and switch the host on",
 }
 
 
@@ -38,7 +38,9 @@ class Command(NamedCommand):
         member = self.find(options)
         server, instance = beneath(member)
         if server.provider != "local":
-            raise CommandError(f"{server.name} is no local host (its provider is {server.provider}): chaos spares it.")
+            raise CommandError(
+                f"{server.name} is no local host (its provider is {server.provider}): chaos works on local hosts only."
+            )
         provider = wiring.provider("local")
         assert isinstance(provider, LocalProvider)
         fault = options["fault"]
@@ -54,7 +56,7 @@ class Command(NamedCommand):
         except ProviderError as error:
             raise CommandError(str(error)) from error
         on = ", ".join(server.instances.exclude(state=DESTROYED).values_list("name", flat=True)) or "nothing"
-        self.stdout.write(f"{fault} on {server.name}, on which live: {on}")
+        self.stdout.write(f"{fault} on {server.name}, with instances: {on}")
         if fault != "heal":
             self.stdout.write(f"watch: manage.py explain {member.name}    undo: manage.py chaos {server.name} heal")
 
@@ -65,5 +67,5 @@ def beneath(member: Member) -> tuple[Server, Instance | None]:
         return member, None
     instance = member if isinstance(member, Instance) else member.instance  # type: ignore[attr-defined]
     if instance is None:
-        raise CommandError(f"{member.name} lives on no instance yet.")
+        raise CommandError(f"{member.name} has no instance yet.")
     return instance.server, instance

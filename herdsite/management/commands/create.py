@@ -9,13 +9,13 @@ from fleet.models import Customer
 
 
 class Command(BaseCommand):
-    help = "Create a database for a customer. Beats build it; `manage.py explain NAME` tells how far it is."
+    help = "Create a database for a customer. `manage.py explain NAME` shows the progress."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("plan", metavar="PLAN", help="starter-0, standard-0, …")
-        parser.add_argument("--customer", required=True, help="a customer's name; made if there is none of it")
-        parser.add_argument("--name", default="", help="name of the database; drawn if not given")
-        parser.add_argument("--zone", default="", help="where it would like to live")
+        parser.add_argument("--customer", required=True, help="name of the customer; created if there is none")
+        parser.add_argument("--name", default="", help="name of the database; generated if not given")
+        parser.add_argument("--zone", default="", help="preferred zone")
         parser.add_argument("--major", type=int, default=17, help="PostgreSQL's major version (default %(default)s)")
         parser.add_argument("--reason", default="")
 
@@ -35,4 +35,4 @@ class Command(BaseCommand):
                 )
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"asked: create {resource.name}; see: manage.py explain {resource.name}")
+        self.stdout.write(f"requested: create {resource.name}; see: manage.py explain {resource.name}")

@@ -7,7 +7,7 @@ from herdsite import demo
 
 
 class Command(BaseCommand):
-    help = "Grow the demo herd: real PostgreSQL on local hosts. Workers must run. Again: takes up what is there."
+    help = "Grow the demo herd: real PostgreSQL on local hosts. Workers must run. Run again, it adds what is missing."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         for line in demo.grow(time.sleep):

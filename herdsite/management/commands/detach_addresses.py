@@ -9,7 +9,7 @@ from fleet.states import ATTACHED
 
 
 class Command(BaseCommand):
-    help = "Detach every address of the herd, or those named; the state machines put all of them back."
+    help = "Detach every address of the herd, or those named; the beats of the addresses attach all of them again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("names", nargs="*", metavar="NAME")
@@ -22,8 +22,8 @@ class Command(BaseCommand):
         found = found if options["all"] else found.filter(name__in=options["names"])
         actor = f"{getpass.getuser()} (command line)"
         for address in found:
-            intents.ask(address, "detach", actor=actor, reason="to see that it is put back")
-        self.stdout.write(f"asked: detach {len(found)} address(es)")
+            intents.ask(address, "detach", actor=actor, reason="to see that the addresses are attached again")
+        self.stdout.write(f"requested: detach {len(found)} address(es)")
         missing = set(options["names"]) - {address.name for address in found}
         if missing:
             raise CommandError(f"Not attached, or not there: {', '.join(sorted(missing))}")

@@ -29,7 +29,7 @@ class Command(NamedCommand):
         thought = ponder(member, look=options["look"])
         state = thought.loaded.subject.state
         self.stdout.write(
-            f"{member.KIND} {member.name} is {state}, felt {member.felt_at or 'never'} by {member.vantage}\n"
+            f"{member.KIND} {member.name} is {state}, last look {member.felt_at or 'never'} by {member.vantage}\n"
         )
         self.stdout.write("\nfacts")
         for name, value in sorted(thought.facts.items()):

@@ -12,7 +12,7 @@ from observations.feel import feel
 
 
 class Command(NamedCommand):
-    help = "Look at one thing now, from here, with every probe; record it and print it. Moves nothing."
+    help = "Look at one thing now, from here, with every probe; record and print the result. No state changes."
 
     def handle(self, *_args: Any, **options: Any) -> None:
         member = self.find(options)

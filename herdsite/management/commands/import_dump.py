@@ -13,7 +13,7 @@ class Command(LoadingCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="the database")
-        parser.add_argument("--from", required=True, dest="url", metavar="URL", help="where it lies: https://…")
+        parser.add_argument("--from", required=True, dest="url", metavar="URL", help="address of the dump: https://…")
         super().add_arguments(parser)
 
     def handle(self, *_args: Any, **options: Any) -> None:

@@ -7,8 +7,8 @@ from herdsite.databases import LoadingCommand
 
 class Command(LoadingCommand):
     help = (
-        "Put a logical backup into a database, in the place of all that it holds. The old content stays, and goes on "
-        "serving, until the new one is complete; then clients are disconnected once."
+        "Load a logical backup into a database, in place of everything in it. The old contents serve until the new "
+        "contents are complete; then clients are disconnected once."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

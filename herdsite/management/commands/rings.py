@@ -35,6 +35,4 @@ class Command(BaseCommand):
                 f"{row['queue']:<20}{row['n']:>9}{row['rate']:>9.1f}{row['total']:>12}{row['wrong']:>8}{row['rss']:>8.0f}"
             )
         if not rows:
-            self.stdout.write(
-                "no worker has told anything lately: start `manage.py clock` and `manage.py worker QUEUE`"
-            )
+            self.stdout.write("no worker has reported lately: start `manage.py clock` and `manage.py worker QUEUE`")

@@ -8,7 +8,7 @@ from fleet import rotation
 class Command(BaseCommand):
     help = (
         "Change the herd's CA, one step at a time: a new one is trusted beside the present one, then it signs, then "
-        "the old one is trusted no more. Each run takes the next step, or says who is not ready for it."
+        "the old one is not trusted any more. Each run takes the next step, or lists what is not ready for it."
     )
 
     def handle(self, *_args: Any, **_options: Any) -> None:

@@ -9,7 +9,7 @@ from fleet.models.credential import Secret
 
 class Command(BaseCommand):
     help = (
-        "Encrypt every stored secret anew with the first key of HERDSITE_FERNET_KEYS. To change keys: put the new one "
+        "Encrypt every stored secret again with the first key of HERDSITE_FERNET_KEYS. To change keys: put the new one "
         "first, restart, run this, then take the old one out."
     )
 

@@ -6,7 +6,7 @@ from herdsite.tables import rendered
 
 
 class Command(BaseCommand):
-    help = "Print every table by which herdsite decides. The tests hold it against tests/golden/tables.txt."
+    help = "Print every table by which herdsite decides. The tests compare the output with tests/golden/tables.txt."
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         self.stdout.write(rendered(), ending="")

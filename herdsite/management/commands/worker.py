@@ -7,10 +7,10 @@ from herdsite import cluster
 
 
 class Command(BaseCommand):
-    help = "The workers of one queue (a django-q2 cluster). Run as many as you like, on as many machines."
+    help = "The workers of one queue (a django-q2 cluster). Any number may run, on any number of machines."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("queue", choices=QUEUES, help="which rings they go round")
+        parser.add_argument("queue", choices=QUEUES, help="the queue that they work on")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         cluster.run(options["queue"])

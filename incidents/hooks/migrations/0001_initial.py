@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                 ('kinds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), blank=True, default=list, size=None)),
                 ('verbs', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, size=None)),
                 ('moves_only', models.BooleanField(default=True, help_text='Only changes of state, not every action in between.')),
-                ('active', models.BooleanField(default=True, help_text='What happens while it is not is never told.')),
+                ('active', models.BooleanField(default=True, help_text='Events that happen while the endpoint is inactive are never sent.')),
                 ('silences', models.PositiveSmallIntegerField(default=0, editable=False)),
                 ('quiet_until', models.DateTimeField(editable=False, null=True)),
                 ('problem', models.TextField(blank=True, default='', editable=False)),

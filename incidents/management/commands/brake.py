@@ -8,7 +8,7 @@ from incidents.models.incident import STORM
 
 
 class Command(BaseCommand):
-    help = "Show where the brake holds, or let go of it for a place: playbooks act there again, and so does failover."
+    help = "Show where the brake holds, or release it for a scope: playbooks and failovers act there again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("verb", metavar="VERB", nargs="?", default="show", choices=("show", "release"))
@@ -22,7 +22,7 @@ class Command(BaseCommand):
             for storm in storms:
                 self.stdout.write(f"holds for {storm.evidence['scope']}: {storm.name}, {storm.evidence['facts']}")
             if not storms:
-                self.stdout.write("the brake holds nowhere")
+                self.stdout.write("the brake is not on anywhere")
             return
         actor = f"{getpass.getuser()} (command line)"
         try:

@@ -7,11 +7,11 @@ from incidents.models import Incident
 
 
 class Command(BaseCommand):
-    help = "List what is wrong now, what is tried about it and who has it in hand."
+    help = "List open incidents, what is tried about each, and who has acknowledged it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--all", action="store_true", help="also the latest 50 that are resolved")
-        parser.add_argument("--rates", action="store_true", help="how often each playbook has mended what it was for")
+        parser.add_argument("--rates", action="store_true", help="how often each playbook has resolved its incidents")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["rates"]:
@@ -39,4 +39,4 @@ def _word(incident: Incident) -> str:
     if incident.cause and incident.cause.is_open:
         return f"under {incident.cause.name}"
     hands = incident.assigned_to or incident.acknowledged_by
-    return ", ".join(filter(None, (incident.resolver, hands and f"in the hands of {hands}", incident.problem)))
+    return ", ".join(filter(None, (incident.resolver, hands and f"handled by {hands}", incident.problem)))

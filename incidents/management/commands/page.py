@@ -18,9 +18,9 @@ class Command(BaseCommand):
         names = [options["channel"]] if options["channel"] else settings.PAGING
         results = {name: self._prove(name) for name in names}
         if False in results.values():
-            raise CommandError("Pages do not get through by every channel.")
+            raise CommandError("Some paging channels fail.")
         if not any(works for name, works in results.items() if name != "log" or options["channel"]):
-            raise CommandError("No channel is configured that reaches a person: nobody can be paged.")
+            raise CommandError("No channel is configured that reaches a person: no one can be paged.")
 
     def _prove(self, name: str) -> bool | None:
         """Whether it works; None if it is not configured."""

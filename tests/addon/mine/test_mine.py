@@ -130,9 +130,9 @@ def test_a_customer_makes_copies_and_a_platforms_session_does_not(customer, plat
     assert follower.customer == resource.customer
     assert Intent.objects.get().actor == f"{resource.customer} (customer)"
     answer = customer.post(at(resource), {"verb": "fork", "at": "before yesterday"})
-    assert answer.status_code == 422 and "is no time" in answer.content.decode()
+    assert answer.status_code == 422 and "is not a time" in answer.content.decode()
     answer = customer.post(at(resource), {"verb": "fork", "at": "2 hours ago"})
-    assert answer.status_code == 422 and "keeps no archive" in answer.content.decode()
+    assert answer.status_code == 422 and "has no WAL archive" in answer.content.decode()
 
 
 def test_a_maintenance_window_is_chosen_and_taken_back(platform, resource) -> None:

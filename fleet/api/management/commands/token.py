@@ -10,7 +10,9 @@ from fleet.models import Customer
 
 
 class Command(BaseCommand):
-    help = "Tokens by which programs log in to the API: create, list, revoke. A new one is printed, and kept nowhere."
+    help = (
+        "Tokens by which programs log in to the API: create, list, revoke. A new token is printed once, and not kept."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         does = parser.add_subparsers(dest="does", required=True)
@@ -19,8 +21,8 @@ class Command(BaseCommand):
         create.add_argument("--name", required=True, help="purpose of the token")
         create.add_argument("--scope", action="append", choices=SCOPES, help="may be given again (default: read)")
         create.add_argument("--customer", help="the customer whose databases alone it shows")
-        create.add_argument("--days", type=int, default=90, help="for how long it counts (default %(default)s)")
-        does.add_parser("list", help="all that there are")
+        create.add_argument("--days", type=int, default=90, help="how long the token is valid (default %(default)s)")
+        does.add_parser("list", help="list all tokens")
         revoke = does.add_parser("revoke", help="end one")
         revoke.add_argument("token", help="name of the token, or its id where several tokens have that name")
 

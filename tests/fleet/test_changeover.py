@@ -195,7 +195,7 @@ def test_what_has_nobody_to_take_over_is_refused_with_the_reason(world: Premium)
 def test_one_who_was_not_asked_for_says_so(world: Premium):
     changeover = begin(world, Changeover.FAILOVER, wanted="nobody-1")
     world.settle(lambda: ended(changeover))
-    assert "nobody-1 was asked for" in again(changeover).marks["why"]
+    assert "nobody-1 is not a standby" in again(changeover).marks["why"]
 
 
 @pytest.mark.parametrize(("text", "value"), [("", None), ("0", 0), ("1024", 1024), ("unknown", "unknown")])

@@ -49,8 +49,8 @@ def test_a_restoration_from_the_first_step_to_the_last() -> None:
 def test_the_record_gives_up_its_claim_before_the_leader_is_told() -> None:
     gone = replace(A, away_s=10.1, ready=False)
     alone = Record((), MAY_LOSE, 5)
-    assert step(SAFE, IN_FORCE, gone) == Write(alone, "a commit shall wait for nobody, no longer for a")
-    assert step(alone, IN_FORCE, gone) == Apply("", 5, "a commit shall wait for nobody")
+    assert step(SAFE, IN_FORCE, gone) == Write(alone, "commits are to wait for no standby, no longer for a")
+    assert step(alone, IN_FORCE, gone) == Apply("", 5, "commits are to wait for no standby")
     other = step(SAFE, IN_FORCE, gone, B)
     assert isinstance(other, Write) and other.record == Record(("b",), MAY_LOSE, 5)
     assert isinstance(step(replace(alone, shown=True), replace(IN_FORCE, setting="", serial=5), gone), Nothing)

@@ -37,7 +37,7 @@ def backup(shop) -> Backup:
 
 
 def test_backup_asks(shop) -> None:
-    assert said("backup", "shop", "--reason", "before the release").startswith("asked: dump shop (")
+    assert said("backup", "shop", "--reason", "before the release").startswith("requested: dump shop (")
     intent = Intent.objects.get(subject=shop.pk)
     assert (intent.verb, intent.reason) == ("dump", "before the release")
 
@@ -70,7 +70,7 @@ def test_backups_of_none(shop) -> None:
 
 
 def test_restore_asks(backup: Backup) -> None:
-    assert said("restore_backup", backup.name, "--into", "shop", **SURE).startswith("asked: load shop (")
+    assert said("restore_backup", backup.name, "--into", "shop", **SURE).startswith("requested: load shop (")
     intent = Intent.objects.get(subject=backup.resource.pk)
     assert (intent.verb, intent.params, intent.reason) == ("load", {"backup": "shop-dump-1"}, "a test")
 
@@ -168,7 +168,7 @@ def test_waiting_ends_with_a_failure_or_with_patience(backup: Backup, monkeypatc
         waiting.for_backup(again(backup), 60, waiting_out(StringIO()))
     change(backup, state="uploading")
     monkeypatch.setattr(waiting, "time", Passing())
-    with pytest.raises(CommandError, match="is not kept after 3 s; it goes on"):
+    with pytest.raises(CommandError, match="is not kept after 3 s; the backup goes on"):
         waiting.for_backup(again(backup), 3, waiting_out(StringIO()))
 
 

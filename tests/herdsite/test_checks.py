@@ -96,7 +96,7 @@ def test_two_probes_of_one_name(monkeypatch) -> None:
     ("cluster", "wrong"),
     [
         ({"timeout": 21}, "a turn may take"),
-        ({"retry": 60, "timeout": 60}, "its retry of 60 s must be above its timeout of 60 s"),
+        ({"retry": 60, "timeout": 60}, "the retry of 60 s must be above its timeout of 60 s"),
         ({"max_attempts": 2}, "max_attempts must be 1, it is 2"),
         ({"ack_failures": False}, "ack_failures must be True, it is False"),
         ({"save_limit": 250}, "save_limit must be -1, it is 250"),

@@ -99,13 +99,13 @@ def test_an_answer_that_is_a_refusal_is_an_error(answered) -> None:
 
 def test_who_waits_in_vain_is_told_where_to_look() -> None:
     factories.instance(name="shop-1")
-    with pytest.raises(CommandError, match=r"it stays asked. See: manage.py explain shop-1"):
+    with pytest.raises(CommandError, match=r"the request stays open. See: manage.py explain shop-1"):
         said("ask", "shop-1", "restart", "--wait", "0.01")
 
 
 def test_create_asks_for_a_database() -> None:
     out = said("create", "standard-0", "--customer", "Acme", "--name", "shop", "--zone", "b")
-    assert "asked: create shop" in out
+    assert "requested: create shop" in out
     one = Resource.objects.get(name="shop")
     assert (one.customer.name, one.plan.name, one.zone, one.state) == ("Acme", "standard-0", "b", CREATING)
 
@@ -117,7 +117,7 @@ def test_create_leaves_nothing_behind_when_it_is_refused() -> None:
 
 
 def test_add_server_asks_for_a_machine() -> None:
-    assert "asked: create herd-a-1" in said("add_server", "herd-a-1", "--zone", "c", "--capacity", "2")
+    assert "requested: create herd-a-1" in said("add_server", "herd-a-1", "--zone", "c", "--capacity", "2")
     one = Server.objects.get(name="herd-a-1")
     assert (one.zone, one.capacity, one.provider, one.state) == ("c", 2, "local", CREATING)
     with pytest.raises(CommandError, match="already"):
@@ -138,7 +138,7 @@ def test_explain_tells_the_facts_the_rows_and_the_row_that_won() -> None:
     )
     out = said("explain", "shop-1")
     assert "instance shop-1 is uncertain" in out
-    assert "  service_available = False   it let us in and answered" in out
+    assert "  service_available = False   login worked, and PostgreSQL answered" in out
     assert "  ✘ 311  yes(service_available)" in out
     assert "  ? 313  the host answers: no postmaster" in out
     assert "        sql_vantages = 1" in out

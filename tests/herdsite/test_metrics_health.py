@@ -55,7 +55,7 @@ def test_without_a_clock(client, working) -> None:
 def test_a_queue_whose_workers_are_silent_or_missing(client, ticking, working) -> None:
     Worker.objects.filter(queue="slow").update(seen_at=timezone.now() - timedelta(seconds=GONE_S + 1))
     Worker.objects.filter(queue="work").delete()
-    assert herdz(client) == (503, "nobody works on work, slow\n")
+    assert herdz(client) == (503, "no worker runs for work, slow\n")
 
 
 def test_a_beat_that_is_late(client, ticking, working) -> None:
@@ -64,7 +64,7 @@ def test_a_beat_that_is_late(client, ticking, working) -> None:
 
 
 def test_all_at_once_and_no_login(client) -> None:
-    assert herdz(client) == (503, "no clock hands out turns; nobody works on feel, suspect, work, slow\n")
+    assert herdz(client) == (503, "no clock hands out turns; no worker runs for feel, suspect, work, slow\n")
     assert client.post("/herdz").status_code == 405
 
 

@@ -185,7 +185,7 @@ def test_a_failover_may_lose_what_no_commit_waits_for(client, operator, walrus):
         ({"receipt": RECEIPT | {"bound_bytes": None, "rests_on": "nobody looked"}}, "can't be bounded: nobody", False),
         (
             {"receipt": RECEIPT | {"discarded": {"from_lsn": "0/5", "to_lsn": "0/9", "bytes": 4}}},
-            "The old leader held 4 bytes more: 0/5 to 0/9 was discarded",
+            "The old leader had 4 bytes more: 0/5 to 0/9 was discarded",
             True,
         ),
         (

@@ -33,7 +33,7 @@ class TestMoments:
         board.beat()
         (message,) = mail.sent
         assert message.recipient == "ops@acme.example"
-        assert message.subject == "We are working on a problem with acme-orders"
+        assert message.subject == "acme-orders still has a problem"
         assert "Hello Acme & Söhne," in message.body
         assert "instance down" in message.body
         notice = Notice.objects.get()

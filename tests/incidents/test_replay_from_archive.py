@@ -216,7 +216,7 @@ def test_what_a_living_host_can_not_archive_takes_a_persons_word(scene, shop):
     scene.herd.left = SEGMENT
     scene.herd.pass_time()
     refused = playbook.lead(about_it).note
-    assert SEGMENT in refused and "256.0 MB" in refused and "retry" in refused
+    assert SEGMENT in refused and "256 MB" in refused and "retry" in refused
     assert Intent.objects.filter(subject=begun().pk, verb="cancel").exists()
     assert scene.herd.clusters[shop.instance.data].fenced == 0
 
@@ -270,7 +270,7 @@ def test_a_copy_that_is_there_leads_unless_the_brake_holds(scene, shop, monkeypa
     assert building.kind == AGAIN and "is being built" in building.note
     change(begun().target, state="available")
     monkeypatch.setattr(playbook.brake, "holds", lambda scope: scope == "herd")
-    assert "the brake holds herd" in playbook.lead(about_it).note
+    assert "the brake stops failovers of herd" in playbook.lead(about_it).note
     assert "ready" not in begun().marks
     monkeypatch.undo()
     assert playbook.lead(about_it).kind == AGAIN

@@ -91,7 +91,7 @@ def test_slots_of_nobody_are_taken_away_and_those_of_its_standbys_are_not(scene,
     standby = factories.instance(role="standby", upstream=leader, timeline=leader.timeline)
     gone = factories.instance(role="standby", upstream=leader, timeline=leader.timeline, state="destroyed")
     scene.world.on(["/pg/psql"], Result(0, "\n", "", 0.0))
-    assert free_wal.drop(case(scene, leader, "slot_pins_wal")).note == "1 slot(s) taken away"
+    assert free_wal.drop(case(scene, leader, "slot_pins_wal")).note == "1 slot(s) dropped"
     (ran,) = scene.world.ran
     assert f"'{standby.slot}'".encode() in ran.stdin and gone.slot.encode() not in ran.stdin
 

@@ -193,7 +193,7 @@ def test_what_can_not_be_moved_by_itself_is_named_and_calls_a_person_a_day_ahead
     factories.instance(name="idle-1", server=old)
     waits = retire_server.move_away(about(old))
     assert waits.kind == AGAIN and not Changeover.objects.exists()
-    for words in ("shared-1 is shared", "copy-1 is a follower", "idle-1 serves nobody"):
+    for words in ("shared-1 is shared", "copy-1 is a follower", "idle-1 serves no database"):
         assert words in waits.note
     late = retire_server.move_away(about(old, at=NOW + timedelta(days=12, hours=12)))
     assert late.kind == GIVE_UP and "shared-1" in late.note

@@ -82,7 +82,7 @@ def test_backups_that_are_kept_are_shown_and_how_far_one_can_go_back(platform, r
 def test_incidents_are_told_in_a_customers_words(platform, resource) -> None:
     incident = raise_alarm(resource, "resource_down", state="down")
     text = page(platform, resource)
-    assert "We are looking into a problem with acme-primary" in text and "Hello" not in text
+    assert "Problem with acme-primary" in text and "Hello" not in text
     Incident.objects.update(tried=["free_connections"])
     text = page(platform, resource)
     assert "acme-primary can&#x27;t be reached" in text and "stay written" in text
@@ -101,7 +101,7 @@ def test_of_what_is_beneath_only_what_keeps_the_customer_out_is_told(platform, r
     assert "No incidents." in page(platform, resource)
     raise_alarm(resource.instance, "instance_down", state="down")
     text = page(platform, resource)
-    assert "We are looking into a problem with acme-primary" in text and "calm-otter-7-1" not in text
+    assert "Problem with acme-primary" in text and "calm-otter-7-1" not in text
 
 
 def test_a_restart_is_an_intent_of_the_customers(platform, resource) -> None:

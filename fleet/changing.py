@@ -122,7 +122,7 @@ def obstacle(resource: Resource, reason: str, wanted: str = "") -> str:
         return f"{resource.name} has no standby: its plan {resource.plan} has no {reason}. Move it to one that has."
     if wanted and (other := Resource.objects.filter(instance__name=wanted, follows=resource).first()):
         return (
-            f"{wanted} is what {other} lives on, which follows {resource.name}: unfollow or destroy that first, or "
+            f"{wanted} is the instance of the follower {other}: promote or destroy {other} first, or "
             f"name a standby of {resource.name}: {', '.join(standbys)}."
         )
     return ""

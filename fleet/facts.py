@@ -278,7 +278,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("alarm", BOOL, "", "the alarm that opened it is still open"),
     ("subject_gone", BOOL, "", "the subject of the incident is being destroyed, or gone"),
     ("under_cause", BOOL, "", "the cause of the incident is an open incident too"),
-    ("way_out", BOOL, "", "a standby could take over, whatever became of the server, and no brake stops it"),
+    ("way_out", BOOL, "", "a standby could take over whatever the state of the server, and no brake stops it"),
     ("locked", BOOL, "", "a playbook of another incident works on the same thing"),
     ("playbook", TEXT, "", "how its next playbook may be used: act, ask, or none is left"),
     ("raised", BOOL, "", "the playbook ended with an error in herdsite's own code"),

@@ -159,7 +159,7 @@ def _destroy(addon: Addon, reason: str) -> None:
         key = f"addon/{addon.pk}/unfollow/{follower.pk}"
         intents.ask(follower, "unfollow", actor=ACTOR, reason=f"{resource.name}: {reason}", key=key)
     if followers:
-        raise Away("its followers become databases of their own first")
+        raise Away("the followers become databases of their own first")
     key = f"addon/{addon.pk}/destroy"
     intents.ask(resource, "destroy", actor=ACTOR, reason=reason, confirm=resource.name, key=key)
 

@@ -196,7 +196,7 @@ def _runbook(name: str, followed: str, incident: Incident) -> Runbook:
     version = followed or (playbook.version if playbook else "")
     told = playbook.runbook if playbook else "This playbook does not exist any more."
     if playbook and version != playbook.version:
-        told = f"This is the text of version {playbook.version}; another version was followed.\n\n{told}"
+        told = f"Shown is the text of version {playbook.version}; another version was followed.\n\n{told}"
     if name in incident.tried:
         stage = "gave up"
     elif name == incident.resolver:

@@ -239,7 +239,7 @@ def _rest_is_over(case: Case, changeover: Changeover, source: Instance, lacks: s
     more |= {"old_end_lsn": end} if end else {}
     more |= {} if lacks else {"rest_end": end}
     if not ledger.note(changeover, more, {"rest": changing.UNDER_WAY}):
-        return f"{changeover.name} has gone on"
+        return f"{changeover.name} was continued by another worker"
     assert changeover.target_id is not None
     ring.nudge(Instance.KIND, [changeover.target_id])
     return f"{got}. {lacks}" if lacks else note

@@ -181,7 +181,9 @@ def test_a_playbook_that_was_changed_since_says_so(client, operator, incident):
     Journal.objects.filter(resolver="free_connections").update(version="f" * 12)
     page = text(client.get(where(incident)))
     assert "gave up, version <code>ffffffffffff</code>" in page
-    assert f"This is the text of version {RESOLVERS['free_connections'].version}; another version was followed." in page
+    assert (
+        f"Shown is the text of version {RESOLVERS['free_connections'].version}; another version was followed." in page
+    )
 
 
 def test_the_doubt_is_shown_by_witness(client, operator):

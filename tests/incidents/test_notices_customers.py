@@ -43,7 +43,7 @@ class TestMoments:
         database = factories.resource()
         incident = Incident(customer=database.customer, subject_name=database.instance.name)
         (notice,) = desk.tell_customer(incident, "tried")
-        assert notice.subject == f"We are working on a problem with {database.name}"
+        assert notice.subject == f"{database.name} still has a problem"
         assert database.instance.name not in notice.body
 
     def test_telling_twice_is_telling_once(self, board, incident):

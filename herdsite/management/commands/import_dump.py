@@ -7,7 +7,7 @@ from herdsite.databases import LoadingCommand
 
 class Command(LoadingCommand):
     help = (
-        "Load a dump that lies elsewhere (pg_dump -Fc) into a database, in place of everything in it. The host of the "
+        "Load a dump from another place (pg_dump -Fc) into a database, in place of everything in it. The host of the "
         "database fetches the dump, from the hosts that HERDSITE_IMPORT_HOSTS allows."
     )
 

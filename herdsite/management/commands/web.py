@@ -17,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1", help="what it listens on (HOST)")
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="its port (PORT)")
+        parser.add_argument(
+            "--port", type=int, default=int(os.environ.get("PORT") or 8000), help="port of the web server (PORT)"
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         signal.signal(signal.SIGTERM, _stop)

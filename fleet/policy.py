@@ -56,9 +56,11 @@ SSH_CONNECT_S = 2.0
 SSH_TIMEOUT_S = 4.0
 PROVIDER_TIMEOUT_S = 5.0
 LEASE_MARGIN_S = 2.0
-# How long the herd's CA and a server's certificate last (days), and after which share of its time that is renewed.
+# How long the herd's CA and a server's certificate last (days), how long before its end the CA is to be rotated, and
+# after which share of its time a certificate is renewed.
 AUTHORITY_DAYS = 3650
 CERTIFICATE_DAYS = 365
+AUTHORITY_WARNED_DAYS = 180
 CERTIFICATE_RENEWED = 2 / 3
 # Of what is looked at this often a look is given up sooner: it has to be looked at again within its doubt window (s).
 HASTY_S = 2.0

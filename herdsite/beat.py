@@ -30,13 +30,15 @@ from fleet.succession.loss import remembered
 from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from herdsite import pulse
-from incidents import desk, forecast, ourselves, watch
+from incidents import desk, forecast, ourselves, takeover, watch
 from observations import record
 from observations.feel import REFUSED_S, feel
 from observations.feel import known as known_of
 
 # From well to doubtful to down, say, when one look proves all of it.
 MOST_MOVES = 3
+# Moves that say how a thing looks, and change nothing around it.
+LOOKS = ("doubt", "go_down", "come_back")
 # From planned to done, with some left.
 MOST_STEPS = 12
 
@@ -127,6 +129,13 @@ def finish(kind: str, thoughts: Sequence[Thought], ports: Ports, vantage: str) -
     return wrong
 
 
+def takes_long(thought: Thought) -> bool:
+    """Whether finishing it may keep others waiting: something is done to a host, or an incident may be opened, which
+    is worked on at once."""
+    then = thought.rule.then
+    return then.kind == DO or (then.kind == GO and then.name == "go_down")
+
+
 def stumble(loaded: context.Loaded, claim: ring.Claim, error: Exception) -> None:
     """Code of ours raised over one thing: that one waits and shows why, the others go on."""
     log.exception("raised", subject=loaded.subject.name, exc_info=error)
@@ -171,10 +180,12 @@ def _act_apart(kind: str, thought: Thought, ports: Ports, vantage: str) -> bool:
     began = ring.begin_act(member, thought.claim, policy.act_timeout(kind) + policy.LEASE_MARGIN_S)
     if began is None:
         raise lifecycle.LeaseLost(f"{member.name}: the lease ran out before {thought.rule.then.name}")
-    _release(kind, [thought], [_beat(thought)], vantage)
+    ours = _release(kind, [thought], [_beat(thought)], vantage, tell=not began)
     if not began:
         return True
     done, well = _act(kind, thought, ports, vantage)
+    # Customers wait for the action and not for the incident, which whoever looks meanwhile opens as well.
+    _report([thought], ours, vantage)
     if not ring.end_act(kind, done):
         log.info("dropped", subject=member.name, why=f"another worker has acted since {thought.rule.then.name} began")
     return well
@@ -186,7 +197,7 @@ def _moved(thought: Thought, vantage: str) -> Thought:
         if thought.rule.then.kind == GO:
             moved = thought.rule
             _move(thought, vantage)
-            thought = _further(thought, vantage)
+            thought = _further(thought, vantage, only_looks=moved.then.name in LOOKS)
     return thought if thought.rule.then.kind == DO else replace(thought, rule=moved)
 
 
@@ -201,10 +212,13 @@ def _move(thought: Thought, vantage: str) -> None:
     lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease)
 
 
-def _further(thought: Thought, vantage: str) -> Thought:
+def _further(thought: Thought, vantage: str, only_looks: bool = False) -> Thought:
     """What the same look says in the state that it led to. A job that its next step hangs on has a name of its own, by
     which nothing was asked yet."""
-    loaded = context.load_one(thought.loaded.member, vantage, thought.claim, thought.known)
+    if only_looks:
+        loaded = context.moved(thought.loaded, thought.claim, thought.known)
+    else:
+        loaded = context.load_one(thought.loaded.member, vantage, thought.claim, thought.known)
     look = thought.look
     if loaded.subject.job != thought.loaded.subject.job:
         look = replace(look, attrs=look.attrs | {"job": "none" if "job" in look.attrs else None, "job_why": None})
@@ -311,10 +325,14 @@ def _problem(thought: Thought) -> str | None:
     return "" if thought.loaded.member.state == "available" and thought.rule.then.kind not in (GO, DO) else None
 
 
-def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat], vantage: str) -> None:
-    """Give the rows back and record the looks, together. What is no longer ours leaves no trace."""
+def _release(
+    kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat], vantage: str, tell: bool = True
+) -> set[UUID]:
+    """Give the rows back and record the looks, together, and `tell` the desk. What is no longer ours leaves no trace.
+    Returns what was ours."""
+    ours: set[UUID] = set()
     if not thoughts:
-        return
+        return ours
     try:
         with transaction.atomic(), transaction.atomic(using=settings.OBSERVATIONS_DB):
             ours = ring.release(kind, beats, vantage)
@@ -323,11 +341,12 @@ def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat],
         # What the database can't keep of one thing must not cost the others their beats.
         if len(thoughts) > 1:
             for thought, beat in zip(thoughts, beats, strict=True):
-                _release(kind, [thought], [beat], vantage)
+                ours |= _release(kind, [thought], [beat], vantage, tell)
         else:
             log.exception("unwritable", subject=thoughts[0].loaded.subject.name)
-        return
-    _report([thought for thought in thoughts if thought.judged.streaks or thought.judged.closed], ours)
+        return ours
+    if tell:
+        _report(thoughts, ours, vantage)
     for thought in thoughts:
         log.debug(
             "beat",
@@ -338,19 +357,28 @@ def _release(kind: str, thoughts: Sequence[Thought], beats: Sequence[ring.Beat],
             ms=round(thought.look.took_ms, 1),
             dropped=thought.loaded.member.pk not in ours,
         )
+    return ours
 
 
-def _report(thoughts: Sequence[Thought], ours: set[UUID]) -> None:
-    """Tell the desk of alarms that are open or have just closed; most beats have none."""
+def _report(thoughts: Sequence[Thought], ours: set[UUID], vantage: str) -> None:
+    """Tell the desk of alarms that are open or have just closed; most beats have none. A leader that was just found
+    down is not left to its incident first where a standby can take over."""
     found = []
     for thought in thoughts:
         types = watch.open_types(thought.judged.streaks)
         if (types or thought.judged.closed) and thought.loaded.member.pk in ours:
             closed, member = thought.judged.closed, thought.loaded.member
             found.append(desk.Found(member, types, closed, thought.facts, thought.evidence, thought.rule.row))
-    if not found or ourselves.quiet():
+    if found and (since := ourselves.quiet_since()):
+        # What was seen well since herdsite looks again is news when it no longer is.
+        found = [one for one in found if one.member.seen_at and one.member.seen_at > since]
+    if not found:
         return
     try:
+        lost = {thought.loaded.member.pk for thought in thoughts if takeover.LOST in thought.judged.opened}
+        for one in found:
+            if one.member.pk in lost:
+                takeover.ask(one, vantage)
         desk.report(found)
     except (OperationalError, InterfaceError):
         raise

@@ -17,7 +17,6 @@ from django.db.utils import InterfaceError, OperationalError
 
 from fleet import context, policy, ring, wakes, workers
 from fleet.ports import Ports
-from fleet.rules import DO
 from fleet.states import AVAILABLE, states_of
 from fleet.subject import CHANGEOVER, KINDS
 from herdsite import beat, pulse, wiring
@@ -257,8 +256,8 @@ class Turn:
                 continue
             felt.setdefault(claimed.loaded.subject.kind, []).append(thought)
         for kind, thoughts in felt.items():
-            quick = [thought for thought in thoughts if thought.rule.then.kind != DO]
+            quick = [thought for thought in thoughts if not beat.takes_long(thought)]
             self._count(len(quick), beat.finish(kind, quick, self.ports, self.vantage))
             for one in thoughts:
-                if one.rule.then.kind == DO:
+                if beat.takes_long(one):
                     self._act(partial(self._finish, kind, one))

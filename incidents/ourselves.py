@@ -8,22 +8,22 @@ call a person. While we are blind, what we seem to see of the herd is our troubl
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Max, Q
 from django.db.models.functions import Now
 
 from fleet import copies
-from fleet.models import MEMBERS, ControlPlane, Worker
-from fleet.policy import QUEUES, SLOW, WORK
+from fleet.models import MEMBERS, Authority, ControlPlane, Worker
+from fleet.policy import AUTHORITY_WARNED_DAYS, QUEUES, SLOW, WORK
 from fleet.states import UNCERTAIN
 from incidents import desk
 from incidents.models import Incident
 from incidents.models.incident import HERDSITE
 from incidents.models.notices import Notice
 from incidents.notices import outbox
-from incidents.watch import PAGE
+from incidents.watch import PAGE, WARN
 
 # Until a person has been called, its beats are the clock's, whoever else lives.
 QUEUE = "herdsite"
@@ -55,6 +55,7 @@ class Failing:
     found: Callable[[float], _Evidence]
     because: str
     runbook: str
+    severity: str = PAGE
 
 
 def stalled(share: float = 1.0) -> _Evidence:
@@ -95,6 +96,14 @@ def unheard(_share: float = 1.0) -> _Evidence:
     """The channels by which the last message for people on call did not get through, and what each answered. One that
     gets through, be it a test, is the proof that the channel is well again."""
     return {channel: answer or "no answer" for channel, answer in outbox.failing().items()}
+
+
+def ending(_share: float = 1.0) -> _Evidence:
+    """The CA that signs ends within AUTHORITY_WARNED_DAYS. Rotating it takes as long as clients take to trust the next
+    one, and none of its certificates lasts longer than it does."""
+    soon = Now() + timedelta(days=AUTHORITY_WARNED_DAYS)
+    found = Authority.objects.filter(state=Authority.CURRENT, ends_at__lt=soon).first()
+    return {"authority": str(found), "ends_at": found.ends_at.isoformat()} if found else {}
 
 
 FAILINGS = {
@@ -139,6 +148,16 @@ FAILINGS = {
             "NAME`; the first message that is accepted ends this incident. Take a channel that is given up out of "
             "HERDSITE_PAGING.",
         ),
+        Failing(
+            "authority_ends",
+            f"the herd's CA ends within {AUTHORITY_WARNED_DAYS} days",
+            ending,
+            "Once the herd's CA has ended, no client that verifies its server can connect",
+            "Symptom: the CA that signs the servers' certificates ends soon.\nLook first: `manage.py ca`; who verifies "
+            "against /ca.pem?\nSteps: `manage.py rotate_ca` makes the next CA, and says what comes next; give /ca.pem "
+            "to the clients that verify before the next one signs.",
+            WARN,
+        ),
     )
 }
 
@@ -157,7 +176,13 @@ class Watch:
             self.seen[failing.type] = self.seen.get(failing.type, 0) + 1 if evidence else 0
             if self.seen[failing.type] >= IN_A_ROW and not _open(failing.type).exists():
                 incident = desk.raise_incident(
-                    failing.type, HERDSITE, _OURS, HERDSITE, PAGE, {"facts": dict(evidence)}, failing.because
+                    failing.type,
+                    HERDSITE,
+                    _OURS,
+                    HERDSITE,
+                    failing.severity,
+                    {"facts": dict(evidence)},
+                    failing.because,
                 )
                 if incident:
                     Incident.objects.filter(pk=incident.pk).update(queue=QUEUE)
@@ -187,9 +212,11 @@ def begin_watching() -> None:
         ControlPlane.objects.update(quiet_until=Now() + timedelta(seconds=QUIET_S))
 
 
-def quiet() -> bool:
-    """Whether alarms are held back, since the herd is only just being looked at again."""
-    return ControlPlane.objects.filter(quiet_until__gt=Now()).exists()
+def quiet_since() -> datetime | None:
+    """Since when the herd is being looked at again, while that is so lately that alarms of what was not seen well since
+    are held back; None otherwise."""
+    until = ControlPlane.objects.filter(quiet_until__gt=Now()).values_list("quiet_until", flat=True).first()
+    return until and until - timedelta(seconds=QUIET_S)
 
 
 def nobody_sends() -> bool:

@@ -1,10 +1,12 @@
 """Which playbook comes next for an incident, whether it may act by itself, and how often each has mended what it was
 for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
+from fleet.models import Plan, Resource
 from incidents.models import Incident, Journal, PlaybookPolicy
 from incidents.models.incident import ACT, ASK, NEVER
 from incidents.watch import BY_TYPE
@@ -24,7 +26,7 @@ def coming(incident: Incident) -> tuple[str, str]:
     """The playbook that is at work or comes next, and how it may be used: act, ask, or ("", "none")."""
     names = [incident.resolver] if incident.resolver else resolvers_of(incident.type)
     left = [name for name in names if name not in incident.tried]
-    modes = _modes(incident, left) if left else {}
+    modes = modes_of(left, incident.plan(), incident.resource()) if left else {}
     for name in left:
         mode = modes.get(name, ACT)
         if mode != NEVER:
@@ -32,10 +34,9 @@ def coming(incident: Incident) -> tuple[str, str]:
     return "", NONE
 
 
-def _modes(incident: Incident, names: list[str]) -> dict[str, str]:
+def modes_of(names: Sequence[str], plan: Plan | None, resource: Resource | None) -> dict[str, str]:
     """What policy says of each playbook for this thing; the resource's own word counts before its plan's, and that
     before the general one. Where nobody has said anything they act, but for what may lose what must not be lost."""
-    plan, resource = incident.plan(), incident.resource()
     said = PlaybookPolicy.objects.filter(
         Q(plan=None) | Q(plan=plan), Q(resource=None) | Q(resource=resource), resolver__in=names
     )

@@ -12,6 +12,8 @@ from fleet.ports import Ports
 from fleet.postgres.config import DYNAMIC, MONITOR, REPLICA
 from fleet.transports.base import Unreachable
 from herdsite.turns import Turn
+from incidents.models import PlaybookPolicy
+from incidents.models.incident import NEVER
 from tests import factories
 from tests.fakeherd import SETTING, FakeHerd
 from tests.herd import again, change, expire
@@ -74,6 +76,10 @@ class Premium:
         self.herd.silent.add(self.herd.place(instance))
         if known:
             change(instance, state="down")
+
+    def by_hand(self) -> None:
+        """herdsite does not fail it over by itself."""
+        PlaybookPolicy.objects.create(resolver="failover", mode=NEVER, resource=self.resource)
 
     def bring_back(self, instance: Instance) -> None:
         """Its host is there again, without a postmaster."""

@@ -63,6 +63,19 @@ def load_one(member: Member, vantage: str, claim: ring.Claim, known: Mapping[str
     return loaded
 
 
+def moved(loaded: Loaded, claim: ring.Claim, known: Mapping[str, str | None]) -> Loaded:
+    """The same thing right after a move that changed nothing but its own state, with what its beat has found out:
+    nothing else is read anew, since customers may wait for what follows."""
+    member = loaded.member
+    # The database's clock stamped it, and jobs are named after that.
+    member.refresh_from_db(fields=["state_since"])
+    member.facts = dict(known)
+    subject, facts, beat_s = _KINDS[member.KIND](member, claim.now, loaded.intent)
+    now = {"state": member.state, "state_s": 0.0, "tries": member.tries, "problem": member.problem or None}
+    facts = dict(loaded.facts) | now | facts
+    return Loaded(member, subject, loaded.intent, facts, beat_s, loaded.quorum)
+
+
 def _loaded(
     kind: str,
     member: Any,

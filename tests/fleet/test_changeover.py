@@ -96,6 +96,7 @@ def test_a_lost_leader_is_taken_over_from_by_the_one_its_commits_waited_for(worl
 
 
 def test_a_receipt_knows_where_a_leader_was_last_seen_however_often_nothing_was_seen_since(world: Premium):
+    world.by_hand()
     world.round()
     at = again(world.leader).facts["lsn"]
     world.lose(world.leader)

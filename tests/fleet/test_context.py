@@ -1,5 +1,6 @@
 """What a beat knows from our own database, and that a whole batch costs a handful of queries."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,14 +9,16 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from fleet import certificates, context, intents, policy, ring
+from fleet import certificates, context, intents, lifecycle, policy, ring
 from fleet.facts import FACTS
 from fleet.models import Credential, Intent
 from fleet.postgres.config import MONITOR
 from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
 from fleet.transports.base import Database, Host
 from tests import factories
-from tests.herd import again, change
+from tests.fakeherd import FakeHerd
+from tests.herd import again, change, due
+from tests.premiumworld import premium
 
 pytestmark = pytest.mark.django_db
 HERE = "here/1"
@@ -302,3 +305,20 @@ def test_what_is_being_built_is_not_looked_into_and_what_is_rebuilt_is() -> None
     change(shop.instance, state=CREATING)
     change(shop, state=AVAILABLE)
     assert load(shop).subject.database is not None
+
+
+@pytest.mark.parametrize("kind", ["server", "instance", "resource"])
+def test_what_only_looks_otherwise_is_known_as_if_it_were_read_anew(kind: str) -> None:
+    world = premium(FakeHerd())
+    member = {"server": world.leader.server, "instance": world.leader, "resource": world.resource}[kind]
+    due(member)
+    claim = ring.claim(kind, again(member).queue, 1, "here/1")
+    (loaded,) = context.load(kind, claim, "here/1")
+    for move in ("doubt", "go_down", "come_back"):
+        known = {"boot_id": "boot-1", "service_available": "false"}
+        lifecycle.move(loaded.member, move, lifecycle.Because(None, "", "test"), claim.lease)
+        loaded = context.moved(loaded, claim, known)
+        anew = context.load_one(again(member), "here/1", claim, known)
+        assert dict(loaded.facts) | {"state_s": 0} == dict(anew.facts) | {"state_s": 0}
+        assert replace(loaded.subject, read_at=0.0) == replace(anew.subject, read_at=0.0)
+        assert (loaded.intent, loaded.beat_s, loaded.quorum) == (anew.intent, anew.beat_s, anew.quorum)

@@ -121,7 +121,7 @@ def test_one_late_worker_of_many_is_nobodys_trouble() -> None:
 def test_a_herd_that_nobody_looked_at_raises_no_alarm_while_it_is_looked_at_first(world: Premium) -> None:
     change_all(felt_at=Now() - timedelta(minutes=9))
     ourselves.begin_watching()
-    assert ourselves.quiet()
+    assert ourselves.quiet_since()
     world.lose(world.standby)
     world.round()
     world.round()
@@ -134,13 +134,13 @@ def test_a_herd_that_nobody_looked_at_raises_no_alarm_while_it_is_looked_at_firs
 def test_a_control_plane_that_was_away_for_a_moment_goes_on_raising_alarms(world: Premium) -> None:
     world.round()
     ourselves.begin_watching()
-    assert not ourselves.quiet()
+    assert ourselves.quiet_since() is None
 
 
 @pytest.mark.django_db
 def test_an_empty_herd_is_not_quiet() -> None:
     ourselves.begin_watching()
-    assert not ourselves.quiet()
+    assert ourselves.quiet_since() is None
 
 
 def change_all(**fields: object) -> None:

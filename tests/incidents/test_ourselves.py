@@ -7,7 +7,9 @@ import pytest
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from fleet.models import Instance, Resource, Server, Worker
+from fleet import certificates
+from fleet.models import Authority, Instance, Resource, Server, Worker
+from fleet.policy import AUTHORITY_WARNED_DAYS
 from herdsite import clock
 from incidents import desk, ourselves
 from incidents.models import Incident, Notice, Page
@@ -222,3 +224,25 @@ def test_a_person_may_end_it_by_hand(herd) -> None:
 def test_a_bug_in_looking_keeps_no_turn_waiting(herd, monkeypatch) -> None:
     monkeypatch.setattr(ourselves, "nobody_sends", lambda: 1 / 0)
     looks(1)
+
+
+def authority_ends_in(days: float) -> None:
+    certificates.make(Authority.CURRENT)
+    Authority.objects.update(ends_at=Now() + timedelta(days=days))
+
+
+def test_a_ca_that_ends_soon_is_told_in_time_and_wakes_nobody(herd) -> None:
+    authority_ends_in(AUTHORITY_WARNED_DAYS - 1)
+    watch = looks(ourselves.IN_A_ROW + 2)
+    incident = Incident.objects.get()
+    assert (incident.type, incident.severity, incident.state) == ("authority_ends", "warn", "needs_human")
+    Authority.objects.update(state=Authority.FORMER)
+    authority_ends_in(3650)
+    looks(2, watch)
+    assert not ourselves.goes_on(incident)
+
+
+def test_a_ca_that_lasts_is_no_news(herd) -> None:
+    authority_ends_in(AUTHORITY_WARNED_DAYS + 1)
+    looks(ourselves.IN_A_ROW + 2)
+    assert not Incident.objects.exists()

@@ -93,7 +93,7 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     if why := rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
     weak = 0 if planned else int(source.facts.get("weak_commits") or 0)
-    notes = [*_emptied(resource, acting), *([WEAK.told({"weak_commits": weak})] if weak else [])]
+    notes = [*_emptied(resource, acting, planned), *([WEAK.told({"weak_commits": weak})] if weak else [])]
     if planned:
         _checkpoint(source, acting)
         changing.enter(Resource.objects.get(pk=resource.pk), acting.because)
@@ -110,10 +110,11 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     return "; ".join((choice.why, *notes))
 
 
-def _emptied(resource: Resource, acting: Acting) -> list[str]:
-    """Unlogged tables come empty out of every promotion: how many there are, as the leader says now or said last."""
+def _emptied(resource: Resource, acting: Acting, serves: bool) -> list[str]:
+    """Unlogged tables come empty out of every promotion: how many there are, as a leader that `serves` says now, or as
+    one said last that nobody must wait for."""
     count: Any = resource.facts.get("unlogged_tables")
-    database = subjects.database_of(resource)
+    database = subjects.database_of(resource) if serves else None
     if database is not None:
         with suppress(TransportError):
             row = acting.ports.sql.fetch(database, [statement("unlogged", resource.major)], timeout=LOOK_TIMEOUT_S)[0][
@@ -154,7 +155,7 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
     if changeover.source:
         _checkpoint(changeover.source, acting)
     changing.enter(Resource.objects.get(pk=changeover.resource_id), acting.because)
-    notes = _emptied(changeover.resource, acting)
+    notes = _emptied(changeover.resource, acting, serves=True)
     ledger.mark(changeover, acting.lease, "ready", lossless=True, why=f"{target.name} was built for it", notes=notes)
     return "; ".join((f"{target.name} is ready", *notes))
 

@@ -24,9 +24,9 @@ from django.db import connection
 from bench.setup import say
 from fleet import intents
 from fleet.api.models import Token
-from fleet.api.roles import SCOPES
 from fleet.models import Customer, Instance, Plan, Resource, Server
 from fleet.providers.local import spawn
+from fleet.roles import SCOPES
 from herdsite import wiring
 
 PORT = 18_090

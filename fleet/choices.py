@@ -1,16 +1,15 @@
 """What a wish may name: plans, zones, hosts, versions, instances. Each is checked here, for whoever asks by whatever
 door, and a name of nothing is refused with the same words everywhere."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils.module_loading import import_string
 
 from fleet import changing, retiring
-from fleet.models import Instance, Intent, Member, Plan, Resource, Server
+from fleet.models import Instance, Intent, Plan, Resource, Server
 from fleet.plans import PRODUCTION, STARTER
 from fleet.states import DESTROYED, DESTROYING, ENDS
 
@@ -37,21 +36,6 @@ class Unknown(AskError):
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
         self.field = field
-
-
-def check(member: Member, verb: str, params: Mapping[str, Any]) -> None:
-    """Whether the verb can be asked with these params. Raises AskError."""
-    if by := params.get("by"):
-        moment_to_come("by", by)
-    if begins := params.get("not_before"):
-        moment_to_come("not_before", begins)
-    if not isinstance(member, Resource):
-        return
-    if to := params.get("to"):
-        leader(member, to)
-    if verb == "resize":
-        resize(member, params.get("plan") or "")
-    loss(bool(params.get("force")), str(params.get("accept_loss") or ""))
 
 
 def plan(name: str, tier: str = "") -> Plan:
@@ -91,7 +75,7 @@ def provider(name: str, host: str) -> bool:
         return False
     hosts = sorted(import_string(settings.ADOPTING_PROVIDERS[name])())
     if host not in hosts:
-        known = f"Choose one of: {_listed(hosts)}." if hosts else "Its list is empty."
+        known = f"Choose one of: {_listed(hosts)}." if hosts else "The list is empty."
         raise Unknown(
             "name", f"The provider {name} has no host {_quoted(host)}. {known} Add the host to its list first."
         )
@@ -115,13 +99,15 @@ def candidates(resource: Resource) -> list[str]:
     return sorted({one.name for found in (own, theirs) for one in found})
 
 
+def plans_to_move_to(resource: Resource) -> str:
+    """What is said where a resize names no plan."""
+    tier = STARTER if resource.plan.shared else PRODUCTION
+    names = Plan.objects.filter(offered=True, tier=tier).exclude(pk=resource.plan_id).values_list("name", flat=True)
+    return f"Say the plan that {resource.name} is to move to. Choose one of: {_listed(names)}."
+
+
 def resize(resource: Resource, name: str) -> Plan:
     """The plan that a resource could move to: one of the same tier that has room for what the resource holds."""
-    if not name:
-        tier = STARTER if resource.plan.shared else PRODUCTION
-        names = Plan.objects.filter(offered=True, tier=tier).exclude(pk=resource.plan_id)
-        others = _listed(names.values_list("name", flat=True))
-        raise Unknown("plan", f"Say the plan that {resource.name} is to move to. Choose one of: {others}.")
     other = plan(name)
     if under_way := open_resize(resource, name):
         raise NotNow(
@@ -166,24 +152,24 @@ def room(resource: Resource, other: Plan) -> None:
         raise AskError(f"{resource.name} holds {int(rows)} rows, and {other} has room for {other.rows}.")
 
 
-def loss(force: bool, accepted: str) -> None:
-    """What may be lost, which has to be said where a refusal is gone past."""
-    if force and not accepted.strip():
-        raise Unknown("accept_loss", "To force it, say what may be lost: a number of bytes, or unknown.")
+def loss(text: str) -> str:
+    """What may be lost, as it is kept. ValueError for what is no loss."""
     try:
-        changing.accepted(accepted.strip())
+        changing.accepted(text)
     except ValueError as error:
         raise Unknown("accept_loss", f"{error}.") from error
+    return text
 
 
-def moment_to_come(field: str, text: str) -> None:
-    """A time that is not over."""
+def moment_to_come(text: str) -> datetime:
+    """A time that is not over. ValueError for others."""
     try:
         at = retiring.moment(text)
     except ValueError as error:
-        raise Unknown(field, f"{error}.") from error
+        raise ValueError(f"{error}.") from error
     if at < datetime.now(UTC):
-        raise Unknown(field, f"{at:%Y-%m-%d %H:%M} UTC is over: say a moment to come.")
+        raise ValueError(f"{at:%Y-%m-%d %H:%M} UTC is over: give a time in the future.")
+    return at
 
 
 def _listed(names: Iterable[str]) -> str:

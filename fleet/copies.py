@@ -1,9 +1,8 @@
 """How copies of a database are asked for: followers, forks to now or to a moment in the past, and bringing back what
 was destroyed. All that can be refused is refused here, before anything begins."""
 
-import re
 import secrets
-from contextlib import suppress
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,26 +12,17 @@ from django.db.models.functions import Now
 from fleet import archiving, choices, lifecycle, placement, retaining, ring
 from fleet.archives import holes
 from fleet.choices import AskError
-from fleet.intents import ask, asked_before, asked_just_now, insert, write
+from fleet.intake import asked_before, insert, write
 from fleet.lifecycle import Because
 from fleet.models import Backup, Changeover, Credential, Instance, Intent, Member, Resource, Timeline
 from fleet.plans import PRODUCTION
-from fleet.states import AVAILABLE, CANCELLED, CHANGING_OVER, DESTROYED, DESTROYING, DONE, UNCERTAIN, WAITING_FOR_WINDOW
-
-FOLLOWABLE = (AVAILABLE, UNCERTAIN, CHANGING_OVER)
-_AGO = re.compile(r"(\d+(?:\.\d+)?) ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?)(?: ago)?")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DESTROYING, DONE, WAITING_FOR_WINDOW
 
 
-def moment(text: str, now: datetime) -> datetime:
-    """A moment in the past: `2026-11-20 14:03` (UTC unless it says so), or `2 hours ago`. AskError for others."""
-    if ago := _AGO.fullmatch(text.strip()):
-        return now - timedelta(seconds=float(ago[1]) * _UNIT_S[ago[2][0]])
-    try:
-        at = datetime.fromisoformat(text.strip())
-    except ValueError as error:
-        raise AskError(f"{text!r} is not a time: give 2026-11-20 14:03 (in UTC), or 2 hours ago.") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+def timed(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params of a copy, with the moment that they name."""
+    at = params.get("at")
+    return {**params, "at": datetime.fromisoformat(at) if at else None}
 
 
 def follow(
@@ -48,9 +38,6 @@ def follow(
     """Ask for a follower: a database of its own name and address that shows what the leader holds, read-only."""
     if made := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=made.subject)
-    _own_instance(leader, "followed")
-    if leader.state not in FOLLOWABLE:
-        raise AskError(f"{leader.name} is {leader.look.label.lower()}: it can be followed once it is available.")
     resource = _like(leader, name, plan, zone)
     resource.follows = leader
     owner = leader.credentials.get(purpose=Credential.OWNER)
@@ -78,7 +65,6 @@ def fork(
     """Ask for a fork: what the source held at a moment (None: now), as a database of its own; it is not touched."""
     if made := asked_before(key, "create", Resource.KIND):
         return Resource.objects.get(pk=made.subject)
-    _own_instance(source, "forked")
     resource = _like(source, name, plan, zone)
     resource.forked_from = source
     resource.attrs = origin(source, at)
@@ -95,11 +81,7 @@ def fork(
 
 def undelete(resource: Resource, *, actor: str, reason: str = "", key: str | None = None) -> Resource:
     """Bring a destroyed database back under its name, as it was last, while its archive lives."""
-    if resource.state != DESTROYED:
-        raise AskError(
-            f"{resource.name} is {resource.look.label.lower()}: only what was destroyed can be brought back."
-        )
-    if asked_before(key, "undelete", Resource.KIND):
+    if asked_before(key, "create", Resource.KIND):
         return resource
     resource.attrs = origin(resource, None)
     resource.instance, resource.generation = None, resource.generation + 1
@@ -117,10 +99,9 @@ def undelete(resource: Resource, *, actor: str, reason: str = "", key: str | Non
 def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     """From which timeline and base backup a copy begins; as attributes of the copy. AskError when there is none that
     reaches there, with the window that there is."""
-    _own_instance(source, "copied")
-    last = _timelines(source)
+    last = lines(source)
     if not last:
-        raise AskError(f"{source.name} has no WAL archive: its plan {source.plan} does not restore to a time.")
+        raise AskError(unkept(source))
     now = datetime.now(UTC)
     oldest, newest = window(source)
     if oldest is None:
@@ -177,17 +158,17 @@ def _whole(line: Timeline, first_wal: str, at: datetime | None, backup: Backup) 
 def window(resource: Resource) -> tuple[datetime | None, datetime | None]:
     """The oldest and the newest moment that one can go back to; None where there is none, or it is not known. The
     newest is that of the last archived segment."""
-    lines = _timelines(resource)
-    ends = [backup.ended_at for line in lines for backup in retaining.good(line) if backup.ended_at]
+    past = lines(resource)
+    ends = [backup.ended_at for line in past for backup in retaining.good(line) if backup.ended_at]
     newest = None
-    for line in lines[:1]:
+    for line in past[:1]:
         age = line.facts.get("archive_last_age_s")
         if age and line.felt_at:
             newest = line.felt_at - timedelta(seconds=float(age))
     return min(ends, default=None), newest
 
 
-def _timelines(resource: Resource) -> list[Timeline]:
+def lines(resource: Resource) -> list[Timeline]:
     """Those that it was written on and whose archive lives, the last first. What it was forked from is another's past;
     a follower's is that of its leader."""
     instance = resource.instance
@@ -195,13 +176,8 @@ def _timelines(resource: Resource) -> list[Timeline]:
     return [one for one in archiving.ancestry(last) if one.resource_id == last.resource_id] if last else []
 
 
-def _own_instance(resource: Resource, verb: str) -> None:
-    if not resource.own_instance:
-        raise AskError(
-            f"{resource.name} shares its instance with others and can't be {verb}: move it to a production plan."
-        )
-    if resource.state == DESTROYING:
-        raise AskError(f"{resource.name} is being destroyed.")
+def unkept(resource: Resource) -> str:
+    return f"{resource.name} has no WAL archive: its plan {resource.plan} does not restore to a time."
 
 
 def _like(source: Resource, name: str, plan: str, zone: str) -> Resource:
@@ -225,29 +201,9 @@ def _owner(resource: Resource, role: str, secret: str) -> Any:
     return Credential.objects.create(purpose=Credential.OWNER, resource=resource, role=role, secret=secret)
 
 
-def restore(
-    resource: Resource,
-    *,
-    actor: str,
-    at: datetime | None = None,
-    confirm: str = "",
-    reason: str = "",
-    key: str | None = None,
-    again: bool = False,
-) -> Intent:
+def restore(resource: Resource, *, actor: str, at: datetime, reason: str = "", key: str | None = None) -> Intent:
     """Ask for the database as it was at a moment, under its own name and address: it is built beside the present one,
     and then takes its place. The present one's archive stays for its retention."""
-    if made := asked_before(key, "restore", Resource.KIND):
-        return made
-    if at is None:
-        raise AskError("Give the time to restore to: --at '2026-11-20 14:03' (in UTC), or --at '2 hours ago'.")
-    if confirm != resource.name:
-        raise AskError(f"Later writes are discarded. To restore {resource.name}, type its name to confirm.")
-    if resource.state not in FOLLOWABLE:
-        raise AskError(f"{resource.name} is {resource.look.label.lower()}: undelete it, or wait until it is available.")
-    if resource.follows_id:
-        raise AskError(f"{resource.name} follows {resource.follows}: restore that, or unfollow first.")
-    asked_just_now(resource, "restore", actor, again)
     params = {"origin": origin(resource, at)}
     return write(resource, "restore", actor, reason or f"back to {at:%Y-%m-%d %H:%M:%S}", params, key)
 
@@ -273,10 +229,13 @@ def tidy() -> list[str]:
         .exclude(Exists(awaited))
     )
     asked += [(one, "destroy", "the changeover that the copy was built for was cancelled") for one in left.distinct()]
-    told = []
-    for member, verb, why in asked:
-        # What has moved on meanwhile needs it no more.
-        with suppress(AskError):
-            ask(member, verb, actor="herdsite", reason=why, confirm=member.name, key=f"{member.pk}/{verb}/left")
-            told.append(f"{verb} {member.name}")
-    return told
+    fresh = [
+        (member, verb, why) for member, verb, why in asked if not asked_before(_left(member, verb), verb, member.KIND)
+    ]
+    for member, verb, why in fresh:
+        write(member, verb, "herdsite", why, {}, _left(member, verb))
+    return [f"{verb} {member.name}" for member, verb, _why in fresh]
+
+
+def _left(member: Member, verb: str) -> str:
+    return f"{member.pk}/{verb}/left"

@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 
 from fleet import archiving, subjects
-from fleet.choices import AskError
-from fleet.intents import asked_before, asked_just_now, write
+from fleet.choices import AskError, Unknown
 from fleet.models import Changeover, Instance, Intent, Resource, Server
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 
@@ -15,38 +14,32 @@ from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 BEHIND = {15: 0, 16: 4, 17: 8, 18: 14}
 
 
-def upgrade(
-    resource: Resource,
-    *,
-    actor: str,
-    major: int | None = None,
-    not_before: str = "",
-    reason: str = "",
-    key: str | None = None,
-    again: bool = False,
-) -> Intent:
-    """Ask for it; `not_before` is a time in ISO 8601. Its customers can't get in while pg_upgrade is at work, for
-    seconds to a minute, so it is best done in its maintenance window. AskError says what stands in the way."""
-    if made := asked_before(key, "upgrade", Resource.KIND):
-        return made
+def chosen(resource: Resource, major: int | None) -> int:
+    """The version that it is to have: the newer one, where there is just one and none is named. Its customers can't get
+    in while pg_upgrade is at work, for seconds to a minute, so it is best done in its maintenance window. AskError says
+    what stands in the way."""
     known = newer(resource)
     if major is None and len(known) == 1:
         major = known[0]
     if major not in known:
         others = f"there is {', '.join(map(str, known))}" if known else "no server has a newer one"
-        raise AskError(f"Say the version that {resource.name} (PostgreSQL {resource.major}) shall have: {others}.")
-    if resource.state in (DESTROYING, DESTROYED):
-        raise AskError(f"{resource.name} is {resource.look.label.lower()}: nothing can be asked of it any more.")
-    if not resource.own_instance or resource.instance is None:
-        raise AskError(f"{resource.name} shares its instance with others: move it to a plan with one of its own first.")
-    if resource.follows_id:
-        raise AskError(f"{resource.name} follows {resource.follows}: upgrade that, or unfollow first.")
-    if followers := [one.name for one in resource.followers.exclude(state__in=(DESTROYING, DESTROYED))]:
-        raise AskError(f"{', '.join(followers)} can't follow another version: unfollow or destroy these first.")
+        raise Unknown(
+            "major", f"Say the version that {resource.name} (PostgreSQL {resource.major}) shall have: {others}."
+        )
+    assert resource.instance is not None
     _archivable(resource.instance, major)
-    asked_just_now(resource, "upgrade", actor, again)
-    params = {"major": major} | ({"not_before": not_before} if not_before else {})
-    return write(resource, "upgrade", actor, reason or f"to PostgreSQL {major}", params, key)
+    return major
+
+
+def obstacle(resource: Resource) -> str:
+    """Why it can't have another version, whichever it is; "" where it can."""
+    if not resource.own_instance or resource.instance is None:
+        return f"{resource.name} shares its instance with others: move it to a plan with one of its own first."
+    if resource.follows_id:
+        return f"{resource.name} follows {resource.follows}: upgrade that, or unfollow first."
+    if followers := [one.name for one in resource.followers.exclude(state__in=(DESTROYING, DESTROYED))]:
+        return f"{', '.join(followers)} can't follow another version: unfollow or destroy these first."
+    return ""
 
 
 def newer(resource: Resource) -> list[int]:

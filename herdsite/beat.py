@@ -8,6 +8,7 @@ A result whose lease was lost is dropped: whoever has the lease now looks for hi
 import random
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -17,9 +18,10 @@ from django.conf import settings
 from django.db import DataError, InterfaceError, OperationalError, transaction
 from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
-from fleet import context, doubt, lifecycle, orders, policy, quorums, ring, signs
+from fleet import context, doubt, lifecycle, orders, policy, quorums, ring, signs, withdrawals
 from fleet.actions import ACTIONS, Acting, ActionError
 from fleet.facts import Facts, read
+from fleet.models import Intent
 from fleet.ports import Ports
 from fleet.providers.base import ProviderError
 from fleet.rules import DO, GO, Rule, think
@@ -31,6 +33,7 @@ from fleet.think import LIFE
 from fleet.transports.base import TransportError
 from herdsite import pulse
 from incidents import desk, forecast, ourselves, takeover, watch
+from incidents.models.incident import CODE_FAILED
 from observations import record
 from observations.feel import REFUSED_S, feel
 from observations.feel import known as known_of
@@ -124,6 +127,7 @@ def finish(kind: str, thoughts: Sequence[Thought], ports: Ports, vantage: str) -
             except (OperationalError, InterfaceError):
                 raise
             except Exception as error:
+                _raised(thought, error)
                 stumble(thought.loaded, thought.claim, error)
                 wrong += 1
     return wrong
@@ -205,11 +209,36 @@ def _because(thought: Thought, vantage: str) -> lifecycle.Because:
     return lifecycle.Because(thought.rule.row, thought.rule.because, vantage, _frozen(thought), thought.evidence)
 
 
+def _asked(thought: Thought) -> Intent | None:
+    """What was asked for, where the row won because of that."""
+    facts, rule = thought.facts, thought.rule
+    because = "asked" in rule.when.names and rule.when({**facts, "asked": None}) is not True
+    return thought.loaded.intent if because else None
+
+
+def _taken_up(thought: Thought) -> bool:
+    """Whether what was asked for is still wanted: what was cancelled meanwhile is not begun."""
+    intent = _asked(thought)
+    return intent is None or withdrawals.take_up(intent)
+
+
+def _raised(thought: Thought, error: Exception) -> None:
+    """Code of ours raised. At the third time over one Intent that is refused, and a person hears of it."""
+    intent, member = _asked(thought), thought.loaded.member
+    words = f"{type(error).__name__}: {error}"
+    if intent and (told := withdrawals.raised(intent, words)):
+        evidence = {"facts": {"asked for": str(intent), "by": intent.actor, "error": words[:1000]}}
+        desk.raise_incident(CODE_FAILED, member.KIND, member.pk, member.name, watch.PAGE, evidence, told)
+
+
 def _move(thought: Thought, vantage: str) -> None:
     member, name = thought.loaded.member, thought.rule.then.name
     if name in ("come_up", "come_back") and thought.facts["boot_id"]:
         member.attrs["boot_id"] = thought.facts["boot_id"]
-    lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease)
+    with transaction.atomic() if _asked(thought) else nullcontext():
+        if not _taken_up(thought):
+            raise lifecycle.LeaseLost(f"what was asked of {member.name} was cancelled before {name}")
+        lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease)
 
 
 def _further(thought: Thought, vantage: str, only_looks: bool = False) -> Thought:
@@ -230,6 +259,8 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
     member, verb = thought.loaded.member, thought.rule.then.name
     because = _because(thought, vantage)
     began, problem = time.monotonic(), ""
+    if not _taken_up(thought):
+        return _beat(thought, in_s=0, problem=member.problem, tries=member.tries), True
     try:
         note = ACTIONS[kind][verb](
             member,
@@ -252,9 +283,12 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
         # A bug in one action must cost one thing its step, not every other thing its beat.
         problem = f"{type(error).__name__}: {error}"
         moves.exception("raised", subject=member.name, action=verb)
+        _raised(thought, error)
     ms = round((time.monotonic() - began) * 1000)
     before = _repeated(thought, not problem)
     if problem:
+        if intent := _asked(thought):
+            withdrawals.failed(intent)
         moves.warning(verb, subject=member.name, row=because.row, problem=problem, ms=ms)
         if problem != member.problem:
             lifecycle.story(member, f"{verb} failed", lifecycle.Because(because.row, problem, vantage), member.state)

@@ -4,13 +4,30 @@ when no worker is alive; where workers are, they and this process take turns, by
 import time
 from collections.abc import Callable
 
-from fleet import policy, workers
-from fleet.models import Changeover
+from django.core.management.base import CommandError
+
+from fleet import changing, lifecycle, policy, workers
+from fleet.actions import resource as actions
+from fleet.lifecycle import Because
+from fleet.models import Changeover, Intent, Resource
 from fleet.states import CANCELLED, DONE, NEEDS_HUMAN
 from herdsite import wiring
 from herdsite.turns import Turn
 
 ENDS = (DONE, CANCELLED, NEEDS_HUMAN)
+
+
+def begin(resource: Resource, intent: Intent) -> Changeover:
+    """The changeover that was asked for, begun here unless a worker was faster. CommandError when it can't be: then it
+    is not asked for any more."""
+    because = Because(None, f"{intent.verb} from the command line", intent.actor)
+    try:
+        return actions.begin(resource, intent, because)
+    except (changing.Busy, changing.CantMove) as error:
+        if ours := Changeover.objects.filter(marks__intent=str(intent.pk)).first():
+            return ours
+        lifecycle.answer(Intent.objects.filter(pk=intent.pk), Intent.REFUSED, str(error))
+        raise CommandError(str(error)) from error
 
 
 def follow(changeover: Changeover, tell: Callable[[str], None], seconds: float) -> Changeover:

@@ -1,11 +1,14 @@
 """All tables as text, so that a change of policy is a diff that a reviewer can read."""
 
+import json
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
-from fleet import policy
+from fleet import policy, verbs
 from fleet.addon.life import LIFE as ADDON_LIFE
 from fleet.addon.life import WAIT
+from fleet.roles import ASK, DESTROY
 from fleet.rules import ANY, Table
 from fleet.states import MOVES, STATES, states_of
 from fleet.think import LIFE
@@ -16,12 +19,23 @@ from observations.probes.table import PROBES
 
 # So wide is a line of a table, like one of our code.
 WIDTH = 120
+# Where the client looks for a name, first to last.
+PLACES = ("resource", "instance", "server", "timeline", "address", "changeover")
 
 
 def rendered() -> str:
     """PROBES, LIFE of each kind and of add-ons, ALARMS, herdsite's own FAILINGS, moves, the policy's numbers."""
     lives = [_life(kind, table) for kind, table in (LIFE | {"incident": INCIDENT_LIFE}).items()]
-    parts = [_probes(), *lives, _addon(), _alarms(), _failings(), *(_moves(kind) for kind in MOVES), _numbers()]
+    parts = [
+        _probes(),
+        *lives,
+        _addon(),
+        _alarms(),
+        _failings(),
+        _verbs(),
+        *(_moves(kind) for kind in MOVES),
+        _numbers(),
+    ]
     return "\n".join(parts)
 
 
@@ -66,6 +80,17 @@ def _failings() -> str:
     return _titled(f"FAILINGS of herdsite: looked for every {EVERY_S:g} s; {IN_A_ROW} in a row open one", rows, (22,))
 
 
+def _verbs() -> str:
+    rows = [[("of", "verb", "takes", "in state"), ("", "", "for whom", "meaning")]]
+    for v in verbs.TABLE:
+        takes = " ".join(f"{p.name}!" if p.required else p.name for p in v.params) or "nothing"
+        who = [DESTROY if v.grave else ASK, *["customers"] * bool(v.customer), *["platform"] * v.platform]
+        who += ["grave" if v.grave else "grave if forced"] * v.may_be_grave
+        rows.append([(v.kind, v.name, takes, " ".join(v.states)), ("", "", " ".join(who), v.meaning)])
+    title = "VERBS: everything that can be asked; what is grave takes the name, a reason and the right to destroy"
+    return _titled(title, rows, (10, 10, 32))
+
+
 def _moves(kind: str) -> str:
     known = ", ".join(f"{name} ({STATES[name].label})" for name in states_of(kind))
     rows = [[("states", known, "")], [("move", "from", "to")]]
@@ -96,3 +121,22 @@ def _wrapped(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
         "  ".join(part[n].ljust(w) if n < len(part) else " " * w for part, w in zip(parts, room, strict=True)).rstrip()
         for n in range(max(map(len, parts)))
     ]
+
+
+def for_client() -> str:
+    """What can be asked, for the command line that runs elsewhere and imports nothing of ours (herdsite/client)."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in sorted(verbs.TABLE, key=lambda row: PLACES.index(row.kind)):
+        one = found.setdefault(row.name, {
+            "verb": row.name, "help": row.meaning, "kinds": [], "grave": row.grave, "each_time": False, "examples": [],
+            "params": [_param(param) for param in row.params],
+        })  # fmt: skip
+        one["kinds"].append(f"{row.kind}es" if row.kind.endswith("s") else f"{row.kind}s")
+        one["each_time"] |= row.each_time
+        one["examples"] += row.examples
+    return json.dumps(list(found.values()), indent=1, ensure_ascii=False) + "\n"
+
+
+def _param(param: verbs.Parameter) -> dict[str, Any]:
+    told = {"name": param.name, "help": param.help, "metavar": param.type.metavar, "type": param.type.of.__name__}
+    return told | {"word": param.word, "grave": param.grave}

@@ -20,9 +20,9 @@ from fleet.api.base import Nowhere, Things
 from fleet.api.once import REPLAYED, Answer, once
 from fleet.api.params import OneOf, Param, Search
 from fleet.api.problems import Conflict, Invalid
-from fleet.api.roles import RESPOND
 from fleet.api.shapes import Shown
 from fleet.models import Resource
+from fleet.roles import RESPOND
 from fleet.states import states_of
 from incidents import desk, hands, story
 from incidents.models import Incident

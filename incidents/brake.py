@@ -10,8 +10,10 @@ from typing import Any
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import policy, quorums
+from fleet import askers, policy, quorums
+from fleet.askers import Asker
 from fleet.models import Instance, Member, Resource, Server
+from fleet.roles import DESTROY
 from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
 from fleet.succession.quorum import CANT_LOSE
 from incidents import desk
@@ -87,8 +89,11 @@ def released(scope: str) -> bool:
     return BrakeRelease.objects.filter(scope=scope, until__gt=Now()).exists()
 
 
-def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease:
-    """A person takes it on himself: playbooks act there again, whatever the shares are, for so long. DeskError."""
+def release(scope: str, seconds: float, actor: str | Asker, reason: str) -> BrakeRelease:
+    """A person takes it on himself: playbooks act there again, whatever the shares are, for so long. What they may lose
+    takes the right to destroy. Raises Forbidden and DeskError."""
+    by = askers.named(actor)
+    askers.may(by, DESTROY)
     place, _, name = scope.partition("/")
     if scope != "herd" and (place not in ("zone", "provider") or not name):
         raise desk.DeskError(f"{scope!r} is no scope: say herd, zone/NAME or provider/NAME.")
@@ -98,9 +103,9 @@ def release(scope: str, seconds: float, actor: str, reason: str) -> BrakeRelease
     if not reason.strip():
         raise desk.DeskError("Give a reason. The reason is kept with the event.")
     until: Any = Now() + timedelta(seconds=seconds)
-    made = BrakeRelease.objects.create(scope=scope, until=until, actor=actor, reason=reason)
+    made = BrakeRelease.objects.create(scope=scope, until=until, actor=by.name, reason=reason)
     for storm in desk.open_incidents().filter(type=STORM, subject=_id(scope)):
-        desk.write(storm, "released", reason, actor)
+        desk.write(storm, "released", reason, by.name)
     return made
 
 

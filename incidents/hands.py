@@ -14,13 +14,13 @@ from django_fsm import ConcurrentTransition, TransitionNotAllowed
 
 from incidents import desk, ourselves
 from incidents.models import Incident
-from incidents.models.incident import STORM
+from incidents.models.incident import CODE_FAILED, STORM
 from incidents.telling import Telling
 from incidents.watch import BY_TYPE
 
 PERMISSION = "incidents.change_incident"
 # Every type of incident that there is.
-TYPES = (*BY_TYPE, STORM, *ourselves.FAILINGS)
+TYPES = (*BY_TYPE, STORM, CODE_FAILED, *ourselves.FAILINGS)
 LONGEST_SNOOZE_MIN = 30 * 24 * 60
 TEXT_LENGTH = 10_000
 

@@ -23,7 +23,7 @@ from fleet.states import DESTROYED, DESTROYING, NEEDS_HUMAN, RESOLVED, RESOLVING
 from incidents import brake, desk, mending, moving, ourselves, playbooks
 from incidents.life import LIFE, PATIENCE_S, WORKING
 from incidents.models import Incident
-from incidents.models.incident import HERD, HERDSITE, STORM
+from incidents.models.incident import CODE_FAILED, HERD, HERDSITE, STORM
 from incidents.outcomes import RAISED
 from incidents.telling import Telling
 from incidents.watch import SERVER, open_types
@@ -172,6 +172,8 @@ def _alarm(incident: Incident, loaded: context.Loaded | None) -> bool:
         return brake.goes_on(incident)
     if incident.subject_kind == HERDSITE:
         return ourselves.goes_on(incident)
+    if incident.type == CODE_FAILED:
+        return True
     return loaded is not None and incident.type in open_types(loaded.member.watch)
 
 

@@ -22,7 +22,6 @@ from django.utils import timezone
 
 from fleet import certificates
 from fleet.api import tokens
-from fleet.intents import VERBS
 from fleet.models import MEMBERS, Authority, Credential, Customer, Event, Intent, Plan
 from fleet.providers.local import spawn
 from fleet.providers.local.provider import LocalProvider
@@ -30,6 +29,7 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports import ssh
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import SshShell
+from fleet.verbs import TABLE
 from herdsite.edge import headers
 from incidents.hands import HANDS
 from incidents.models import Incident, Rota
@@ -256,12 +256,11 @@ def test_every_verb_of_the_portal_works_without_the_fleet(samples, operator):
     client = Client()
     client.force_login(operator)
     asked = 0
-    for kind, verbs in VERBS.items():
-        name = samples[MEMBERS[kind]].name
-        for verb in verbs:
-            answer = client.post(f"/things/{kind}/{name}", {"verb": verb, "reason": "a test", "confirm": name})
-            assert answer.status_code in (302, 422), (kind, verb)
-            asked += answer.status_code == 302
+    for verb in TABLE:
+        name = samples[MEMBERS[verb.kind]].name
+        answer = client.post(f"/things/{verb.kind}/{name}", {"verb": verb.name, "reason": "a test", "confirm": name})
+        assert answer.status_code in (302, 422), verb
+        asked += answer.status_code == 302
     assert asked == Intent.objects.filter(actor="operator").count() > 4
 
 

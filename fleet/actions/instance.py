@@ -7,7 +7,7 @@ import time
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, intents, ring, streams, subjects
+from fleet import certificates, changing, intake, ring, streams, subjects
 from fleet.actions import copying, hosts, listening, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
@@ -184,14 +184,14 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
 def grow(instance: Instance, acting: Acting) -> str:
     """Ask for the restart with which it has as much as its leader; once for all that it is told."""
     key = f"size/{instance.pk}/{instance.attrs.get('told', '')}"
-    intent = intents.asked_before(key, "restart", Instance.KIND)
+    intent = intake.asked_before(key, "restart", Instance.KIND)
     if intent is not None and intent.state != Intent.OPEN:
         raise ActionError(
             f"PostgreSQL on {instance.name} was restarted and its settings are still below its leader's: rebuild it."
         )
     if intent is None:
         reason = f"less than its leader has: {acting.facts['short_of']}"
-        intents.write(instance, "restart", GROWS, reason, {}, key)
+        intake.write(instance, "restart", GROWS, reason, {}, key)
     return f"{acting.facts['short_of']}"
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fleet import changing, choices, intents, placement, subjects
+from fleet import changing, choices, intake, placement, subjects
 from fleet.actions import dumps, parting
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
@@ -47,7 +47,7 @@ def hand_down(resource: Resource, acting: Acting) -> str:
     intent, instance = acting.intent, resource.instance
     if intent is None or instance is None:
         raise ActionError("The request is gone, or the database has no instance.")
-    intents.hand_down(instance, intent)
+    intake.hand_down(instance, intent)
     return f"{intent.verb} {instance.name}"
 
 
@@ -56,26 +56,29 @@ def change_over(resource: Resource, acting: Acting) -> str:
     intent = acting.intent
     if intent is None:
         raise ActionError("The request is gone.")
-    params = intent.params
-    because = Because(acting.because.row, intent.reason or acting.because.why, intent.actor)
     try:
-        changeover = changing.begin(
-            resource,
-            intent.verb,
-            because,
-            wanted=params.get("to", ""),
-            force=bool(params.get("force")),
-            accept_loss=str(params.get("accept_loss", "")),
-            not_before=datetime.fromisoformat(params["not_before"]) if params.get("not_before") else None,
-            plan=Plan.objects.filter(pk=params.get("plan")).first() if params.get("plan") else None,
-            marks={"intent": str(intent.pk)},
-        )
+        return begin(resource, intent, acting.because).name
     except changing.Busy as error:
         raise ActionError(str(error)) from error
     except changing.CantMove as error:
         answer(Intent.objects.filter(pk=intent.pk), Intent.REFUSED, str(error))
         return str(error)
-    return changeover.name
+
+
+def begin(resource: Resource, intent: Intent, because: Because) -> Changeover:
+    """The changeover that an Intent asks for. Raises Busy and CantMove."""
+    params = intent.params
+    return changing.begin(
+        resource,
+        intent.verb,
+        Because(because.row, intent.reason or because.why, intent.actor),
+        wanted=params.get("to", ""),
+        force=bool(params.get("force")),
+        accept_loss=str(params.get("accept_loss", "")),
+        not_before=datetime.fromisoformat(params["not_before"]) if params.get("not_before") else None,
+        plan=Plan.objects.filter(pk=params.get("plan")).first() if params.get("plan") else None,
+        marks={"intent": str(intent.pk)},
+    )
 
 
 def resize_in_place(resource: Resource, acting: Acting) -> str:
@@ -123,7 +126,7 @@ def drop_standby(resource: Resource, acting: Acting) -> str:
         return "there is none"
     needed = resource.quorum.get("required", ())
     worst = min(standbys, key=lambda one: (one.slot in needed, not one.outdated, order[one.state], one.name))
-    intents.write(worst, "destroy", acting.because.actor, acting.because.why, {}, key=f"{worst.pk}/idle")
+    intake.write(worst, "destroy", acting.because.actor, acting.because.why, {}, key=f"{worst.pk}/idle")
     return worst.name
 
 
@@ -152,7 +155,7 @@ def backup(resource: Resource, acting: Acting) -> str | None:
         why = f"{resource.name} has no WAL archive: its plan {resource.plan} does not restore to a time"
         answer(Intent.objects.filter(pk=acting.intent.pk), Intent.REFUSED, why)
         return why
-    intents.hand_down(timeline, acting.intent)
+    intake.hand_down(timeline, acting.intent)
     fulfil(resource, acting)
     return timeline.name
 

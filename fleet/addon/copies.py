@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from fleet import choices, copies, intents
+from fleet import choices, intents
 from fleet.addon.asked import Asked
 from fleet.addon.http import invalid, not_now
-from fleet.addon.options import FOLLOW, Copy
+from fleet.addon.options import FORK, Copy
 from fleet.addon.steps import ACTOR
 from fleet.models import Backup, Resource
 from fleet.states import CHANGING_OVER, CREATING, KEPT
@@ -15,10 +15,11 @@ from fleet.states import CHANGING_OVER, CREATING, KEPT
 def create(asked: Asked, copy: Copy) -> Resource:
     """A resource that follows or forks another. Raises AskError where that can't be."""
     key = f"addon/{asked.uuid}" if asked.uuid else None
-    common: dict[str, Any] = {"actor": ACTOR, "plan": asked.plan, "zone": asked.zone, "key": key}
-    if copy.kind == FOLLOW:
-        return copies.follow(copy.source, **common)
-    return copies.fork(copy.source, at=_last_backup(copy.source) if copy.fast else copy.at, **common)
+    params: dict[str, Any] = {"plan": asked.plan, "zone": asked.zone}
+    if copy.kind == FORK and (at := _last_backup(copy.source) if copy.fast else copy.at):
+        params["at"] = at.isoformat()
+    made = intents.ask(copy.source, copy.kind, actor=ACTOR, params=params, key=key)
+    return Resource.objects.get(pk=made.subject)
 
 
 def resize(resource: Resource, plan: str) -> bool:

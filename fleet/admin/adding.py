@@ -19,11 +19,13 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from fleet import intents, names
-from fleet.admin.verbs import Known
+from fleet import askers, intents, names
+from fleet.admin.forms import Known
+from fleet.askers import Asker
 from fleet.choices import Unknown
 from fleet.models import Customer, Plan, Resource, Server
 from fleet.models.member import valid_name
+from fleet.roles import ASK
 
 Text, Number, Choice = UnfoldAdminTextInputWidget, UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectWidget
 
@@ -77,7 +79,7 @@ class AddForm(forms.Form):
     def key(nonce: str) -> str | None:
         return f"admin/add/{nonce}" if nonce else None
 
-    def given(self, actor: str) -> dict[str, Any]:
+    def given(self, actor: Asker) -> dict[str, Any]:
         """What was typed, as fleet/intents.py takes it."""
         typed = {name: value for name, value in self.cleaned_data.items() if name != "nonce"}
         return typed | {"actor": actor, "key": self.key(self.cleaned_data["nonce"])}
@@ -96,7 +98,7 @@ class ServerForm(AddForm):
         super().__init__(data)
         self.fields["provider"].choices = [(name, name) for name in settings.PROVIDERS]  # type: ignore[attr-defined]
 
-    def wish(self, actor: str) -> Server:
+    def wish(self, actor: Asker) -> Server:
         return intents.create_server(**self.given(actor))
 
 
@@ -116,20 +118,20 @@ class ResourceForm(AddForm):
         offered = Plan.objects.filter(offered=True).values_list("name", flat=True)
         self.fields["plan"].choices = [(name, name) for name in offered]  # type: ignore[attr-defined]
 
-    def wish(self, actor: str) -> Resource:
+    def wish(self, actor: Asker) -> Resource:
         given = self.given(actor)
         return intents.create_resource(**given)
 
 
 class AddsByAsking:
-    """An admin whose "add" is `add_form`, and whose add permission is the model's."""
+    """An admin whose "add" is `add_form`, for who may ask."""
 
     add_form: ClassVar[type[ServerForm] | type[ResourceForm]]
     admin_site: admin.AdminSite
     opts: Any
 
     def has_add_permission(self, request: Any) -> bool:
-        return request.user.has_perm(f"fleet.add_{self.opts.model_name}")
+        return not askers.missing(askers.of_login(request.user), ASK)
 
     def add_view(self, request: HttpRequest, _form_url: str = "", _extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):
@@ -137,7 +139,7 @@ class AddsByAsking:
         form = self.add_form(request.POST if request.method == "POST" else None)
         if form.is_valid():
             try:
-                made = form.wish(request.user.get_username())
+                made = form.wish(askers.of_login(request.user))
             except intents.AskError as error:
                 field = error.field if isinstance(error, Unknown) and error.field in form.fields else None
                 form.add_error(field, str(error))

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.widgets import (
@@ -16,9 +17,11 @@ from unfold.widgets import (
     UnfoldBooleanWidget,
 )
 
-from fleet.admin import verbs
-from fleet.intents import AskError
+from fleet import askers
+from fleet.admin.forms import AskForm
+from fleet.intents import AskError, Forbidden
 from fleet.models import Member
+from fleet.verbs import Verb, verbs_of
 
 # Asking the whole herd at once is more often a slip than a wish.
 MOST = 50
@@ -32,9 +35,9 @@ _WIDGETS: tuple[tuple[type[forms.Field], type[forms.Widget]], ...] = (
 )
 
 
-def form_for(verb: str, data: Any) -> verbs.AskForm:
+def form_for(verb: Verb, data: Any) -> AskForm:
     """The verb's form as the admin looks."""
-    form = verbs.AskForm(verb, data)
+    form = AskForm(verb, data)
     for field in form.fields.values():
         if not field.widget.is_hidden:
             widget = next(widget for kind, widget in _WIDGETS if isinstance(field, kind))
@@ -48,57 +51,61 @@ def form_for(verb: str, data: Any) -> verbs.AskForm:
 
 def actions_for(kind: str) -> list[Callable[..., HttpResponse | None]]:
     """One admin action for each verb that this kind knows."""
-    return [_action(verb, meaning) for verb, meaning in verbs.words(kind).items()]
+    return [_action(verb) for verb in verbs_of(kind)]
 
 
-def _action(verb: str, meaning: str) -> Callable[..., HttpResponse | None]:
+def _action(verb: Verb) -> Callable[..., HttpResponse | None]:
     def action(admin: Any, request: HttpRequest, queryset: Any) -> HttpResponse | None:
-        return _asked(admin, request, queryset, verb, meaning)
+        return _asked(admin, request, queryset, verb)
 
-    action.__name__ = f"ask_{verb}"
-    action.short_description = f"Ask to {verb}"  # type: ignore[attr-defined]
+    action.__name__ = f"ask_{verb.name}"
+    action.short_description = f"Ask to {verb.name}"  # type: ignore[attr-defined]
     action.allowed_permissions = ("ask",)  # type: ignore[attr-defined]
     return action
 
 
-def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: str, meaning: str) -> HttpResponse | None:
+def _asked(admin: Any, request: HttpRequest, queryset: Any, verb: Verb) -> HttpResponse | None:
     """The page in between; None, which leads back to the list, when all is asked or nothing can be."""
+    if why := verb.forbids(askers.of_login(request.user)):
+        raise PermissionDenied(why)
     members = list(queryset.order_by("name")[: MOST + 1])
-    most = 1 if verb in verbs.GRAVE else MOST
+    most = 1 if verb.may_be_grave else MOST
     if len(members) > most:
-        admin.message_user(request, f"Choose {most} at most to {verb} at a time.", messages.ERROR)
+        admin.message_user(request, f"Choose {most} at most to {verb.name} at a time.", messages.ERROR)
         return None
     form = form_for(verb, request.POST if "asked" in request.POST else None)
     refused: dict[str, str] = {}
     if form.is_valid():
-        refused = _ask_all(request, members, verb, form.cleaned_data)
+        refused = _ask_all(request, members, form)
         done = [member.name for member in members if member.name not in refused]
         if done:
-            admin.message_user(request, f"Asked to {verb}: {', '.join(done)}.", messages.SUCCESS)
+            admin.message_user(request, f"Asked to {verb.name}: {', '.join(done)}.", messages.SUCCESS)
         if not refused:
             return None
         members = [member for member in members if member.name in refused]
     whom = members[0].name if len(members) == 1 else f"{len(members)} {admin.opts.verbose_name_plural}"
     context = admin.admin_site.each_context(request) | {
-        "title": f"{verb.capitalize()} {whom}",
+        "title": f"{verb.label}: {whom}",
         "opts": admin.opts,
-        "verb": verb,
-        "meaning": meaning,
-        "destructive": verb in verbs.GRAVE,
-        "members": [(member, refused.get(member.name, "")) for member in members],
+        "verb": verb.name,
+        "label": verb.label,
+        "meaning": verb.meaning,
+        "destructive": verb.may_be_grave,
+        "members": [(member, refused.get(member.name, ""), verb.effect(member, {})) for member in members],
         "form": form,
         "checkbox": ACTION_CHECKBOX_NAME,
     }
     return TemplateResponse(request, "admin/fleet/ask.html", context)
 
 
-def _ask_all(request: HttpRequest, members: list[Member], verb: str, given: dict[str, Any]) -> dict[str, str]:
+def _ask_all(request: HttpRequest, members: list[Member], form: AskForm) -> dict[str, str]:
     """Ask each; why not, by name, of those that can't be asked."""
     refused = {}
     for member in members:
-        key = f"admin/{member.pk}/{verb}/{given['nonce']}" if given["nonce"] else None
         try:
-            verbs.ask(member, verb, given, request.user.get_username(), key)
+            form.ask(member, askers.of_login(request.user), "admin")
+        except Forbidden as error:
+            raise PermissionDenied(str(error)) from error
         except AskError as error:
             refused[member.name] = str(error)
     return refused

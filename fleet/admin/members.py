@@ -6,11 +6,13 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from unfold.decorators import display
 
+from fleet import askers
 from fleet.admin.adding import AddsByAsking, ResourceForm, ServerForm
 from fleet.admin.asking import actions_for
 from fleet.admin.base import STATE_LABELS, ReadOnly
 from fleet.admin.story import sections
 from fleet.models import Instance, Member, Resource, Server
+from fleet.roles import ASK, READ
 
 RING = (
     "The ring",
@@ -39,8 +41,14 @@ class MemberAdmin(ReadOnly):
     def shown_state(self, member: Member) -> tuple[str, str]:
         return member.look.name, member.look.label
 
+    def has_view_permission(self, request: Any, _obj: Any = None) -> bool:
+        return not askers.missing(askers.of_login(request.user), READ)
+
+    def has_module_permission(self, request: Any) -> bool:
+        return self.has_view_permission(request)
+
     def has_ask_permission(self, request: Any) -> bool:
-        return request.user.has_perm("fleet.add_intent")
+        return not askers.missing(askers.of_login(request.user), ASK)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -1,12 +1,17 @@
 """Everything of the fleet that is on no ring. Plans and customers may be edited; the rest is only to be read."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.decorators import display
 
+from fleet import askers, withdrawals
 from fleet.admin.base import BySubject, KindFilter, ReadOnly, Undeletable
+from fleet.choices import AskError
 from fleet.models import Credential, Customer, Event, Intent, Plan, Worker
+from fleet.roles import ASK
 
 
 @admin.register(Plan)
@@ -54,6 +59,7 @@ class CredentialAdmin(ReadOnly):
 
 @admin.register(Intent)
 class IntentAdmin(ReadOnly):
+    actions: ClassVar[list[str]] = ["cancel"]
     list_display = ("asked_at", "name", "verb", "shown_state", "actor", "reason", "answer")
     list_display_links = ("asked_at", "name")
     list_filter = ("state", KindFilter)
@@ -76,6 +82,18 @@ class IntentAdmin(ReadOnly):
     )
     def shown_state(self, intent: Intent) -> tuple[str, str]:
         return intent.state, intent.get_state_display()
+
+    def has_ask_permission(self, request: Any) -> bool:
+        return not askers.missing(askers.of_login(request.user), ASK)
+
+    @admin.action(description="Cancel", permissions=["ask"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Intent]) -> None:
+        for intent in queryset:
+            try:
+                withdrawals.cancel(intent, askers.of_login(request.user))
+                messages.success(request, f"Cancelled: {intent}.")
+            except AskError as error:
+                messages.error(request, str(error))
 
 
 @admin.register(Event)

@@ -10,10 +10,13 @@ from django.template.response import TemplateResponse
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminSelectMultipleWidget
 
+from fleet import askers
 from fleet.admin.base import ReadOnly
 from fleet.api import tokens
 from fleet.api.models import Token
-from fleet.api.roles import READ, SCOPES
+from fleet.askers import Asker
+from fleet.choices import AskError
+from fleet.roles import MANAGE, READ, SCOPES
 
 
 class TokenForm(forms.ModelForm):
@@ -26,13 +29,27 @@ class TokenForm(forms.ModelForm):
         help_text="At most what the role of the login allows.",
     )
     days = forms.IntegerField(
-        min_value=1, max_value=tokens.LONGEST_DAYS, initial=90, required=False, widget=UnfoldAdminIntegerFieldWidget,
-        help_text="How long the token is valid. Empty: until it is revoked.",
+        min_value=1, max_value=tokens.LONGEST_DAYS, initial=90, widget=UnfoldAdminIntegerFieldWidget,
+        help_text="For how long it counts.",
     )  # fmt: skip
+
+    by: Asker
+    made: tuple[Token, str]
 
     class Meta:
         model = Token
         fields = ("user", "name", "scopes", "customer")
+
+    def clean(self) -> Any:
+        """Makes it, unless something is wrong already: whether this may be made is said once, where tokens are made."""
+        given = super().clean() or self.cleaned_data
+        if not self.errors:
+            try:
+                words = (given["user"], given["name"], given["scopes"], given["days"], given["customer"])
+                self.made = tokens.make(*words, by=self.by)
+            except AskError as error:
+                raise forms.ValidationError(str(error)) from error
+        return given
 
 
 @admin.register(Token)
@@ -52,18 +69,20 @@ class TokenAdmin(ReadOnly):
         return ", ".join(token.scopes)
 
     def has_add_permission(self, request: Any) -> bool:
-        return request.user.has_perm("api.add_token")
+        return not askers.missing(askers.of_login(request.user), MANAGE)
 
     def has_revoke_permission(self, request: Any) -> bool:
-        return request.user.has_perm("api.change_token")
+        return not askers.missing(askers.of_login(request.user), MANAGE)
 
     def get_fields(self, _request: Any, obj: Any = None) -> Any:
         return self.fields if obj else ("user", "name", "scopes", "days", "customer")
 
+    def get_form(self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(request, obj, change, **kwargs)
+        return type(made.__name__, (made,), {"by": askers.of_login(request.user)})
+
     def save_model(self, _request: HttpRequest, obj: Any, form: Any, _change: bool) -> None:
-        given = form.cleaned_data
-        made, obj.text = tokens.make(given["user"], given["name"], given["scopes"], given["days"], given["customer"])
-        obj.pk = made.pk
+        obj.pk, obj.text = form.made[0].pk, form.made[1]
 
     def response_add(self, request: HttpRequest, obj: Any, _post_url_continue: Any = None) -> HttpResponse:
         """The one time that its text is shown: on this page, and in no message or address."""

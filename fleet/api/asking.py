@@ -10,20 +10,21 @@ from rest_framework.response import Response
 
 from fleet import choices, intents
 from fleet.api import fields, once, params, verbs
-from fleet.api.base import Things, need
+from fleet.api.base import Things
 from fleet.api.once import Answer
 from fleet.api.problems import Conflict, Invalid
-from fleet.api.roles import ASK, CUSTOMER_VERBS, DESTROY, LOSING_VERBS
 from fleet.api.shapes import INTENTS, IntentData
 from fleet.api.waiting import WAITING
 from fleet.models import Intent, Member
+from fleet.roles import ASK
+from fleet.verbs import verbs_of
 
 ASKED = {200: IntentData, 202: IntentData}
 
 
 class Ask(fields.Body):
-    """`confirm` is the thing's name, for what leaves data behind; `again` asks for what somebody asked a moment ago;
-    `params` are the verb's own."""
+    """`confirm` is the thing's name, which with a reason is needed for what leaves data behind; `again` asks for what
+    somebody asked a moment ago; `params` are the verb's own."""
 
     params_of: ClassVar[dict[str, type[fields.Body]]] = {}
 
@@ -33,11 +34,7 @@ class Ask(fields.Body):
     params = serializers.DictField(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        verb = attrs["verb"]
-        needed = ("confirm", "reason") if verb in verbs.REASONED else ("confirm",) if verb in LOSING_VERBS else ()
-        if missing := [name for name in needed if not attrs.get(name, "").strip()]:
-            raise serializers.ValidationError({name: [f"To {verb}, it is needed."] for name in missing})
-        params = verbs.PARAMS.get(verb, fields.Body)(data=attrs.get("params", {}))
+        params = self.params_of.get(attrs["verb"], fields.Body)(data=attrs.get("params", {}))
         if not params.is_valid():
             raise serializers.ValidationError({"params": params.errors})
         return attrs | {"params": params.validated_data}
@@ -46,7 +43,7 @@ class Ask(fields.Body):
 def ask_body(kind: str) -> type[Ask]:
     """The body of an ask of that kind, with the verbs that it knows."""
     choices = fields.Choice(choices=list(verbs.of(kind).items()))
-    harmless = [verb for verb in verbs.of(kind) if verb not in (*verbs.PARAMS, *verbs.REASONED)]
+    harmless = [verb.name for verb in verbs_of(kind) if not verb.params and not verb.may_be_grave]
     example = {"verb": harmless[0], "reason": "maintenance of its host"} if harmless else {}
     more = {"verb": choices, "example": example, "params_of": verbs.params_of(kind), "__doc__": Ask.__doc__}
     return type(f"{kind.capitalize()}Ask", (Ask,), more)
@@ -65,13 +62,7 @@ class Asking(Things):
         """Ask something of it: 202 with the Intent, whose end `wait` waits for. What leaves data behind takes a scope
         of its own."""
         member, sent = self.one(name), self.sent()
-        verb, given = sent["verb"], sent["params"]
-        if verb in (*intents.DESTRUCTIVE, *LOSING_VERBS) or given.get("force") or given.get("accept_loss"):
-            need(self.asker, DESTROY)
-        if self.asker.customer and verb not in CUSTOMER_VERBS:
-            raise PermissionDenied(f"Customers ask for {', '.join(CUSTOMER_VERBS)}; operators do the rest.")
-        own = self.asker.customer is not None
-        return self.answer(request, lambda: verbs.ask(member, sent, self.asker.name, own))
+        return self.answer(request, lambda: intents.ask(member, actor=self.asker, **sent))
 
     def answer(self, request: Request, ask: Callable[[], Intent | Member]) -> Response:
         """What `ask` comes to, asked once for its idempotency key: the Intent that it wrote or that made the member."""
@@ -79,6 +70,10 @@ class Asking(Things):
         def do() -> Answer:
             try:
                 made = ask()
+            except intents.Forbidden as error:
+                raise PermissionDenied(str(error)) from error
+            except intents.Missing as error:
+                raise Invalid({error.field: [str(error)]}) from error
             except choices.Unknown as error:
                 where = f"params.{error.field}" if self.action == "ask" else error.field
                 raise Invalid({where: [str(error)]}) from error

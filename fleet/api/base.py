@@ -16,13 +16,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from fleet import askers
 from fleet.api import etags, pages, params
 from fleet.api.fields import Body, Json
-from fleet.api.logins import METHODS, Asker, asker_of
+from fleet.api.logins import METHODS, asker_of
 from fleet.api.problems import handle
-from fleet.api.roles import READ, SCOPES
 from fleet.api.schema import Schema
+from fleet.askers import Asker
 from fleet.models import Customer
+from fleet.roles import READ
 
 NEAR, SUGGESTED = 1_000, 3
 
@@ -45,11 +47,8 @@ class Scoped(BasePermission):
 
 def need(asker: Asker, scope: str) -> None:
     """Raises PermissionDenied unless the asker has the scope."""
-    if scope not in asker.scopes:
-        raise PermissionDenied(
-            f"You have no permission to {SCOPES[scope].means}: that takes the scope {scope!r}, from your login's role "
-            "and, if you use one, in your token."
-        )
+    if why := askers.missing(asker, scope):
+        raise PermissionDenied(why)
 
 
 class Fair(throttling.UserRateThrottle):

@@ -12,9 +12,9 @@ from fleet.api import fields, shapes
 from fleet.api.base import Things
 from fleet.api.params import OneOf, Param
 from fleet.api.problems import Conflict
-from fleet.api.roles import SECRETS
 from fleet.lifecycle import Because, story
 from fleet.models import Credential
+from fleet.roles import SECRETS
 
 
 class Reveal(fields.Body):

@@ -77,9 +77,11 @@ class Known(Choice):
 
 
 class Body(serializers.Serializer[Any]):
-    """An object that is sent. What it doesn't know, it refuses. `example` is one that would be taken."""
+    """An object that is sent. What it doesn't know, it refuses. `example` is one that would be taken, `needed` names
+    what is needed and is asked for in words of its own elsewhere."""
 
     example: ClassVar[dict[str, Any]] = {}
+    needed: ClassVar[tuple[str, ...]] = ()
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):

@@ -10,8 +10,8 @@ from rest_framework.response import Response
 from fleet.api import fields
 from fleet.api.moves import Backups
 from fleet.api.problems import Conflict
-from fleet.api.roles import SECRETS
 from fleet.logical import links
+from fleet.roles import SECRETS
 
 
 class Link(fields.Body):
@@ -39,7 +39,7 @@ class BackupLinks(Backups):
         backup = self.one(name)
         until = datetime.now(UTC) + timedelta(seconds=links.GOOD_FOR_S)
         try:
-            place = links.make(backup.name, self.asker.name)
+            place = links.make(backup.name, self.asker)
         except links.NoLink as error:
             raise Conflict(f"{backup.name} is no logical backup that is kept.") from error
         shown = LinkData({"url": request.build_absolute_uri(place), "expires_at": until}).data

@@ -18,25 +18,21 @@ from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
 
 from fleet.api.models import Token
-from fleet.api.roles import CUSTOMER, READ, ROLES, SCOPES
-from fleet.models import Customer
+from fleet.askers import Asker, scopes_of
+from fleet.roles import CUSTOMER, ROLES
 
 USED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class Asker:
-    """Who asks: `name` is for stories, `key` is whose idempotency keys and fair share these are, `customer` whose
-    things alone are to be seen (all, if None)."""
+class Caller(Asker):
+    """Who asks over the API: `key` is whose idempotency keys and fair share these are."""
 
-    name: str
-    key: str
-    scopes: frozenset[str]
-    customer: Customer | None
-    token: Token | None
+    key: str = ""
+    token: Token | None = None
 
 
-def asker_of(request: Request) -> Asker:
+def asker_of(request: Request) -> Caller:
     """The one who asks; known is who they are already."""
     inner = request._request
     if not hasattr(inner, "asker"):
@@ -44,24 +40,16 @@ def asker_of(request: Request) -> Asker:
     return inner.asker
 
 
-def _asker(user: Any, token: Token | None) -> Asker:
+def _asker(user: Any, token: Token | None) -> Caller:
     login = user.get_username()
     may = scopes_of(user)
     if token is None:
-        return Asker(login, f"login/{user.pk}", may, None, None)
+        return Caller(login, may, key=f"login/{user.pk}")
     if token.customer:
         own = frozenset(ROLES[CUSTOMER])
         may = own if user.groups.filter(name=CUSTOMER).exists() else may & own
     may &= frozenset(token.scopes)
-    return Asker(f"{login} ({token.name})", f"token/{token.pk}", may, token.customer, token)
-
-
-def scopes_of(user: Any) -> frozenset[str]:
-    """What a login may do with the whole herd. Staff may look, as in the portal."""
-    if not user.is_active:
-        return frozenset()
-    held = {scope.name for scope in SCOPES.values() if user.has_perm(scope.permissions[0])}
-    return frozenset(held | {READ} if user.is_staff else held)
+    return Caller(f"{login} ({token.name})", may, token.customer, key=f"token/{token.pk}", token=token)
 
 
 class Passwords(BasicAuthentication):

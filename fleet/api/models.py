@@ -8,9 +8,9 @@ from django.db import models
 from django.db.models.functions import Now
 from knox.models import AbstractAuthToken
 
-from fleet.api.roles import SCOPES
 from fleet.models import Customer, Intent
 from fleet.models.credential import Secret
+from fleet.roles import SCOPES
 
 
 class Token(AbstractAuthToken):

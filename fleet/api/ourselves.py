@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from fleet import ring
 from fleet.api.base import Api
-from fleet.api.roles import ROLES
 from fleet.models import Worker
+from fleet.roles import ROLES
 
 
 class RingData(serializers.Serializer[Any]):

@@ -5,19 +5,23 @@ from typing import Any, ClassVar
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from fleet import withdrawals
 from fleet.api import etags, fields, shapes
 from fleet.api.asking import ended
 from fleet.api.base import Things
 from fleet.api.once import REPLAYED, Answer, once
 from fleet.api.params import WAIT, Moment, OneOf, Param, Search, YesNo
 from fleet.api.problems import Conflict, Invalid
-from fleet.api.roles import MANAGE
+from fleet.askers import Forbidden
+from fleet.choices import AskError
 from fleet.models import Customer, Event, Intent, Plan, Resource
 from fleet.models.member import KINDS
 from fleet.plans import PRODUCTION, STARTER
+from fleet.roles import ASK, MANAGE
 
 
 def of_customer(customer: Customer) -> Q:
@@ -123,8 +127,18 @@ class Plans(Editable):
     own = staticmethod(lambda _customer: Q(offered=True))
 
 
+class Cancel(fields.Body):
+    """`reason` is kept with the thing's events."""
+
+    reason = fields.Text(required=False, allow_blank=True)
+
+
 class Intents(Things):
     """What was asked for, and what came of it."""
+
+    scopes: ClassVar[dict[str, str]] = {"cancel": ASK}
+    takes: ClassVar[dict[str, Any]] = {"cancel": Cancel}
+    gives: ClassVar[dict[str, dict[int, Any]]] = {"cancel": {200: shapes.IntentData}}
 
     queryset = Intent.objects.all()
     in_list = alone = shapes.IntentData
@@ -145,6 +159,22 @@ class Intents(Things):
     def retrieve(self, request: Request, **path: str) -> Response:
         """One Intent; with `wait`, as it ended if it ends in time."""
         return etags.shown(request, self.show(ended(self.one(**path), self.asked["wait"])))
+
+    def cancel(self, request: Request, name: str) -> Response:
+        """Take it back: refused, with the reason, where it has begun what can't be taken back."""
+        intent, sent = self.one(name), self.sent()
+
+        def do() -> Answer:
+            try:
+                return Answer(withdrawals.cancel(intent, self.asker, **sent))
+            except Forbidden as error:
+                raise PermissionDenied(str(error)) from error
+            except AskError as error:
+                raise Conflict(str(error)) from error
+
+        answer = once(request, do)
+        again = {REPLAYED: "true"} if answer.again else {}
+        return Response(self.show(answer.intent), headers=again)
 
 
 class Events(Things):

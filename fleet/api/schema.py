@@ -144,6 +144,8 @@ class Schema(AutoSchema):
             for name, field in serializer.fields.items():
                 if isinstance(field, serializers.CharField) and not field.allow_blank:
                     schema["properties"][name].setdefault("minLength", 1)
+            if serializer.needed:
+                schema["required"] = sorted({*schema.get("required", ()), *serializer.needed})
             if serializer.example:
                 schema["examples"] = [serializer.example]
         if takes := getattr(serializer, "params_of", None):

@@ -13,9 +13,9 @@ from fleet import intents
 from fleet.api import fields, shapes
 from fleet.api.asking import Asking, ask_body
 from fleet.api.params import OneOf, Param, Search, Whole, state
-from fleet.api.verbs import NAME, ZONE
 from fleet.filters import SEARCHED, ZONES
 from fleet.models import Customer, Instance, Resource, Server
+from fleet.verbs.parameters import NAME, ZONE
 
 # Of no use to people, and much to read for a long list; the second of what is looked at while it is acted on.
 LEFT_OUT = ("probed", "watch", "lease", "leased_until")
@@ -50,7 +50,7 @@ class Servers(Asking):
     def create(self, request: Request) -> Response:
         """Ask for a server."""
         sent = self.sent()
-        return self.answer(request, lambda: intents.create_server(actor=self.asker.name, **sent))
+        return self.answer(request, lambda: intents.create_server(actor=self.asker, **sent))
 
 
 class Instances(Asking):
@@ -117,7 +117,7 @@ class Resources(Asking):
     def create(self, request: Request) -> Response:
         """Ask for a database."""
         sent = self.sent()
-        return self.answer(request, lambda: intents.create_resource(actor=self.asker.name, **sent))
+        return self.answer(request, lambda: intents.create_resource(actor=self.asker, **sent))
 
 
 def _customer(who: str, own: Customer | None) -> Customer:

@@ -54,6 +54,7 @@ urlpatterns = [
     *things("credentials", Credentials),
     verb("credentials", "reveal", Credentials, "reveal"),
     *things("intents", Intents),
+    verb("intents", "cancel", Intents, "cancel"),
     *things("events", Events),
     path("rings", Rings.as_view({"get": "rings"}), name="api-rings"),
     path("workers", Rings.as_view({"get": "workers"}), name="api-workers"),

@@ -13,8 +13,8 @@ from fleet import windows
 from fleet.api import etags, fields
 from fleet.api.base import Things
 from fleet.api.problems import Conflict
-from fleet.api.roles import ASK
 from fleet.models import Resource
+from fleet.roles import ASK
 from fleet.states import DESTROYED, DESTROYING
 
 FORM = rf"^(({'|'.join(windows.DAYS)}) ([01][0-9]|2[0-3]):[0-5][0-9])?$"

@@ -4,8 +4,10 @@ written down in the backup's story; whoever has it needs no login."""
 from django.conf import settings
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 
+from fleet.askers import Asker, may
 from fleet.lifecycle import Because, story
 from fleet.models import Backup
+from fleet.roles import SECRETS
 from fleet.states import KEPT
 
 GOOD_FOR_S = 600
@@ -16,12 +18,14 @@ class NoLink(ValueError):
     """There is nothing to download by that; the message says why and what to do."""
 
 
-def make(name: str, actor: str) -> str:
-    """A link to the logical backup of that name, whole where settings.URL is set. NoLink if it is not kept."""
+def make(name: str, by: Asker) -> str:
+    """A link to the logical backup of that name, whole where settings.URL is set: for who may be shown secrets, since a
+    dump holds them all. Forbidden for others; NoLink if it is not kept."""
+    may(by, SECRETS)
     backup = Backup.objects.filter(name=name, method=Backup.LOGICAL).first()
     if backup is None or backup.state != KEPT:
         raise NoLink(f"There is no logical backup {name!r} that is kept. See: manage.py backups NAME")
-    story(backup, "link made", Because(None, f"to download it, for {GOOD_FOR_S // 60} minutes", actor))
+    story(backup, "link made", Because(None, f"to download it, for {GOOD_FOR_S // 60} minutes", by.name))
     return f"{settings.URL}{PATH}?token={_signer().sign(backup.pk.hex)}"
 
 

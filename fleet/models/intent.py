@@ -6,7 +6,8 @@ from django.db.models.functions import Now
 
 class Intent(models.Model):
     """What somebody asked for: who, what of which thing, why. The tables read the oldest open one of a thing; a beat
-    answers it. `key` makes asking twice asking once."""
+    answers it. `key` makes asking twice asking once. `begun_at` is when a beat took it up (fleet/withdrawals.py),
+    `raised` how often code of ours raised over it."""
 
     OPEN, DONE, REFUSED, CANCELLED = "open", "done", "refused", "cancelled"
 
@@ -26,6 +27,8 @@ class Intent(models.Model):
         choices=[(OPEN, "Open"), (DONE, "Done"), (REFUSED, "Refused"), (CANCELLED, "Cancelled")],
     )
     answer = models.TextField(default="", blank=True)
+    begun_at = models.DateTimeField(null=True, editable=False)
+    raised = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     asked_at = models.DateTimeField(db_default=Now(), editable=False)
     answered_at = models.DateTimeField(null=True, editable=False)
 

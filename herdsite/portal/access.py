@@ -1,4 +1,4 @@
-"""Who may see and ask. Operators are the staff users; whoever may add an Intent may ask."""
+"""Who may see the herd: operators are the staff users. What they may ask is in the table of verbs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -7,8 +7,6 @@ from typing import Any
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-
-ASK = "fleet.add_intent"
 
 
 def operators_only(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:

@@ -6,8 +6,9 @@ from django.core.files.storage import storages
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.views.decorators.http import require_http_methods
 
+from fleet import askers
 from fleet.logical import links, storage
-from herdsite.portal.access import ASK, operators_only
+from herdsite.portal.access import operators_only
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -20,10 +21,10 @@ def downloads(request: HttpRequest) -> HttpResponseBase:
 
 @operators_only
 def _make(request: HttpRequest) -> HttpResponse:
-    if not request.user.has_perm(ASK):
-        raise PermissionDenied("Downloading a customer's data takes the permission to add intents.")
     try:
-        return HttpResponseRedirect(links.make(request.POST.get("backup", ""), request.user.get_username()))
+        return HttpResponseRedirect(links.make(request.POST.get("backup", ""), askers.of_login(request.user)))
+    except askers.Forbidden as error:
+        raise PermissionDenied(str(error)) from error
     except links.NoLink as error:
         return _no(error, 422)
 

@@ -1,93 +1,93 @@
-"""What customers may ask of their own databases: Intents, as everybody's. A copy is a database of its own, which a
-platform would have to know of, so whom a platform signed on makes copies there."""
+"""What customers may ask of their own databases: the verbs of the table that are theirs, as Intents like everybody's. A
+copy is a database of its own, which a platform would have to know of, so whom a platform signed on makes copies
+there."""
 
-import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from fleet import copies, loads, windows
-from fleet.intents import VERBS, AskError
-from fleet.intents import ask as ask_for
+from fleet import loads, windows
+from fleet.admin.forms import AskForm, Known
+from fleet.askers import Asker
+from fleet.intents import AskError
 from fleet.logical import links
 from fleet.models import Resource
 from fleet.states import CREATING, DESTROYED, DESTROYING, KEPT
-from herdsite.portal.live import database_now
+from fleet.verbs import Verb, verbs_of
 
-# What a customer may ask, in a customer's words; offered as soon as resources know the verb.
-OFFERED = {
-    "restart": ("Restart", "ends every connection, and serves again after some seconds"),
-    "rotate": ("New password", "the old one stops working; your app gets the new URL"),
-    "backup": ("Back up now", "a backup besides the regular ones"),
-    "dump": ("Logical backup", "all that it holds in one file, which any PostgreSQL can load"),
-    "unfollow": ("Stop following", "from then on it is a database of its own, to be written to"),
-}
-FOLLOW, FORK = "follow", "fork"
-COPIES = {
-    FOLLOW: ("Make a follower", "a copy for reading that stays as this one is"),
-    FORK: ("Fork", "a copy as of now, or as of the time that you give, that goes its own way"),
-}
-LOAD, WINDOW = "load", "window"
-# How what was asked is called afterwards.
-WORDS = OFFERED | {LOAD: ("Load", "another content in the place of what it held")}
+# How what was asked is called, for customers.
+WORDS = {verb.name: verb.customer[0] for verb in verbs_of(Resource.KIND) if verb.customer}
+WINDOW = "window"
 LOADABLE = 20
 REASON = "asked for on the customer's page"
-# What is shared with others, or keeps no archive, can't be asked for these.
-ALONE = ("restart", "backup", *COPIES)
 
 
-def offer(resource: Resource, copying: bool, losing: bool) -> dict[str, Any] | None:
-    """What can be asked now, the copies, the window and what can be loaded apart; None where nothing can. `losing` is
-    that it may be for the price of what it holds. `nonce` makes a button that was pressed twice ask once."""
+@dataclass(frozen=True)
+class Offer:
+    """One verb in a customer's words; `no` is why it can't be asked in the state that the database is in. What takes
+    something has a `form`, `open` when it was just refused."""
+
+    verb: str
+    label: str
+    meaning: str
+    no: str
+    grave: bool
+    form: AskForm | None
+    open: bool
+
+
+def offer(resource: Resource, by: Asker, sent: AskForm | None) -> dict[str, Any] | None:
+    """What can be asked now; None where nothing can. `nonce` makes a button that was pressed twice ask once."""
     if resource.state in (CREATING, DESTROYING, DESTROYED):
         return None
-    verbs = [(verb, *words) for verb, words in OFFERED.items() if _can(resource, verb)]
-    made = [(verb, *words) for verb, words in COPIES.items() if copying and _can(resource, verb)]
+    offers = [_offer(resource, verb, by, sent) for verb in verbs_of(Resource.KIND) if _offered(resource, verb, by)]
     day, _, time = resource.window.partition(" ")
     return {
-        "verbs": verbs,
-        "copies": made,
+        "plain": [one for one in offers if one.form is None],
+        "own": sorted((one for one in offers if one.form), key=lambda one: one.grave),
         "window": {"days": windows.DAYS, "day": day, "time": time or "03:00"},
-        "loads": _loadable(resource, copying) if losing and _can(resource, LOAD) else None,
-        "confirm": resource.name,
-        "nonce": secrets.token_hex(8),
+        "nonce": AskForm(verbs_of(Resource.KIND)[0]).initial["nonce"],
     }
 
 
-def ask(resource: Resource, sent: Mapping[str, str], actor: str, copying: bool, losing: bool) -> str:
+def _offered(resource: Resource, verb: Verb, by: Asker) -> bool:
+    return not verb.forbids(by) and not verb.unfit(resource) and verb.states != (DESTROYED,)
+
+
+def _offer(resource: Resource, verb: Verb, by: Asker, sent: AskForm | None) -> Offer:
+    assert verb.customer is not None
+    again = sent is not None and sent.verb == verb
+    form = (
+        _form(resource, verb, by, sent.data if sent and again else None) if verb.params or verb.may_be_grave else None
+    )
+    return Offer(verb.name, *verb.customer, verb.out_of_state(resource), verb.may_be_grave, form, again)
+
+
+def _form(resource: Resource, verb: Verb, by: Asker, data: Any) -> AskForm:
+    """As everybody's; a customer is offered the backups that may be loaded, and no other customer's."""
+    form = AskForm(verb, data, auto_id=f"ask-{verb.name}-%s")
+    form.fields.pop("across_customers", None)
+    if field := form.fields.get("backup"):
+        names = loads.own(resource, by).filter(state=KEPT).order_by("-created_at").values_list("name", flat=True)
+        choices = [("", "—"), *((name, name) for name in names[:LOADABLE])]
+        form.fields["backup"] = Known(choices=choices, required=False, label=field.label)
+    return form
+
+
+def ask(resource: Resource, form: AskForm, by: Asker) -> str:
     """Write the Intent; the reason why not, if not."""
-    verb, nonce, at = (sent.get(name, "")[:40].replace("\0", "") for name in ("verb", "nonce", "at"))
-    if not _can(resource, verb) or (verb in COPIES and not copying) or (verb == LOAD and not losing):
-        return "That can't be asked of this database."
-    key = f"mine/{resource.pk}/{verb}/{nonce}" if nonce else None
+    if form.errors:
+        return " ".join(f"{field}: {' '.join(map(str, errors))}" for field, errors in form.errors.items())
     try:
-        if verb == WINDOW:
-            return _choose(resource, sent, actor)
-        if verb == LOAD:
-            _load(resource, sent, actor, copying, key)
-        elif verb == FOLLOW:
-            copies.follow(resource, actor=actor, key=key)
-        elif verb == FORK:
-            moment = copies.moment(at, database_now()) if at.strip() else None
-            copies.fork(resource, actor=actor, at=moment, key=key)
-        else:
-            ask_for(resource, verb, actor=actor, reason=REASON, key=key)
+        form.cleaned_data["reason"] = form.cleaned_data["reason"].strip() or REASON
+        form.ask(resource, by, "mine")
     except AskError as error:
         return str(error)
     return ""
 
 
-def fetch(resource: Resource, name: str, actor: str) -> str:
-    """A link to download that logical backup of the database; "" where there is none."""
-    if not loads.own(resource).filter(name=name.replace("\0", ""), resource=resource).exists():
-        return ""
-    try:
-        return links.make(name, actor)
-    except links.NoLink:
-        return ""
-
-
-def _choose(resource: Resource, sent: Mapping[str, str], actor: str) -> str:
-    """A day and a time, or any time."""
+def choose_window(resource: Resource, sent: Mapping[str, str], actor: str) -> str:
+    """A day and a time, or any time; the reason why not, if not."""
     day, time = sent.get("day", "")[:3], sent.get("time", "")[:5]
     try:
         windows.choose(resource, f"{day} {time}" if day else "", actor)
@@ -96,29 +96,11 @@ def _choose(resource: Resource, sent: Mapping[str, str], actor: str) -> str:
     return ""
 
 
-def _load(resource: Resource, sent: Mapping[str, str], actor: str, copying: bool, key: str | None) -> None:
-    """One of the backups that were offered, or a dump from elsewhere."""
-    name, url = sent.get("backup", "")[:63].replace("\0", ""), sent.get("url", "").strip()
-    if name and not (copying or loads.own(resource).filter(name=name, resource=resource).exists()):
-        raise AskError(f"There is no logical backup {name!r} of this database.")
-    params = {what: value for what, value in (("backup", name), ("url", url)) if value}
-    loads.load_own(resource, params, actor=actor, confirm=sent.get("confirm", ""), reason=REASON, key=key)
-
-
-def _loadable(resource: Resource, copying: bool) -> list[str]:
-    """The names of the customer's logical backups, the latest first; of this database alone, if it is the only one that
-    may be seen."""
-    found = loads.own(resource).filter(state=KEPT)
-    found = found if copying else found.filter(resource=resource)
-    return list(found.order_by("-created_at").values_list("name", flat=True)[:LOADABLE])
-
-
-def _can(resource: Resource, verb: str) -> bool:
-    if verb in (WINDOW, LOAD):
-        gone = resource.state in (DESTROYING, DESTROYED)
-        return not gone and (verb == WINDOW or resource.follows_id is None)
-    if verb not in COPIES and (verb not in OFFERED or verb not in VERBS["resource"]):
-        return False
-    if verb in ALONE and not resource.own_instance:
-        return False
-    return verb != "unfollow" or resource.follows_id is not None
+def fetch(resource: Resource, name: str, by: Asker) -> str:
+    """A link to download that logical backup of the database; "" where there is none."""
+    if not loads.own(resource, by).filter(name=name.replace("\0", ""), resource=resource).exists():
+        return ""
+    try:
+        return links.make(name, by)
+    except links.NoLink:
+        return ""

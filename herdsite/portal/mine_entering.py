@@ -12,7 +12,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from fleet.addon import sso
-from fleet.api.logins import Asker, Tokens, asker_of
+from fleet.api.logins import Caller, Tokens, asker_of
 from fleet.api.models import Token
 
 WRONG = "This token belongs to no customer, or has expired."
@@ -40,7 +40,7 @@ def usable(held: dict[str, Any]) -> bool:
     return tokens.filter(customer=held.get("customer")).exists()
 
 
-def _asker(request: HttpRequest, token: str) -> Asker | None:
+def _asker(request: HttpRequest, token: str) -> Caller | None:
     """Who asks with that token, as the API knows it; None where it knows nobody."""
     asked = Request(request)
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 
-from fleet import copies
+from fleet import copies, withdrawals
 from fleet.models import Backup, Credential, Intent, Resource
 from fleet.states import (
     AVAILABLE,
@@ -80,12 +80,15 @@ class Role:
 
 @dataclass(frozen=True)
 class Asked:
-    """One thing that was asked of it."""
+    """One thing that was asked of it; `open` is that it can be cancelled."""
 
+    id: str
     at: Moment | None
     what: str
     actor: str
     state: str
+    answer: str
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -226,4 +229,6 @@ def _backups(resource: Resource) -> list[Backup]:
 def _asked(resource: Resource) -> Iterable[Asked]:
     found = Intent.objects.filter(subject=resource.pk).order_by("-asked_at")
     for intent in found.filter(verb__in=WORDS)[:ASKED]:
-        yield Asked(moment(intent.asked_at), WORDS[intent.verb][0], intent.actor, intent.get_state_display())
+        can = intent.state == Intent.OPEN and not withdrawals.obstacle(intent)
+        state, answer = intent.get_state_display(), intent.answer if intent.state == Intent.REFUSED else ""
+        yield Asked(str(intent.pk), moment(intent.asked_at), WORDS[intent.verb], intent.actor, state, answer, can)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fleet import doubt, under_way
+from fleet import doubt, under_way, withdrawals
 from fleet.models import Backup, Changeover, Event, Intent, Member, Resource, Timeline
 from fleet.states import MOVES, STATES, State
 from herdsite.portal import moves
@@ -54,7 +54,9 @@ class Witness:
 
 @dataclass(frozen=True)
 class Asked:
-    """One Intent."""
+    """One Intent; `kept` is why it can't be cancelled, where it is open."""
+
+    id: str
 
     at: Moment | None
     verb: str
@@ -63,6 +65,7 @@ class Asked:
     state: str
     answer: str
     open: bool
+    kept: str
 
 
 @dataclass(frozen=True)
@@ -170,6 +173,7 @@ def _observations(member: Member) -> tuple[Look, ...]:
 def _intents(member: Member) -> tuple[Asked, ...]:
     return tuple(
         Asked(
+            str(intent.pk),
             moment(intent.asked_at),
             intent.verb,
             intent.actor,
@@ -177,6 +181,7 @@ def _intents(member: Member) -> tuple[Asked, ...]:
             intent.get_state_display(),
             intent.answer,
             intent.state == Intent.OPEN,
+            withdrawals.obstacle(intent) if intent.state == Intent.OPEN else "",
         )
         for intent in Intent.objects.filter(subject=member.pk)[:ASKED]
     )

@@ -10,8 +10,10 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from fleet import askers
 from fleet.admin.base import STATE_LABELS, ReadOnly
 from fleet.admin.story import Section
+from fleet.roles import MANAGE
 from incidents import desk, moving, story
 from incidents.hands import HANDS, PERMISSION, lay
 from incidents.models import BrakeRelease, Incident, Journal, PlaybookPolicy
@@ -121,9 +123,15 @@ class JournalAdmin(ReadOnly):
 
 @admin.register(PlaybookPolicy)
 class PlaybookPolicyAdmin(ModelAdmin):
-    """A word that is taken back leaves what is said of more."""
+    """A word that is taken back leaves what is said of more. Whoever manages the herd says it."""
 
     list_display = ("resolver", "plan", "resource", "mode")
+
+    def may(self, request: Any, _obj: Any = None) -> bool:
+        return not askers.missing(askers.of_login(request.user), MANAGE)
+
+    has_add_permission = has_change_permission = has_delete_permission = may
+    has_view_permission = has_module_permission = may
     list_filter = ("mode", "resolver")
     autocomplete_fields = ("resource",)
 

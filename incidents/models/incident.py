@@ -16,6 +16,8 @@ from incidents.watch import BY_TYPE, PAGE, SEVERITIES
 # itself is about nothing in it (incidents/ourselves.py).
 HERD, STORM = "herd", "storm"
 HERDSITE = "herdsite"
+# Code of ours raised again and again over what was asked of a thing: it is over when a person says so.
+CODE_FAILED = "code_failed"
 ACT, ASK, NEVER = "act", "ask", "never"
 
 # By what an incident is about: how the database that it belongs to is found.

@@ -23,6 +23,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "resources/{name}/asks": {"verb": "restart"},
     "resources/{name}/window": {"window": "Tue 03:00"},
     "backups/{name}/link": {},
+    "intents/{name}/cancel": {},
     "timelines/{name}/asks": {"verb": "backup"},
     "changeovers/{name}/asks": {"verb": "cancel"},
     "addresses/{name}/asks": {"verb": "detach"},

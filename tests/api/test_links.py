@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from fleet import logical
-from fleet.api.roles import ASK, READ
 from fleet.models import Backup, Event
+from fleet.roles import ASK, READ
 from herdsite import storages
 from tests.api.world import program
 from tests.herd import again, change

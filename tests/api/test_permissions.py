@@ -12,15 +12,17 @@ from django.test import Client
 from fleet.api import verbs
 from fleet.api.base import Api
 from fleet.api.models import Token
-from fleet.api.roles import CUSTOMER, CUSTOMER_VERBS, DESTROY, READ, ROLES, SCOPES
-from fleet.intents import DESTRUCTIVE
 from fleet.models import Intent
+from fleet.roles import CUSTOMER, DESTROY, READ, ROLES, SCOPES
+from fleet.verbs import TABLE, verbs_of
 from incidents.hands import HANDS
 from tests.api.operations import ALL, CHANGING, METHODS, READING, Operation, label
 from tests.api.world import API, Program, program
 from tests.api.world import ROLES as ROLE_NAMES
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough]
+
+CUSTOMER_VERBS = {verb.name for verb in verbs_of("resource") if verb.customer}
 
 
 def everything() -> dict[str, str]:
@@ -55,13 +57,14 @@ def _json(body) -> str:
 def needs(operation: Operation) -> set[str]:
     """The scopes that its body takes."""
     found = {operation.view.scopes.get(operation.action, READ)} - {""}
-    destroys = operation in CHANGING and operation.body.get("verb") in DESTRUCTIVE
+    grave = {verb.name for verb in TABLE if verb.grave}
+    destroys = operation in CHANGING and operation.body.get("verb") in grave
     return found | ({DESTROY} if destroys else set())
 
 
 def test_the_table_names_all_that_there_is():
     assert set(ROLES) == set(ROLE_NAMES) and all(set(scopes) <= set(SCOPES) for scopes in ROLES.values())
-    assert set(CUSTOMER_VERBS) <= set(verbs.of("resource"))
+    assert set(verbs.of("resource")) >= CUSTOMER_VERBS
     used = {scope for operation in ALL for scope in operation.view.scopes.values()} | {READ, DESTROY}
     assert used - {""} == set(SCOPES)
     assert all(operation.action in operation.view.scopes for operation in CHANGING)

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from fleet.api.models import Token
-from fleet.api.roles import CUSTOMER, SCOPES
 from fleet.models import Address, Backup, Changeover, Credential, Customer, Event, Intent, Resource
+from fleet.roles import CUSTOMER, SCOPES
 from incidents.models import Incident
 from incidents.models.notices import Notice
 from observations.models import Observation

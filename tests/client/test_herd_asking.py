@@ -6,13 +6,13 @@ import pathlib
 import subprocess
 import time
 
-import pytest
 from django.db.models.functions import Now
 
-from fleet.api import verbs as served
 from fleet.models import Event, Intent
+from fleet.verbs import TABLE
 from herdsite.client.errors import DONE, FAILED, INTERRUPTED, NO_LOGIN, NOT_FOUND, TIMED_OUT, USAGE
 from herdsite.client.verbs.asking import ASKS
+from herdsite.tables import for_client
 from tests import factories
 from tests.api.world import SECRET, program
 from tests.client.conftest import Terminal
@@ -30,12 +30,10 @@ def ends(state: str, answer: str):
     return beat
 
 
-@pytest.mark.parametrize("ask", ASKS, ids=lambda ask: ask.verb)
-def test_the_api_knows_what_is_asked(ask):
-    for kind in ask.kinds:
-        assert ask.verb in served.of(kind[:-1])
-    fields = served.PARAMS[ask.verb]().fields if ask.verb in served.PARAMS else {}
-    assert {param.name for param in ask.params} == set(fields)
+def test_the_client_knows_what_the_table_of_verbs_has():
+    asked = ROOT / "herdsite/client/verbs/asks.json"
+    assert asked.read_text() == for_client(), "manage.py tables --client > herdsite/client/verbs/asks.json"
+    assert {ask.verb for ask in ASKS} == {verb.name for verb in TABLE}
 
 
 def test_an_ask_is_waited_for_to_its_end(run, held):
@@ -110,6 +108,8 @@ def test_what_leaves_data_behind_wants_its_name(run, held):
     ran = run("destroy", "acme-orders", "--confirm", "acme-order", "--reason", "a test")
     assert ran.code == FAILED and "type its name" in ran.err and not Intent.objects.filter(verb="destroy").exists()
     assert run("destroy", "acme-orders", "--confirm", "acme-orders").code == USAGE
+    ran = run("failover", "acme-orders", "--force", "--accept-loss", "unknown", "--reason", "a test")
+    assert ran.code == USAGE and "--confirm acme-orders" in ran.err
     assert run("restore", "acme-orders", "--at", "then", "--confirm", "acme-orders").code == USAGE
     assert run("destroy", "acme-orders", "--reason", "a test", typed=Terminal("acme-orders\n")).code == DONE
     assert Intent.objects.get(verb="destroy").reason == "a test"

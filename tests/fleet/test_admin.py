@@ -204,7 +204,7 @@ def test_destroying_goes_one_at_a_time_by_name_and_with_a_reason(client, operato
 def test_a_server_with_instances_is_not_destroyed(client, operator):
     server = factories.instance().server
     page = ask(client, "destroy", [server], asked="1", reason="old", confirm=server.name)
-    assert "1 instance(s) live on" in text(page) and not Intent.objects.exists()
+    assert "1 instance(s) are on" in text(page) and not Intent.objects.exists()
 
 
 def test_only_so_many_are_asked_at_once(client, operator, monkeypatch):
@@ -226,7 +226,9 @@ def test_who_may_look_but_not_ask_or_add(client):
     assert client.post(url(Server, "add"), {"name": "host-z"}).status_code == 403
 
 
-def test_who_may_view_nothing_sees_no_story(client):
+def test_who_may_look_at_the_portal_may_look_here_and_nobody_else(client):
     one = factories.resource()
-    client.force_login(User.objects.create_user("nobody", is_staff=True))
-    assert client.get(url(Resource, one.pk, "change")).status_code == 403
+    for staff, seen in ((True, 200), (False, 302)):
+        client.force_login(User.objects.create_user(f"staff-{staff}", is_staff=staff))
+        assert client.get(url(Resource, one.pk, "change")).status_code == seen
+        assert client.get(f"/things/{one.name}").status_code == (200 if staff else 403)

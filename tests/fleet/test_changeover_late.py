@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from fleet import changing, intents, planes, policy, subjects, upgrading
+from fleet import changing, intake, intents, planes, policy, subjects
 from fleet.actions import ACTIONS
 from fleet.actions.base import ActionError
 from fleet.ledger import Overtaken
@@ -236,11 +236,11 @@ def test_a_mark_that_the_rollback_could_not_reach_is_taken_away_when_the_host_is
 
 def test_a_standby_that_was_to_go_and_leads_by_now_stays(world: Premium):
     changeover = begin(world)
-    going = intents.write(again(world.standby), "destroy", "anna", "one too many", {}, key=None)
+    going = intake.write(again(world.standby), "destroy", "anna", "one too many", {}, key=None)
     expire(again(changeover))
     Turn(policy.WORK, world.herd.ports, "here/1").once(Changeover.KIND, 8)
     assert again(going).state == Intent.CANCELLED
-    late = intents.write(again(world.standby), "destroy", "anna", "one too many", {}, key=None)
+    late = intake.write(again(world.standby), "destroy", "anna", "one too many", {}, key=None)
     world.settle(lambda: again(late).state != Intent.OPEN)
     assert again(late).state == Intent.REFUSED
     assert writers(world) == [world.standby.name]
@@ -252,7 +252,7 @@ def test_an_upgrade_that_leads_by_our_records_is_never_destroyed():
     both = herd.machine(zone="c")
     change(both, pg=both.pg | {"18": "/eighteen/bin"})
     herd.refuses.add("lead")
-    upgrading.upgrade(world.resource, actor="anna")
+    intents.ask(world.resource, "upgrade", actor="anna")
     changeovers = Changeover.objects.filter(resource=world.resource)
     world.settle(lambda: changeovers.filter(state=NEEDS_HUMAN).exists(), 120)
     intent = intents.ask(changeovers.get(), "cancel", actor="anna", reason="back to 17")

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from fleet import certificates, context, intents, lifecycle, policy, ring
+from fleet import certificates, context, intake, lifecycle, policy, ring
 from fleet.facts import FACTS
 from fleet.models import Credential, Intent
 from fleet.postgres.config import MONITOR
@@ -175,7 +175,7 @@ def test_what_became_of_an_asking_that_was_handed_down() -> None:
     assert known(one, "handed") is None
     intent = ask(one, "restart")
     assert known(one, "handed") == "none"
-    child = intents.hand_down(one.instance, intent)
+    child = intake.hand_down(one.instance, intent)
     for state, told in (("open", "open"), ("done", "done"), ("refused", "refused"), ("cancelled", "refused")):
         change(child, state=state)
         assert known(one, "handed") == told

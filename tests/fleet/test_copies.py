@@ -10,6 +10,7 @@ from fleet.archives import holes
 from fleet.intents import AskError
 from fleet.models import Backup, Changeover, Credential, Instance, Intent, Resource, Timeline
 from fleet.states import CREATING, DESTROYED, KEPT
+from fleet.verbs.parameters import past
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -42,9 +43,9 @@ def backed_up(resource: Resource, ago: timedelta, first: int = 2) -> Backup:
 
 def test_a_shared_database_can_be_neither_followed_nor_forked() -> None:
     tiny = factories.resource(plan=factories.plan("starter-0"))
-    for ask in (copies.follow, copies.fork):
+    for verb in ("follow", "fork"):
         with pytest.raises(AskError, match="shares its instance"):
-            ask(tiny, actor="anna")
+            intents.ask(tiny, verb, actor="anna")
     assert Intent.objects.count() == 0
 
 
@@ -116,21 +117,21 @@ def test_a_fork_begins_a_timeline_of_its_own_whose_past_is_not_its_own() -> None
 def test_a_restore_wants_its_name_typed_and_a_moment() -> None:
     shop = archived()
     backed_up(shop, timedelta(hours=1))
-    with pytest.raises(AskError, match="Give the time"):
-        copies.restore(shop, actor="anna", at=None, confirm=shop.name)
+    with pytest.raises(AskError, match="say at: the moment to go back to"):
+        intents.ask(shop, "restore", actor="anna", reason="a slip", confirm=shop.name)
     with pytest.raises(AskError, match="type its name"):
-        copies.restore(shop, actor="anna", at=NOW)
+        intents.ask(shop, "restore", actor="anna", reason="a slip", params={"at": "1 min ago"})
     follower = copies.follow(shop, actor="anna")
     Resource.objects.filter(pk=follower.pk).update(state="available", instance=factories.instance())
     with pytest.raises(AskError, match=f"follows {shop.name}"):
-        copies.restore(Resource.objects.get(pk=follower.pk), actor="anna", at=NOW, confirm=follower.name)
+        intents.ask(Resource.objects.get(pk=follower.pk), "restore", actor="anna", params={"at": "1 min ago"})
 
 
 def test_a_restore_in_place_is_built_on_another_server_at_the_same_port() -> None:
     shop = archived()
     backed_up(shop, timedelta(hours=1))
     spare = factories.server(pg={"17": "/bin"}, address="127.0.0.9")
-    intent = copies.restore(shop, actor="anna", at=NOW, confirm=shop.name)
+    intent = copies.restore(shop, actor="anna", at=NOW)
     changeover = Changeover(resource=shop, reason=Changeover.RESTORE, marks={"intent": str(intent.pk)})
     instance = copies.instance_for(changeover)
     assert instance is not None
@@ -143,8 +144,8 @@ def test_a_restore_in_place_is_built_on_another_server_at_the_same_port() -> Non
 def test_only_what_was_destroyed_is_brought_back_and_only_while_its_archive_lives() -> None:
     shop = archived()
     backed_up(shop, timedelta(hours=1))
-    with pytest.raises(AskError, match="only what was destroyed"):
-        copies.undelete(shop, actor="anna")
+    with pytest.raises(AskError, match="possible while it is destroyed"):
+        intents.ask(shop, "undelete", actor="anna")
     Resource.objects.filter(pk=shop.pk).update(state=DESTROYED)
     back = copies.undelete(Resource.objects.get(pk=shop.pk), actor="anna")
     assert (back.state, back.generation) == (CREATING, shop.generation + 1)
@@ -166,12 +167,12 @@ def test_only_what_was_destroyed_is_brought_back_and_only_while_its_archive_live
     ],
 )
 def test_moments_are_understood(text: str, at: datetime) -> None:
-    assert copies.moment(text, NOW) == at
+    assert past(text, NOW) == at
 
 
 def test_what_is_no_moment_is_refused_with_an_example() -> None:
-    with pytest.raises(AskError, match="2026-11-20 14:03"):
-        copies.moment("yesterday", NOW)
+    with pytest.raises(ValueError, match="2026-11-20 14:03"):
+        past("yesterday", NOW)
 
 
 def test_who_follows_nobody_can_not_unfollow() -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.db.models.functions import Now
 from logical_world import HOLD, World, built, leader, on_disk, waits
 
-from fleet import intents, loads, logical
+from fleet import intents, logical
 from fleet.logical import loading, storage
 from fleet.models import MEMBERS, Backup, Event, Intent, Resource, Server
 from fleet.ports import Ports
@@ -151,7 +151,7 @@ def left(world: World, backup: Backup) -> list[str]:
 def test_an_old_content_is_put_back(world: World, shop: Resource, beats) -> None:
     before, backup = world.sees("shop")[:2], world.taken(shop)
     world.fill("shop", "DELETE FROM sold; CREATE TABLE later (n int)")
-    intent = loads.load(shop, {"backup": backup.name}, confirm="shop", **SURE)
+    intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     beats("resource", lambda: again(intent).state != Intent.OPEN)
     assert again(intent).state == Intent.DONE, again(intent).answer
     assert world.sees("shop")[:2] == before
@@ -161,7 +161,7 @@ def test_an_old_content_is_put_back(world: World, shop: Resource, beats) -> None
 def test_a_load_that_is_killed_is_begun_again(world: World, shop: Resource, beats) -> None:
     before, backup = world.sees("shop")[:2], world.taken(shop)
     world.fill("shop", "DELETE FROM sold")
-    intent = loads.load(shop, {"backup": backup.name}, confirm="shop", **SURE)
+    intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     with world.cluster.monitor() as session:
         session.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"shop_new_{loading.mark(intent)}"])
         beats("resource", lambda: waits(world))
@@ -176,7 +176,7 @@ def test_a_load_that_is_killed_is_begun_again(world: World, shop: Resource, beat
 def test_a_load_that_fails_is_refused_with_the_reason(world: World, shop: Resource, beats) -> None:
     before, backup = world.sees("shop")[:2], world.taken(shop)
     Path(stored(backup)).write_bytes(b"not what it was")
-    intent = loads.load(shop, {"backup": backup.name}, confirm="shop", **SURE)
+    intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     beats("resource", lambda: again(intent).state != Intent.OPEN)
     assert again(intent).state == Intent.REFUSED
     assert "valid archive" in again(intent).answer
@@ -185,7 +185,7 @@ def test_a_load_that_fails_is_refused_with_the_reason(world: World, shop: Resour
 
 def test_what_went_away_since_it_was_asked_is_refused(world: World, shop: Resource, beats) -> None:
     backup = world.taken(shop)
-    intent = loads.load(shop, {"backup": backup.name}, confirm="shop", **SURE)
+    intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     change(backup, state="expired")
     beats("resource", lambda: again(intent).state != Intent.OPEN)
     assert (again(intent).state, "is not kept" in again(intent).answer) == (Intent.REFUSED, True)

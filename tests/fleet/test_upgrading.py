@@ -35,7 +35,7 @@ def over(world: Premium) -> Changeover:
 
 
 def test_it_leads_in_the_new_version_and_the_old_ones_go(world: Premium) -> None:
-    intent = upgrading.upgrade(world.resource, actor="anna")
+    intent = intents.ask(world.resource, "upgrade", actor="anna")
     assert over(world).state == DONE and again(intent).state == Intent.DONE
     resource = again(world.resource)
     leader = resource.instance
@@ -52,7 +52,7 @@ def test_it_leads_in_the_new_version_and_the_old_ones_go(world: Premium) -> None
 
 
 def test_nobody_starts_or_fences_what_is_being_upgraded(world: Premium) -> None:
-    upgrading.upgrade(world.resource, actor="anna")
+    intents.ask(world.resource, "upgrade", actor="anna")
     world.settle(lambda: any(job.verb == "upgrade" for job in world.herd.jobs.values()))
     (changeover,) = Changeover.objects.filter(resource=world.resource)
     target = changeover.target
@@ -83,7 +83,7 @@ def test_a_release_that_is_older_than_the_old_ones_is_known(version: int | None,
 
 def test_an_older_release_is_refused_before_anybody_is_stopped(world: Premium) -> None:
     world.herd.world.on(lambda ran: ran.argv[0] == "/eighteen/bin/postgres", Result(0, "18.1\n", "", 0.0))
-    intent = upgrading.upgrade(world.resource, actor="anna")
+    intent = intents.ask(world.resource, "upgrade", actor="anna")
     assert over(world).state == CANCELLED
     world.settle(lambda: again(intent).state == Intent.REFUSED)
     assert "18.1 is an older release than 17.10: update it first" in again(intent).answer
@@ -93,7 +93,7 @@ def test_an_older_release_is_refused_before_anybody_is_stopped(world: Premium) -
 
 def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:
     world.herd.fails.add("upgrade")
-    intent = upgrading.upgrade(world.resource, actor="anna")
+    intent = intents.ask(world.resource, "upgrade", actor="anna")
     assert over(world).state == CANCELLED
     world.settle(lambda: again(intent).state == Intent.REFUSED)
     resource = again(world.resource)
@@ -108,7 +108,7 @@ def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:
 def test_what_stands_in_the_way_is_said_before_anything_begins(world: Premium) -> None:
     def refused(**more) -> str:
         with pytest.raises(AskError) as error:
-            upgrading.upgrade(again(world.resource), actor="anna", **more)
+            intents.ask(again(world.resource), "upgrade", actor="anna", params=more)
         return str(error.value)
 
     assert "there is 18" in refused(major=19)
@@ -117,8 +117,8 @@ def test_what_stands_in_the_way_is_said_before_anything_begins(world: Premium) -
     change(follower, state=DESTROYED)
     shared = factories.resource(plan=factories.plan("starter-0"))
     with pytest.raises(AskError, match="shares its instance"):
-        upgrading.upgrade(shared, actor="anna", major=18)
-    asked = upgrading.upgrade(world.resource, actor="anna", key="once")
-    assert upgrading.upgrade(world.resource, actor="anna", key="once") == asked
+        intents.ask(shared, "upgrade", actor="anna", params={"major": 18})
+    asked = intents.ask(world.resource, "upgrade", actor="anna", key="once")
+    assert intents.ask(world.resource, "upgrade", actor="anna", key="once") == asked
     with pytest.raises(AskError, match="belongs to another"):
         intents.ask(world.resource, "switchover", actor="anna", key="once")

@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from fleet import changing, intents, upgrading
+from fleet import changing, intents
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Credential, Instance, Intent, Resource
 from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PREPARING
@@ -259,7 +259,7 @@ def test_an_upgrade_that_can_not_start_after_the_hand_over_is_led_back(world: Pr
     both = world.herd.machine(zone="c")
     change(both, pg=both.pg | {"18": "/eighteen/bin"})
     world.herd.refuses.add("lead")
-    upgrading.upgrade(world.resource, actor="anna")
+    intents.ask(world.resource, "upgrade", actor="anna")
     upgrades = Changeover.objects.filter(reason=Changeover.UPGRADE)
     world.settle(lambda: upgrades.filter(state=NEEDS_HUMAN).exists(), 120)
     cancel = intents.ask(upgrades.get(), "cancel", actor="anna", reason="back to 17")

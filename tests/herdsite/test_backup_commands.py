@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.core.management.base import OutputWrapper
 
-from fleet import loads, logical
+from fleet import intents, logical
 from fleet.intents import AskError
 from fleet.models import Backup, Intent
 from herdsite import waiting
@@ -174,11 +174,11 @@ def test_waiting_ends_with_a_failure_or_with_patience(backup: Backup, monkeypatc
 
 def test_the_same_key_asks_once_and_what_is_gone_is_not_filled(backup: Backup) -> None:
     sure = SURE | {"actor": "ada"}
-    first = loads.load(backup.resource, {"backup": backup.name}, key="k", **sure)
-    assert loads.load(backup.resource, {"backup": backup.name}, key="k", **sure).pk == first.pk
+    first = intents.ask(backup.resource, "load", params={"backup": backup.name}, key="k", **sure)
+    assert intents.ask(backup.resource, "load", params={"backup": backup.name}, key="k", **sure).pk == first.pk
     change(backup.resource, state="destroying")
-    with pytest.raises(AskError, match="nothing can be put into it any more"):
-        loads.load(again(backup.resource), {"backup": backup.name}, **sure)
+    with pytest.raises(AskError, match="nothing can be asked of it any more"):
+        intents.ask(again(backup.resource), "load", params={"backup": backup.name}, **sure)
 
 
 @pytest.mark.parametrize(("state", "says"), [("done", None), ("refused", "load shop was refused: no room")])

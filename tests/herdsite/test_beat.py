@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from fleet import actions, context, intents, policy, ring
+from fleet import actions, context, intents, policy, ring, withdrawals
 from fleet.models import Credential, Event, Instance, Intent, Resource
 from fleet.postgres.config import MONITOR
 from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
 from fleet.transports.base import Unreachable
 from herdsite import beat
 from herdsite.turns import Turn
+from incidents.models import Incident
 from observations import feel
 from observations.models import Observation
 from tests import factories
@@ -207,6 +208,42 @@ def test_a_late_action_is_not_begun(herd: FakeHerd, instance: Instance) -> None:
     assert story(instance) == [("asked to restart", None)]
     beats(herd, instance)
     assert list(herd.begun.values()) == [1]
+
+
+def test_what_was_cancelled_between_look_and_act_is_not_done(herd: FakeHerd, instance: Instance) -> None:
+    intent = intents.ask(instance, "restart", actor="anna")
+    thought = taken(herd, instance)
+    assert thought.rule.row == 111
+    withdrawals.cancel(intent, "anna")
+    beat.finish("instance", [thought], herd.ports, HERE)
+    assert not herd.begun and (again(instance).lease, again(instance).acting) == (None, None)
+
+
+def test_what_was_cancelled_between_look_and_move_does_not_move(herd: FakeHerd, instance: Instance) -> None:
+    intent = intents.ask(instance, "destroy", actor="anna", confirm=instance.name, reason="a slip")
+    thought = taken(herd, instance)
+    withdrawals.cancel(intent, "anna")
+    beat.finish("instance", [thought], herd.ports, HERE)
+    assert again(instance).state == AVAILABLE and thought.rule.then.name == "destroy"
+
+
+def test_code_that_raises_thrice_on_one_intent_refuses_it_and_a_person_hears(
+    herd: FakeHerd, instance: Instance, monkeypatch
+) -> None:
+    def restart(*_: Any) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setitem(actions.ACTIONS["instance"], "restart", restart)
+    first = intents.ask(instance, "restart", actor="anna")
+    behind = intents.ask(instance, "stop", actor="bert")
+    for n in range(3):
+        assert (again(first).state, again(first).raised) == (Intent.OPEN, n)
+        beats(herd, instance)
+    assert again(first).state == Intent.REFUSED and "failed 3 times" in again(first).answer
+    incident = Incident.objects.get(type="code_failed")
+    assert (incident.subject, incident.evidence["facts"]["asked for"]) == (instance.pk, f"restart {instance.name}")
+    beats(herd, instance)
+    assert again(behind).begun_at is not None and list(herd.begun) == [f"{instance.name}-stop-{behind.pk.hex[:8]}"]
 
 
 def test_a_bug_in_a_probe_costs_one_look(herd: FakeHerd, instance: Instance, monkeypatch) -> None:

@@ -239,7 +239,7 @@ def test_the_tree_says_since_when_a_timeline_is_written_no_more(client, operator
 def test_a_fork_is_asked_for_with_its_moment_and_its_name(client, operator, walrus):
     sent = {"verb": "fork", "at": "2026-11-20 15:00", "name": "walrus-then", "reason": "to look"}
     answer = client.post("/things/proud-walrus", sent, follow=True)
-    assert "Asked for walrus-then: fork of proud-walrus" in text(answer)
+    assert "walrus-then requested: fork of proud-walrus" in text(answer)
     assert Resource.objects.get(name="walrus-then").attrs["moment"].startswith("2026-11-20T15:00")
 
 
@@ -249,11 +249,11 @@ def test_a_fork_is_asked_for_with_its_moment_and_its_name(client, operator, walr
     [
         ({"verb": "fork", "at": "yesterday"}, "is not a time"),
         ({"verb": "fork", "at": "2020-01-01 00:00"}, "outside the range that can be restored"),
-        ({"verb": "follow", "name": "Not A Name"}, "Use lower-case letters"),
+        ({"verb": "follow", "name": "Not A Name"}, "use lower-case letters"),
         ({"verb": "restore", "at": "2026-11-20 15:00", "reason": "x", "confirm": "walrus"}, "type its name to confirm"),
         ({"verb": "restore", "at": "2026-11-20 15:00", "confirm": "proud-walrus"}, "give a reason"),
         ({"verb": "switchover", "to": "elsewhere"}, "Choose one of: walrus-2"),
-        ({"verb": "switchover", "in_window": "on"}, "no maintenance window"),
+        ({"verb": "switchover", "not_before": "window"}, "no maintenance window"),
         ({"verb": "failover", "force": "on", "reason": "x", "confirm": "proud-walrus"}, "say what may be lost"),
         ({"verb": "failover", "force": "on", "accept_loss": "some", "confirm": "proud-walrus"}, "is not a loss"),
         ({"verb": "failover", "force": "on", "accept_loss": "9", "reason": "x"}, "type its name to confirm"),

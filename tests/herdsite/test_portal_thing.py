@@ -119,7 +119,7 @@ def test_it_refreshes_like_the_herd(client, operator, walrus):
 def test_asking_writes_an_intent_and_nothing_else(client, operator, walrus):
     answer = client.post("/things/proud-walrus", {"verb": "restart", "reason": "it leaks"}, follow=True)
     assert answer.redirect_chain == [("/things/proud-walrus", 302)]
-    assert "Asked proud-walrus to restart" in text(answer)
+    assert "Restart of proud-walrus requested" in text(answer)
     intent = Intent.objects.get()
     assert (intent.verb, intent.subject, intent.actor, intent.reason) == ("restart", walrus.pk, "operator", "it leaks")
     assert intent.state == Intent.OPEN and Resource.objects.get().state == walrus.state
@@ -142,7 +142,7 @@ def test_a_button_pressed_twice_asks_once(client, operator, walrus):
         ({"verb": "destroy", "reason": "old", "confirm": "proud-walru"}, "type its name to confirm"),
         ({"verb": "destroy", "reason": "", "confirm": "proud-walrus"}, "give a reason"),
         ({"verb": "explode", "reason": "fun"}, "can&#x27;t be asked to &#x27;explode&#x27;"),
-        ({"verb": "", "reason": "x"}, "verb: This field is required."),
+        ({"verb": "", "reason": "x"}, "can&#x27;t be asked to &#x27;&#x27;"),
         ({"verb": "restart", "reason": "x" * 1001}, "at most 1000 characters"),
         ({"verb": "restart", "reason": "nul \0 byte"}, "Null characters are not allowed"),
     ],

@@ -89,7 +89,7 @@ def test_back_to_a_moment_as_a_fork_and_then_in_place(shop: Resource) -> None:
     assert line.place != shop.instance.timeline.place
 
     url = Resource.objects.get(pk=shop.pk).dbname
-    copies.restore(Resource.objects.get(pk=shop.pk), actor="test", at=moment, confirm=shop.name)
+    copies.restore(Resource.objects.get(pk=shop.pk), actor="test", at=moment)
     moves = Changeover.objects.filter(resource=shop)
     until(lambda: moves.filter(state="done").exists(), "restored in place", LONG_S)
     assert (rows(shop), Resource.objects.get(pk=shop.pk).dbname) == (before, url)

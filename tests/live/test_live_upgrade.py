@@ -29,7 +29,7 @@ def test_it_is_upgraded_with_all_that_is_in_it_under_its_own_name(herd: Herd) ->
     assert said(shop, "SHOW server_version_num")[0][0].startswith("15")
     old = shop.instance
 
-    asked = upgrading.upgrade(Resource.objects.get(pk=shop.pk), actor="test")
+    asked = intents.ask(Resource.objects.get(pk=shop.pk), "upgrade", actor="test")
     until(lambda: again(asked).state != "open", "the upgrade has ended", LONG_S)
     if why := upgrading.too_old(int(again(old).facts["version"]), program()):
         # Debian's 15 may be a newer release than the wheel's 17: then nobody is stopped for what would fail.

@@ -3,7 +3,7 @@ meanwhile: to roll back is to start it again."""
 
 from dataclasses import replace
 
-from fleet import certificates, intents, ledger, upgrading
+from fleet import certificates, intake, ledger, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.models import Changeover, Instance
@@ -32,7 +32,7 @@ def afterwards(changeover: Changeover, target: Instance, acting: Acting) -> None
     why = f"{changeover.resource.name} has PostgreSQL {target.major} now"
     others = Instance.objects.filter(standby_for=changeover.resource, major__lt=target.major)
     for one in others.exclude(state__in=(DESTROYING, DESTROYED)):
-        intents.write(one, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{one.pk}/old")
+        intake.write(one, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{one.pk}/old")
 
 
 def abandon(changeover: Changeover, acting: Acting) -> None:
@@ -40,7 +40,7 @@ def abandon(changeover: Changeover, acting: Acting) -> None:
     target = _target(changeover)
     if target.state not in (DESTROYING, DESTROYED) and not target.resources.exclude(state=DESTROYED).exists():
         why = "the upgrade was cancelled"
-        intents.write(target, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{target.pk}/off")
+        intake.write(target, "destroy", acting.because.actor, why, {}, key=f"{changeover.pk}/{target.pk}/off")
 
 
 def _target(changeover: Changeover) -> Instance:

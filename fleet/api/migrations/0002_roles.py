@@ -1,9 +1,9 @@
-"""The roles of fleet/api/roles.py as groups. What Django would make of the models' permissions at the end of all
+"""The roles of fleet/roles.py as groups. What Django would make of the models' permissions at the end of all
 migrations is made here where it is not there yet; the names are the same, so that it then finds them."""
 
 from django.db import migrations
 
-from fleet.api.roles import CUSTOMER, ROLES, SCOPES
+from fleet.roles import CUSTOMER, ROLES, SCOPES
 
 
 def make(apps, _schema_editor):

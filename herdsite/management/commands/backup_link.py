@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from fleet.askers import Asker
 from fleet.logical import links
 from fleet.models import Backup
 from herdsite.databases import actor
@@ -15,6 +16,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            self.stdout.write(links.make(options["backup"], actor()))
+            self.stdout.write(links.make(options["backup"], Asker(actor())))
         except (links.NoLink, Backup.DoesNotExist) as error:
             raise CommandError(str(error)) from error

@@ -22,4 +22,4 @@ class Command(DatabaseCommand):
             problem = f"  {backup.problem}" if backup.problem else ""
             self.stdout.write(f"{waiting.line(backup)}{of}{until}{problem}")
         if not own:
-            self.stdout.write(f"{resource.name} has no logical backup yet: manage.py backup {resource.name}")
+            self.stdout.write(f"{resource.name} has no logical backup yet: manage.py dump {resource.name}")

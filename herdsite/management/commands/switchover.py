@@ -7,4 +7,4 @@ class Command(failover.Command):
         "Let a standby of a database lead instead of its healthy leader. Clients wait for a moment at its address, the "
         "leader stops cleanly, nothing is lost; if it takes too long, all goes on as before."
     )
-    reason = Changeover.SWITCHOVER
+    verb = Changeover.SWITCHOVER

@@ -1,12 +1,18 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
-from herdsite.tables import rendered
+from herdsite.tables import for_client, rendered
 
 
 class Command(BaseCommand):
-    help = "Print every table by which herdsite decides. The tests compare the output with tests/golden/tables.txt."
+    help = (
+        "Print every table by which herdsite decides. The tests hold it against tests/golden/tables.txt, and --client "
+        "against herdsite/client/verbs/asks.json."
+    )
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
-        self.stdout.write(rendered(), ending="")
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--client", action="store_true", help="what can be asked, for the command line elsewhere")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        self.stdout.write(for_client() if options["client"] else rendered(), ending="")

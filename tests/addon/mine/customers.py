@@ -6,8 +6,8 @@ from django.test import Client
 
 from fleet.addon import sso
 from fleet.api import tokens
-from fleet.api.roles import CUSTOMER, ROLES
 from fleet.models import Resource
+from fleet.roles import CUSTOMER, ROLES
 
 
 def browser(settings, **held: object) -> Client:

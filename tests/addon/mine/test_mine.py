@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from fleet import intents
 from fleet.addon import config
 from fleet.models import Backup, Credential, Event, Intent, Resource, Timeline
 from herdsite.portal import mine_asking
@@ -263,7 +264,7 @@ def test_a_refusal_is_said_where_it_was_asked(platform, resource, monkeypatch) -
     def refuse(*_args, **_kwargs):
         raise mine_asking.AskError("It restarts already.")
 
-    monkeypatch.setattr(mine_asking, "ask_for", refuse)
+    monkeypatch.setattr(intents, "ask", refuse)
     answer = platform.post(at(resource), {"verb": "restart"})
     assert answer.status_code == 422 and "It restarts already." in answer.content.decode()
 

@@ -5,8 +5,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from fleet.api import tokens
 from fleet.api.models import Token
-from fleet.api.roles import READ, SCOPES
+from fleet.choices import AskError
 from fleet.models import Customer
+from fleet.roles import READ, SCOPES
 
 
 class Command(BaseCommand):
@@ -30,13 +31,15 @@ class Command(BaseCommand):
         getattr(self, options["does"])(options)
 
     def create(self, options: dict[str, Any]) -> None:
-        if not 1 <= options["days"] <= tokens.LONGEST_DAYS:
-            raise CommandError(f"--days is 1 to {tokens.LONGEST_DAYS}.")
         user = _found(get_user_model().objects.filter(username=options["login"]), "login", options["login"])
         customer = options["customer"] and _found(
             Customer.objects.filter(name=options["customer"]), "customer", options["customer"]
         )
-        _token, text = tokens.make(user, options["name"], options["scope"] or [READ], options["days"], customer or None)
+        try:
+            scopes, days = options["scope"] or [READ], options["days"]
+            _token, text = tokens.make(user, options["name"], scopes, days, customer or None)
+        except AskError as error:
+            raise CommandError(str(error)) from error
         self.stdout.write(text)
 
     def list(self, _options: dict[str, Any]) -> None:

@@ -1,4 +1,5 @@
-"""Who may do what over the API, as two tables: what each scope stands for, and which scopes each role has. Pure data.
+"""Who may do what, as two tables: what each scope stands for, and which scopes each role has. Pure data. Which scope a
+verb takes is in the verb's row (fleet/verbs/table.py).
 
 A role is a Django group (made by the migration from this table), so that it counts in the portal and the admin too. A
 token has some of its login's scopes, never more; one that is bound to a customer has at most the customer role's, and
@@ -34,8 +35,8 @@ SCOPES = {
         Scope(DESTROY, "ask for what leaves data behind: destroy, restore, load, a forced failover", (
             "fleet.delete_resource",
         )),
-        Scope(RESPOND, "lay hands on incidents", ("incidents.change_incident",)),
-        Scope(MANAGE, "change plans and customers, make and revoke tokens", (
+        Scope(RESPOND, "acknowledge, assign, snooze and resolve incidents", ("incidents.change_incident",)),
+        Scope(MANAGE, "change plans, customers and what playbooks may do, make and revoke tokens", (
             "fleet.change_plan", "fleet.add_plan", "fleet.change_customer", "fleet.add_customer",
             "api.view_token", "api.add_token", "api.change_token",
         )),
@@ -50,9 +51,3 @@ ROLES: dict[str, tuple[str, ...]] = {
     "admin": tuple(SCOPES),
     CUSTOMER: (READ, ASK, DESTROY, SECRETS),
 }
-# What a customer may ask of a database of theirs. The rest is the operators' business.
-CUSTOMER_VERBS = (
-    *("restart", "rotate", "follow", "unfollow", "fork", "backup", "dump", "load", "restore", "undelete", "destroy"),
-)
-# What takes the scope to destroy: it leaves data behind. So does what is told to accept a loss.
-LOSING_VERBS = ("destroy", "restore", "load")

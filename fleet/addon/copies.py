@@ -37,7 +37,7 @@ def resize(resource: Resource, plan: str) -> bool:
     try:
         intents.ask(resource, "resize", actor=ACTOR, reason="change of plan", params={"plan": plan}, again=True)
     except choices.NotNow as error:
-        raise not_now(f"Another change of this database is in progress.  {error}") from error
+        raise not_now(f"Another change of this database is in progress. {error}") from error
     except intents.AskError as error:
         raise invalid(str(error)) from error
     return True

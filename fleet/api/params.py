@@ -147,7 +147,7 @@ def read(params: Mapping[str, Param], request: Request) -> dict[str, Any]:
                 wrong[name] = [str(error)]
     for name, param in params.items():
         if param.required and found[name] is None and name not in wrong:
-            wrong[name] = ["It is needed."]
+            wrong[name] = ["This field is required."]
     if wrong:
         raise Invalid(wrong)
     return found

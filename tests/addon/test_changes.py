@@ -49,10 +49,10 @@ def test_another_plan_is_asked_for_once(call, resource) -> None:
 
 def test_one_change_at_a_time(call, resource) -> None:
     call("PUT", at(resource), {"plan": "standard-1"})
-    assert "under way" in problem(call("PUT", at(resource), {"plan": "premium-0"}), 503)
+    assert "in progress" in problem(call("PUT", at(resource), {"plan": "premium-0"}), 503)
     Intent.objects.all().delete()
     change(resource, state="changing_over")
-    assert "under way" in problem(call("PUT", at(resource), {"plan": "premium-0"}), 503)
+    assert "in progress" in problem(call("PUT", at(resource), {"plan": "premium-0"}), 503)
 
 
 def test_the_plan_that_it_leaves_is_not_the_plan_that_it_has(call, resource) -> None:

@@ -139,7 +139,7 @@ def test_a_customer_makes_copies_and_a_platforms_session_does_not(customer, plat
 def test_a_maintenance_window_is_chosen_and_taken_back(platform, resource) -> None:
     assert "<option selected>Tue</option>" in page(platform, resource)
     answer = platform.post(at(resource), {"verb": "window", "day": "Sun", "time": "22:30"}, follow=True)
-    assert "Chosen." in answer.content.decode() and "Sun 22:30 UTC" in answer.content.decode()
+    assert "Maintenance window set." in answer.content.decode() and "Sun 22:30 UTC" in answer.content.decode()
     assert Event.objects.get(verb="chose its window").actor == "acme (platform)"
     platform.post(at(resource), {"verb": "window", "day": "", "time": "22:30"})
     assert "any time</dd>" in page(platform, resource) and Resource.objects.get().window == ""

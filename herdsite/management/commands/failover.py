@@ -11,6 +11,8 @@ from herdsite.databases import DatabaseCommand, add_asking, add_params, ask
 
 
 class Command(DatabaseCommand):
+    # An on-call engineer waits: the system checks take a second, and a deployment runs them.
+    requires_system_checks: Any = []
     help = (
         "Promote a standby of a database now, whatever its leader does. The old leader is fenced first; where that "
         "can't be proven, or more would be lost than the plan allows, it is refused with the reason, unless you take "

@@ -6,6 +6,9 @@ import sys
 
 from django.core.management import execute_from_command_line
 
+from fleet.audit.acting import by_command
+
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "herdsite.settings")
-    execute_from_command_line(sys.argv)
+    with by_command(sys.argv):
+        execute_from_command_line(sys.argv)

@@ -22,6 +22,7 @@ NAMES = {
     "failover": "a leader lost under write load: how long nobody can write, and what is lost",
     "switchover": "a leader that hands over under write load: how long nobody can write",
     "chaos": "faults at random, for as long as asked, to a database that may lose nothing",
+    "attack": "attacks on the web server and the pages, by a stranger: how many were tried, and how many got in",
     "simulate": "interleavings of a simulated herd: which break what must hold, and whether a missing rule is noticed",
 }
 # What a benchmark takes besides --quick.

@@ -39,7 +39,7 @@ def measure(quick: bool) -> dict[str, Any]:
     herd, lists, provisions = (1_000, 20, 10) if quick else (HERD, LISTS, PROVISIONS)
     customer = Customer.objects.create(name="bench")
     secret = _token()
-    with _herdsite():
+    with herdsite():
         asks = Asker(f"http://127.0.0.1:{PORT}/api/v1", secret)
         servers = [intents.create_server(f"bench-{zone}", actor="bench", zone=zone, capacity=50) for zone in "abc"]
         _until(lambda: Server.objects.filter(pk__in=[s.pk for s in servers], state="available").count() == len(servers))
@@ -161,7 +161,7 @@ def _until(true: Any) -> None:
 
 
 @contextmanager
-def _herdsite() -> Iterator[None]:
+def herdsite() -> Iterator[None]:
     """herdsite as `manage.py up --empty` runs it, in the bench's folder and on its database."""
     log = (settings.VAR / "up.log").open("ab")
     argv = [sys.executable, "manage.py", "up", "--empty", "--port", str(PORT)]

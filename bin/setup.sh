@@ -46,15 +46,16 @@ make_venv() {
   printf '%s\n' "$PWD" >.venv/made-in
 }
 
-# install_from FILE: what the requirements file asks for, in the versions of constraints.txt.
+# install_from FILE: what the requirements file lists, and nothing else. Each file that comes must have a hash that is
+# listed there (bin/pin), and be a wheel: no package's own code runs before somebody has chosen to run it.
 install_from() {
   local sum stamp=".venv/installed-$1"
-  sum=$(cat requirements*.txt constraints.txt | cksum)
+  sum=$(cksum <"$1")
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then
     return
   fi
   say "installing $1 (the first time takes a minute or two)"
-  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check -r "$1" -c constraints.txt ||
+  .venv/bin/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$1" ||
     fail "pip could not install $1: its message is above. Run it again once that is mended."
   printf '%s\n' "$sum" >"$stamp"
 }

@@ -55,6 +55,8 @@ INSTALLED_APPS = [
     "fleet",
     "fleet.api",
     "fleet.addon",
+    "fleet.audit",
+    "fleet.lockout",
     "observations",
     "observations.drains",
     "incidents",
@@ -68,6 +70,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "fleet.audit.requests.audited",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -91,6 +94,7 @@ TEMPLATES = [
         },
     }
 ]
+AUTHENTICATION_BACKENDS = ["fleet.lockout.backend.Patient"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -147,7 +151,8 @@ STORAGES = {
     "backups": storages.backups(BACKUPS),
 }
 HOSTS_ROOT = spawn.land(VAR / "hosts") if VAR.exists() else VAR / "hosts"
-SSH_KEY = Path(_env("SSH_KEY", str(VAR / "ssh" / "id_ed25519")))
+# The web process isn't told where it is.
+SSH_KEY = Path(_env("SSH_KEY", str(VAR / "ssh" / "id_ed25519")) if _env("ROLE") != "web" else os.devnull)
 SSH_HOSTS = Path(_env("SSH_HOSTS", str(VAR / "hosts.json")))
 LOCAL_CAPACITY = int(_env("LOCAL_CAPACITY", "24"))
 KEEP_OBSERVATIONS_DAYS = int(_env("KEEP_OBSERVATIONS_DAYS", "3"))
@@ -197,9 +202,11 @@ SECURE_REDIRECT_EXEMPT = [r"^(healthz|readyz|herdz|metrics)$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_AGE = int(float(_env("SESSION_H", "12")) * 3600)
 SESSION_COOKIE_HTTPONLY = True  # the other one is read by the page of the API that tries it
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+PROXIES = int(_env("PROXIES", "0"))  # before us, each of which adds to X-Forwarded-For
 
 LOG_LEVEL = _env("LOG_LEVEL", "INFO").upper()
 LOGGING_CONFIG = None

@@ -90,6 +90,7 @@ UNFOLD: dict[str, Any] = {
                 "Activity",
                 ("Intents", "front_hand", "fleet_intent"),
                 ("Events", "history", "fleet_event"),
+                ("Audit", "policy", "audit_entry"),
                 ("Observations", "visibility", "observations_observation"),
                 ("Workers", "engineering", "fleet_worker"),
             ),

@@ -1,13 +1,11 @@
 """How the API knows who asks: a token, a login with its password, or the portal's session; and what that one may do."""
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.cache import cache
 from django.db.models.functions import Now
 from django.utils import timezone
 from knox.auth import TokenAuthentication
@@ -19,6 +17,9 @@ from rest_framework.request import Request
 
 from fleet.api.models import Token
 from fleet.askers import Asker, scopes_of
+from fleet.audit.requests import address
+from fleet.lockout import guard
+from fleet.lockout.backend import PEOPLE
 from fleet.roles import CUSTOMER, ROLES
 
 USED_EVERY = timedelta(minutes=1)
@@ -53,23 +54,14 @@ def _asker(user: Any, token: Token | None) -> Caller:
 
 
 class Passwords(BasicAuthentication):
-    """A login by password. Who sends so many wrong ones within a minute from one address is not heard for the rest of
-    it (each web process counts for itself)."""
-
-    wrong_per_minute = 10
+    """A login by password. Who guesses is told how long to wait (fleet/lockout)."""
 
     def authenticate_credentials(self, userid: str, password: str, request: Any = None) -> Any:
-        who = f"{request.META.get('REMOTE_ADDR')} {userid}"
-        key = f"wrong-passwords/{hashlib.sha256(who.encode()).hexdigest()}"
-        if cache.get(key, 0) >= self.wrong_per_minute:
-            raise Throttled(60)
-        try:
-            if "\0" in userid:
-                raise AuthenticationFailed("Invalid username/password.")
-            return super().authenticate_credentials(userid, password, request)
-        except AuthenticationFailed:
-            cache.set(key, cache.get(key, 0) + 1, 60)
-            raise
+        if "\0" in userid:
+            raise AuthenticationFailed("Invalid username/password.")
+        if wait := guard.wait_s(PEOPLE, userid, address(request)):
+            raise Throttled(wait)
+        return super().authenticate_credentials(userid, password, request)
 
     def authenticate_header(self, _request: Request) -> str:
         return 'Basic realm="herdsite", Bearer'

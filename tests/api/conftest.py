@@ -7,7 +7,7 @@ from django.apps import apps
 from django.core.cache import cache
 
 from fleet.api.base import Fair
-from fleet.api.logins import Passwords
+from fleet.lockout import guard
 from tests.api.world import Holding, Program, holding, program
 from tests.herd import offer
 
@@ -16,7 +16,7 @@ from tests.herd import offer
 def unhurried(monkeypatch, settings):
     """Nobody asks too much, and nobody waits for beats that no worker takes."""
     monkeypatch.setattr(Fair, "rate", None)
-    monkeypatch.setattr(Passwords, "wrong_per_minute", 10**9)
+    monkeypatch.setattr(guard, "wrong", lambda *_who: None)
     settings.API_LONGEST_WAIT_S = 0
     cache.clear()
 

@@ -3,6 +3,7 @@ loopback; how long it waits is set to nothing, so that whatever waits at all is 
 
 import ast
 import json
+import runpy
 import socket
 import threading
 from http import HTTPStatus
@@ -12,6 +13,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import RequestFactory
 
+import herdsite.settings
 from bench.attacks.site import Site, read_head, status
 from fleet import outside
 from herdsite.edge import limits, server
@@ -203,3 +205,15 @@ def test_json_from_outside_is_read_in_one_place():
     }
     reading = {path for path in reading if not path.startswith(("fleet/providers/local/", "herdsite/client/"))}
     assert reading == OURS
+
+
+@pytest.mark.parametrize(("role", "given"), [("web", False), ("", True)])
+def test_the_web_process_is_not_told_where_the_ssh_key_is(monkeypatch, role, given):
+    monkeypatch.setenv("HERDSITE_SSH_KEY", "/keys/id_ed25519")
+    monkeypatch.setenv("HERDSITE_ROLE", role)
+    assert (runpy.run_path(herdsite.settings.__file__)["SSH_KEY"] == Path("/keys/id_ed25519")) is given
+
+
+def test_the_procfile_gives_the_web_its_role_and_not_the_key():
+    (line,) = [line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("web:")]
+    assert "HERDSITE_ROLE=web" in line and "-u HERDSITE_SSH_KEY" in line

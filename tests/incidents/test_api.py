@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from fleet.api.base import Fair
-from fleet.api.logins import Passwords
 from fleet.api.pages import Pages
+from fleet.lockout import guard
 from incidents import desk, hands
 from incidents.models import Incident, Journal
 from incidents.outcomes import give_up
@@ -276,7 +276,7 @@ def test_a_session_needs_its_token_and_a_password_does_not(ada, incident):
 
 
 def test_guessing_passwords_ends_soon_for_one_who_guesses(client, ada, monkeypatch):
-    monkeypatch.setattr(Passwords, "wrong_per_minute", 2)
+    monkeypatch.setattr(guard, "BOTH", guard.Patience(free=1, first_s=60, longest_s=60))
 
     def log_in(password: str, address: str = "127.0.0.1"):
         word = base64.b64encode(f"ada:{password}".encode()).decode()

@@ -94,6 +94,8 @@ FACTS: dict[str, Fact] = _catalogue(
     ("scheduled_events", TEXT, "", "announcements of the provider for the machine"),
     ("ssh", BOOL, "", "SSH login worked, and a command ran"),
     ("ssh_why", TEXT, "", "why SSH failed"),
+    ("lets_in", BOOL, "", "a new SSH login worked when last tried, beside the connections that are open already"),
+    ("lets_in_why", TEXT, "", "why the new login failed"),
     ("adopted", BOOL, "", "the machine belongs to its owner: herdsite neither creates nor destroys it"),
     ("host_key", BOOL, "", "the host's key is pinned"),
     ("boot_id", TEXT, "", "identifier of the host's present boot; another one means a reboot"),

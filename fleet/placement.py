@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from fleet import archiving, names
 from fleet.models import Credential, Instance, Resource, Server, Timeline
@@ -59,6 +59,7 @@ def _shared(resource: Resource) -> Instance | None:
     return (
         Instance.objects.filter(plan__tier=resource.plan.tier, major=resource.major, state__in=(CREATING, AVAILABLE))
         .exclude(server__state=RETIRING)
+        .exclude(server__in=_shut())
         .annotate(living=Count("resources", filter=~Q(resources__state=DESTROYED)))
         .filter(living__lt=F("plan__shared_by"))
         # One that is available before one that is still being built.
@@ -163,18 +164,26 @@ def _server(resource: Resource, taken: set[UUID], avoid: frozenset[str], zone: s
     wanted = [str(major) for major in (resource.major, also) if major]
     servers = {
         server.pk: server
-        for server in Server.objects.filter(state=AVAILABLE, pg__has_keys=wanted).annotate(
-            living=Count("instances", filter=~Q(instances__state=DESTROYED))
-        )
+        for server in Server.objects.filter(state=AVAILABLE, pg__has_keys=wanted)
+        .exclude(pk__in=_shut())
+        .annotate(living=Count("instances", filter=~Q(instances__state=DESTROYED)))
     }
     free = [Place(s.pk, s.zone, s.living, s.capacity) for s in servers.values() if s.pk not in taken]
     best = choose(free, zone, avoid)
     if best is None:
+        shut = _shut().values_list("name", flat=True)
         raise NoRoom(
             f"No available server with PostgreSQL {' and '.join(wanted)} has room for another instance: add a server "
             f"(manage.py add_server), or raise the capacity of one. {len(servers)} are available, all full or taken."
+            + (f" No new SSH login works on {', '.join(shut)}: nothing is placed there." if shut else "")
         )
     return servers[best.id]
+
+
+def _shut() -> QuerySet[Server]:
+    """Servers on which no new login was possible when that was last tried: only connections that are held still live,
+    and what is placed there could be lost to us at any moment."""
+    return Server.objects.filter(state__in=(AVAILABLE, RETIRING), facts__lets_in="false")
 
 
 def _name(resource: Resource) -> str:
@@ -216,6 +225,6 @@ def _alone() -> None:
 
 def _port(busy: Collection[int] = ()) -> int:
     """The lowest port that is free in the whole herd: what is copied elsewhere later can have the same one there, which
-    is what a stable address needs. Whether its host has it free is asked when it is built (actions/listening.py)."""
+    is what a stable address needs. Whether its host has it free is asked when it is built (actions/fitness.py)."""
     taken = {*Instance.objects.exclude(state=DESTROYED).values_list("port", flat=True), *busy}
     return next(port for port in range(FIRST_PORT, 65_536) if port not in taken)

@@ -55,6 +55,8 @@ SQL_TIMEOUT_S = 2.0
 SSH_CONNECT_S = 2.0
 SSH_TIMEOUT_S = 4.0
 PROVIDER_TIMEOUT_S = 5.0
+# A new login is tried this often beside the connection that is held, and at every beat while that fails (s).
+DOOR_S, DOOR_TIMEOUT_S = 180.0, 4.0
 LEASE_MARGIN_S = 2.0
 # How long the herd's CA and a server's certificate last (days), how long before its end the CA is to be rotated, and
 # after which share of its time a certificate is renewed.
@@ -181,7 +183,7 @@ def beat_timeout(kind: str, state: str, job: bool = False) -> float:
     instance is not well or has a `job` there; a resource's, while it has one."""
     host = SSH_CONNECT_S + SSH_TIMEOUT_S
     if kind == "server":
-        return host + PROVIDER_TIMEOUT_S
+        return host + DOOR_TIMEOUT_S + PROVIDER_TIMEOUT_S
     if kind in OF_THE_ARCHIVE:
         return host
     if kind == "address":

@@ -10,11 +10,16 @@ from fleet import policy
 from fleet.facts import FACTS
 from fleet.states import states_of
 from fleet.subject import KINDS
-from observations.probes.base import PROVIDER, SHELL, SQL, Probe
+from observations.probes.base import DOOR, PROVIDER, SHELL, SQL, Probe
 from observations.probes.table import PROBES
 
 # What feel allows each wire.
-WIRES = {SQL: policy.SQL_TIMEOUT_S, SHELL: policy.SSH_TIMEOUT_S, PROVIDER: policy.PROVIDER_TIMEOUT_S}
+WIRES = {
+    SQL: policy.SQL_TIMEOUT_S,
+    SHELL: policy.SSH_TIMEOUT_S,
+    PROVIDER: policy.PROVIDER_TIMEOUT_S,
+    DOOR: policy.DOOR_TIMEOUT_S,
+}
 
 
 @register

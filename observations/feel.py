@@ -55,7 +55,7 @@ def feel(subject: Subject, ports: Ports, everything: bool = False) -> Look:
 
 def _all(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> list[tuple[Attrs, list[base.Probe]]]:
     """Every wire's look. Where something is wrong the wires are asked side by side: each may take its time-out."""
-    wires = (_sql, _shell, _provider)
+    wires = (_sql, _shell, _door, _provider)
     if subject.state == AVAILABLE or len({probe.over for probe in probes}) < 2:
         began = time.monotonic()
         looks = [wire(subject, probes, ports) for wire in wires]
@@ -166,6 +166,19 @@ def _shell(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tupl
         return dict.fromkeys(_fills(mine)) | {"ssh": let_in, "ssh_why": str(error)}, mine
     answers = base.shell_answers(mine, out)
     return base.read_all(mine, answers, subject, at, time.monotonic() - began) | {"ssh": "true"}, mine
+
+
+def _door(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[Attrs, list[base.Probe]]:
+    """Whether one could still get in if the connections that are held were gone. What fails is due again at once: one
+    failed login may be sshd's refusal of one too many."""
+    mine = [probe for probe in probes if probe.over == base.DOOR]
+    if not mine or subject.host is None:
+        return {}, []
+    try:
+        ports.shell(subject.host).log_in(policy.DOOR_TIMEOUT_S)
+    except TransportError as error:
+        return {"lets_in": "false", "lets_in_why": str(error)}, []
+    return {"lets_in": "true", "lets_in_why": None}, mine
 
 
 def _provider(subject: Subject, probes: Sequence[base.Probe], ports: Ports) -> tuple[Attrs, list[base.Probe]]:

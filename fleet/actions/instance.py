@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from fleet import certificates, changing, intake, ring, streams, subjects
-from fleet.actions import copying, hosts, listening, receipts
+from fleet.actions import copying, fitness, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
 from fleet.models import Changeover, Credential, Instance, Intent, Plan, Resource, Timeline
@@ -26,7 +26,7 @@ def build(instance: Instance, acting: Acting) -> str | None:
     """Begin what makes it: a cluster of its own, a copy of its leader, or what an archive holds."""
     if not acting.subject.bin:
         raise ActionError(f"{instance.server} has no PostgreSQL {instance.major}.")
-    acting = listening.settled(instance, acting)
+    acting = fitness.fit(instance, acting)
     certificates.issue(instance)
     _told(instance, _wanted(instance))
     if instance.role == Instance.STANDBY:
@@ -60,7 +60,7 @@ def rebuild(instance: Instance, acting: Acting) -> str:
     if instance.upstream_id:
         # It may be why: whether it serves is seen now, and not at its own next beat.
         ring.nudge(Instance.KIND, [instance.upstream_id])
-    acting = listening.settled(instance, acting)
+    acting = fitness.fit(instance, acting)
     _begin_anew(instance, acting)
     if instance.role == Instance.STANDBY:
         copying.stand_by(instance, acting, commands.COPY, sizing(instance))

@@ -1,5 +1,6 @@
 """What the archives' scripts have in common: POSIX sh and awk that run on hosts."""
 
+from fleet.disks import DISK
 from fleet.postgres.config import CERTIFICATE
 from fleet.postgres.replication import PASSFILE
 
@@ -20,7 +21,9 @@ SECRETS = (CERTIFICATE, "server.key", PASSFILE, "pgbackrest.conf")
 
 # Ends here if what is to be restored as `into` (the base backup `label` of `line`, of `bytes`) is there already, and
 # fails if something else is or if there is no room. What was restored says so in its file `restored`.
-ROOM = """
+ROOM = (
+    DISK
+    + """
 if [ -e "$into" ] && ! rmdir "$into" 2>/dev/null; then
     { read -r source < "$into/restored"; } 2>/dev/null || source=
     [ "$source" = "$line/$label" ] || fail "there is something else in $into"
@@ -28,10 +31,11 @@ if [ -e "$into" ] && ! rmdir "$into" 2>/dev/null; then
 fi
 rm -rf "$into.new"
 mkdir -p "${into%/*}"
-set -- $(df -Pk "${into%/*}" | tail -n 1)
+disk_of "${into%/*}"
 needed=$((bytes / 1024 + bytes / 10240 + 32768))
-[ "$4" -ge "$needed" ] || fail "no room for $label: $needed kB are needed, and $4 kB are free"
+[ "$disk_free" -ge "$needed" ] || fail "no room for $label: $needed kB are needed, and $disk_free kB are free"
 """
+)
 
 # The files in `$into.new` get their place. They hold neither a configuration nor a signal file, so that they can't
 # start, and reach an archive, by themselves. All are on the disk before: PostgreSQL takes what it finds there for

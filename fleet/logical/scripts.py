@@ -5,6 +5,7 @@ again.
 """
 
 from fleet.archives.scripts import COMMON
+from fleet.disks import DISK
 from fleet.postgres.entering import ENTERING
 from fleet.progress import SAYING
 
@@ -130,6 +131,7 @@ LOAD = (
     COMMON
     + ENTERING
     + SAYING
+    + DISK
     + _DROP
     + """
 home=$1 id=$2 bin=$3 socket=$4 port=$5 options=$6 address=$7 database=$8 owner=$9
@@ -151,8 +153,9 @@ mkdir "$work"
 trap 'rm -rf "$work"; drop "$fresh" || true' EXIT
 if [ -z "$file" ]; then
     command -v curl > /dev/null || fail "curl is not on this host, and nothing else can fetch a backup"
-    set -- $(df -Pk "$home" | tail -n 1)
-    [ -z "$exact" ] || [ "$4" -gt "$((exact / 1024))" ] || fail "no room: the dump has $exact bytes, and $4 kB are free"
+    disk_of "$home"
+    [ -z "$exact" ] || [ "$disk_free" -gt "$((exact / 1024))" ] ||
+        fail "no room: the dump has $exact bytes, and $disk_free kB are free"
     file=$work/dump
     far fetching "$exact" "$file"
     {

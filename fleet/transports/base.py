@@ -99,6 +99,11 @@ class Shell(Protocol):
         """
         ...
 
+    def log_in(self, timeout: float = 4.0) -> None:
+        """Prove that one can still get in: a connection of its own beside those that are held, a command on it, and
+        its end. Takes at most `timeout` seconds. Raises as `run` does."""
+        ...
+
 
 class Sql(Protocol):
     """Looks into one PostgreSQL."""

@@ -24,7 +24,8 @@ class Ran:
 
 
 class World:
-    """What the fakes are connected to. A place is a host's name, or "address:port" for a PostgreSQL."""
+    """What the fakes are connected to. A place is a host's name, or "address:port" for a PostgreSQL. `shut` are hosts
+    that let nobody in anew, while the connections that are held live on."""
 
     def __init__(self) -> None:
         self.ran: list[Ran] = []
@@ -32,6 +33,7 @@ class World:
         self._databases: dict[str, list[tuple[Database, Callable[[str], list[Row]]]]] = {}
         self._errors: dict[str, TransportError] = {}
         self._delays: dict[str, float] = {}
+        self.shut: set[str] = set()
 
     def on(self, command: Sequence[str] | Callable[[Ran], bool], answer: Result | Callable[[Ran], Result]) -> None:
         """What commands come to that begin with these words, or that the predicate knows; the latest `on` wins."""
@@ -83,6 +85,12 @@ class World:
             raise Refused(f"{place}: cannot write in a read-only transaction", "25006")
         return [[dict(row) for row in answers[-1](statement)] for statement in statements]
 
+    def log_in(self, host: str, timeout: float) -> None:
+        self._reach(host)
+        self._wait(host, timeout)
+        if host in self.shut:
+            raise Unreachable(f"{host}: connection refused")
+
     def _reach(self, place: str) -> None:
         if place in self._errors:
             raise self._errors[place]
@@ -107,6 +115,9 @@ class FakeShell:
     ) -> Result:
         return self.world.run(Ran(self.host.name, tuple(argv), stdin, tuple(secrets)), timeout)
 
+    def log_in(self, timeout: float = 4.0) -> None:
+        self.world.log_in(self.host.name, timeout)
+
 
 class FakeSql:
     """Looks into the databases of a World."""
@@ -127,6 +138,9 @@ class RaisingShell:
         pass
 
     def run(self, *_: object, **__: object) -> Result:
+        raise AssertionError(HARMLESS)
+
+    def log_in(self, *_: object, **__: object) -> None:
         raise AssertionError(HARMLESS)
 
 

@@ -22,6 +22,7 @@ import structlog
 
 from fleet.transports import logins
 from fleet.transports.base import Host, Refused, Result, TransportError, Unreachable
+from fleet.transports.deadlines import late, left, since
 from fleet.transports.pinning import judge, place
 
 log = structlog.get_logger("shell")
@@ -35,6 +36,7 @@ OUTPUT_LIMIT = 4 << 20  # bytes, both outputs together
 WINDOW = 12 * OUTPUT_LIMIT
 CHUNK = 32 << 10
 TICK = 0.02  # seconds between two looks whether the host takes more stdin: paramiko has no event for that
+TURNED_AWAY, PAUSE = 3, 0.1  # tries to get in where sshd hangs up at once, and seconds between them
 GRACE = 0.2  # seconds past its deadline in which a command may end without pulling the connection from the others
 IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be a tenth for each connection
 
@@ -44,6 +46,10 @@ IDLE = 60.0  # seconds between two wakings of paramiko's reader, which would be 
 # that paramiko has no reason to tell the host that there is room again.
 WITH_STDIN = "{}; code=$?; cat >/dev/null; exit $code"
 WITHOUT = "exec {} </dev/null"
+
+
+class TurnedAway(Unreachable):
+    """The host took the connection and closed it before it said who it is."""
 
 
 class Unsent(Exception):
@@ -201,8 +207,8 @@ class SshShell:
         return Result(code, out, err, time.monotonic() - begun)
 
     def _run(self, command: str, stdin: bytes, timeout: float) -> tuple[int, bytes, bytes]:
-        where, until = place(self.host), time.monotonic() + timeout
-        try:
+        until = time.monotonic() + timeout
+        with self._explained(timeout):
             while True:
                 connection, kept = self.pool.get(self.host, self.key_path, timeout)
                 if not connection.enter():
@@ -215,6 +221,22 @@ class SshShell:
                         raise
                 finally:
                     connection.leave()
+
+    def log_in(self, timeout: float = 4.0) -> None:
+        """As the port says. Half of the time is for getting in."""
+        with self._explained(timeout):
+            connection = connect(self.host, self.key_path, min(timeout / 2, self.pool.connect_timeout))
+            try:
+                converse(connection, WITHOUT.format("true"), b"", time.monotonic() + timeout / 2)
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _explained(self, timeout: float) -> Iterator[None]:
+        """What went wrong on a connection, as the port says it."""
+        where = place(self.host)
+        try:
+            yield
         except Unsent as error:
             if isinstance(error.__cause__, paramiko.ChannelException):
                 raise Refused(f"{where}: the server opens no session: {error}", "session") from None
@@ -266,10 +288,18 @@ def converse(connection: Connection, command: str, stdin: bytes, deadline: float
 
 
 def connect(host: Host, key_path: Path | str, timeout: float) -> Connection:
-    """A new connection, once the host has shown the pinned key and has let us in."""
+    """A new connection, once the host has shown the pinned key and has let us in. sshd turns some away at random while
+    many are on their way in (MaxStartups): whoever is gets another two tries."""
     deadline = time.monotonic() + timeout
     key = private_key(key_path)
-    transport = handshake(host, deadline)
+    for tries in range(TURNED_AWAY):
+        try:
+            transport = handshake(host, deadline)
+            break
+        except TurnedAway:
+            if tries + 1 == TURNED_AWAY or left(deadline) < 2 * PAUSE:
+                raise
+            time.sleep(PAUSE)
     try:
         judge(host, public(transport.get_remote_server_key()))
         log_in(transport, host, key, deadline)
@@ -311,6 +341,11 @@ def handshake(host: Host, deadline: float) -> paramiko.Transport:
     hang_up(transport)
     if isinstance(why, paramiko.ssh_exception.IncompatiblePeer):
         raise Refused(f"{place(host)}: {reason(why)}", "protocol")
+    if not transport.remote_version and not late(deadline):
+        raise TurnedAway(
+            f"{place(host)}: the connection was closed before the SSH greeting: too many logins at once "
+            "(MaxStartups in sshd_config), or a firewall in between"
+        )
     raise Unreachable(f"{place(host)}: {reason(why)}")
 
 
@@ -365,16 +400,3 @@ def reason(error: Exception | None) -> str:
     if error is None or isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error) or "the connection broke"
-
-
-def left(deadline: float) -> float:
-    return max(0.001, deadline - time.monotonic())
-
-
-def late(deadline: float) -> bool:
-    return time.monotonic() >= deadline
-
-
-def since(begun: float) -> int:
-    """Milliseconds."""
-    return round((time.monotonic() - begun) * 1000)

@@ -13,7 +13,7 @@ from fleet.postgres.statements import statement
 from fleet.subject import Subject
 from fleet.transports.base import Row
 
-SHELL, SQL, PROVIDER = "shell", "sql", "provider"
+SHELL, SQL, PROVIDER, DOOR = "shell", "sql", "provider", "door"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Probe:
     beat), that should take no longer than `timeout` seconds and `fills` these attributes.
 
     `ask` gives the question: a statement (SQL), a script (SHELL: POSIX sh that prints NAME=VALUE lines and finds $home,
-    $data and $job set), a machine's name (PROVIDER). `states`, when given, are the only ones in which it is asked;
-    `with_job` asks it in any other state too while the subject has a job.
+    $data and $job set), a machine's name (PROVIDER), nothing (DOOR: a new login). `states`, when given, are the only
+    ones in which it is asked; `with_job` asks it in any other state too while the subject has a job.
     """
 
     name: str

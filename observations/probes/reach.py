@@ -3,6 +3,7 @@ only. `df` is the one of the host's PATH, because a local host has one of its ow
 
 from collections.abc import Mapping
 
+from fleet.disks import DISK
 from observations.probes.base import Answer, lines
 
 # What an operation of a disk is counted as (kB), and the least time over which a rate says anything (s).
@@ -16,7 +17,9 @@ FILLS = (
     "postgres_memory",
 )
 
-SCRIPT = r"""
+SCRIPT = (
+    DISK
+    + r"""
 echo "clock=$(date +%s.%N)"
 echo "boot_id=$(cat "${BOOT_ID_FILE:-/proc/sys/kernel/random/boot_id}")"
 read -r load1 load5 load15 rest < /proc/loadavg && printf 'load1=%s\nload5=%s\nload15=%s\n' $load1 $load5 $load15
@@ -32,9 +35,7 @@ while read -r key kb rest; do
         SwapFree:) echo "swap_free_kb=$kb" ;;
     esac
 done < /proc/meminfo
-df -Pk "$home" | while read -r device total used free rest; do
-    [ "$device" = Filesystem ] || printf 'disk_total_kb=%s\ndisk_used_kb=%s\ndisk_free_kb=%s\n' $total $used $free
-done
+disk_of "$home" && printf 'disk_total_kb=%s\ndisk_used_kb=%s\ndisk_free_kb=%s\n' $disk_total $disk_used $disk_free
 stat -f -c 'inodes=%c
 inodes_free=%d' "$home"
 device=$(stat -c %d "$home")
@@ -61,6 +62,7 @@ done 2>/dev/null
 echo "postmasters=$found"
 echo "postgres_memory=$memory"
 """
+)
 
 
 def read(answer: Answer) -> dict[str, str | None]:

@@ -5,7 +5,7 @@ slow, is asked only of what is well, so that it never stands in the way of findi
 The first SQL row of a kind is its sign of life: it is asked every beat, and alone when the others fail.
 """
 
-from fleet import progress
+from fleet import policy, progress
 from fleet.jobs import LOOK
 from fleet.states import (
     AVAILABLE,
@@ -21,7 +21,7 @@ from fleet.states import (
 )
 from fleet.subject import ADDRESS, BACKUP, CHANGEOVER, INSTANCE, RESOURCE, SERVER, TIMELINE
 from observations.probes import address, archive, host, machine, reach
-from observations.probes.base import PROVIDER, SHELL, SQL, Probe, first_row, lines, script, sql
+from observations.probes.base import DOOR, PROVIDER, SHELL, SQL, Probe, first_row, lines, script, sql
 
 WELL = (AVAILABLE,)
 CALM = (AVAILABLE, RETIRING)
@@ -40,6 +40,8 @@ PROBES: tuple[Probe, ...] = (
     Probe("machine",     SERVER,   PROVIDER, 60,    5,       machine.FILLS, machine.ask, machine.read, CALM),
     Probe("machine_now", SERVER,   PROVIDER, 1,     5,       machine.FILLS, machine.ask, machine.read, IN_MOTION),
     Probe("reach",       SERVER,   SHELL,    15,    4,       reach.FILLS, script(reach.SCRIPT), reach.read),
+    Probe("door",        SERVER,   DOOR,     policy.DOOR_S, policy.DOOR_TIMEOUT_S,
+          ("lets_in", "lets_in_why"), script(""), lines, CALM),
     Probe("host",        INSTANCE, SHELL,    0,     4,       host.FILLS, script(host.SCRIPT), lines, NOT_SERVING, True),
     Probe("service",     INSTANCE, SQL,      0,     2,
           _names("service_available in_recovery lsn timeline_id generation version started")

@@ -51,6 +51,7 @@ class Sshd:
     def __init__(self, folder: Path, *kinds: str, login: str = "", more: str = ""):
         self.port, self.key = free_port(), folder / "user_key"
         self.process: psutil.Process | None = None
+        self._orphans: list[psutil.Process] = []
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (folder / "authorized_keys").write_text(make_key(self.key) + "\n")
@@ -97,8 +98,16 @@ class Sshd:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
 
+    def close_the_door(self) -> None:
+        """The listener is gone, and every session lives on."""
+        assert self.process
+        self._orphans += self.process.children(recursive=True)
+        self.process.kill()
+        self.process.wait(10)
+        self.process = None
+
     def stop(self) -> None:
-        processes, self.process = self.processes(), None
+        processes, self.process, self._orphans = self.processes() + self._orphans, None, []
         for each in processes:
             with suppress(psutil.NoSuchProcess):
                 each.kill()

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fleet import placement
-from fleet.actions.listening import LOST
+from fleet.actions.fitness import LOST
 from fleet.jobs import FAILED, Look
 from fleet.listeners import CONTESTED
 from fleet.models import Instance, Resource

@@ -100,6 +100,7 @@ FIRES = [
     ("server", {"state": "down"}, "server_unreachable"),
     ("server", {"state": "available", "scheduled_events": "retires on the 14th"}, "server_retiring"),
     ("server", {"state": "retiring", "scheduled_events": ""}, "server_retiring"),
+    ("server", {"state": "available", "ssh": True, "lets_in": False}, "no_new_login"),
     ("server", {"state": "available", "disk_used_pct": 86.0}, "disk_filling"),
     ("server", {"state": "available", "disk_used_pct": 50.0, "disk_full_in_s": 3600.0}, "disk_filling"),
     ("server", {"state": "available", "disk_used_pct": 96.0}, "disk_critical"),
@@ -180,7 +181,7 @@ def test_every_row_is_tried_above() -> None:
 
 WELL = {
     "server": {"state": "available", "machine": "running", "scheduled_events": "", "disk_used_pct": 40.0,
-               "disk_full_in_s": 1e8, "leaders": 2, "clock_skew_s": 0.1, "state_s": 1e6},
+               "disk_full_in_s": 1e8, "leaders": 2, "clock_skew_s": 0.1, "state_s": 1e6, "ssh": True, "lets_in": True},
     "instance": {"state": "available", "archiver_failing": False, "slot_retained_bytes": 0, "inactive_slots": 0,
                  "xid_age": 200_000_000, "connections": 5, "max_connections": 100, "longest_transaction_s": 1.0,
                  "state_s": 1e6, "role": "leader", "outdated": False, "planned": False, "service_available": True,

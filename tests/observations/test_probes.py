@@ -22,6 +22,7 @@ from fleet.subject import INSTANCE, KINDS, RESOURCE, SERVER, Subject
 from fleet.transports.base import Database, checked
 from fleet.transports.sql import PsycopgSql
 from observations.probes.base import (
+    DOOR,
     PROVIDER,
     SHELL,
     SQL,
@@ -325,7 +326,12 @@ def test_the_providers_word() -> None:
 
 
 def test_the_table_agrees_with_the_catalogue_and_the_states() -> None:
-    limits = {SQL: policy.SQL_TIMEOUT_S, SHELL: policy.SSH_TIMEOUT_S, PROVIDER: policy.PROVIDER_TIMEOUT_S}
+    limits = {
+        SQL: policy.SQL_TIMEOUT_S,
+        SHELL: policy.SSH_TIMEOUT_S,
+        PROVIDER: policy.PROVIDER_TIMEOUT_S,
+        DOOR: policy.DOOR_TIMEOUT_S,
+    }
     for probe in PROBES:
         assert set(probe.fills) <= set(FACTS), probe.name
         assert set(probe.states or ()) <= set(states_of(probe.kind)), probe.name

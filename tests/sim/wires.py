@@ -99,6 +99,12 @@ class _Shell:
             _unreachable,
         )
 
+    def log_in(self, timeout: float = 4.0) -> None:
+        shell = self.wires.herd.ports.shell(self.host)
+        self.wires.call(
+            f"log_in@{self.host.name}", self.host.name, timeout, lambda: shell.log_in(timeout), _unreachable
+        )
+
 
 def _what(argv: Sequence[str]) -> str:
     """A command's short name."""

@@ -15,15 +15,16 @@ from fleet.providers.local import spawn
 
 DF = """\
 #!/bin/sh
-# What df -Pk says on a machine whose only disk is this home.
+# What df says on a machine whose only disk is this home.
 home={home}
 size={size}
-case "$1" in
-    -Pk | -kP) ;;
-    *) echo "df: on this host only df -Pk [path] has an answer" >&2; exit 64 ;;
+case "$1 $2" in
+    "-Pk "* | "-kP "* | "-k --output=size,used,avail") ;;
+    *) echo "df: on this host only df -Pk and df -k --output=size,used,avail have an answer" >&2; exit 64 ;;
 esac
 used=$(du -sk --apparent-size "$home" 2>/dev/null | cut -f1)
 [ "$used" -gt "$size" ] && used=$size
+[ "$1" != -k ] || {{ echo "1K-blocks Used Avail"; echo "$size $used $((size - used))"; exit; }}
 echo "Filesystem 1024-blocks Used Available Capacity Mounted on"
 echo "local $size $used $((size - used)) $(((used * 100 + size - 1) / size))% $home"
 """

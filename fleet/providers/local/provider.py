@@ -192,6 +192,7 @@ class LocalProvider(Addresses):
         processes.kill(place.home)
         place.ready.unlink(missing_ok=True)
         place.put(place.authorized_keys, self.authorized_key.read_text())
+        _put_df(place, place.home, place.read().disk_mb)
         # -P: the home is the owner's to write, so no module may be taken from there.
         argv = [sys.executable, "-P", "-m", processes.HOST, str(place.home)]
         env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "PYTHONPATH": str(CHECKOUT), "LANG": "C.UTF-8"}

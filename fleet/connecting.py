@@ -15,18 +15,29 @@ FILE = "herdsite-ca.pem"
 
 
 def url(database: Database) -> str:
-    """postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require, which every driver takes."""
+    """postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=require, as libpq and those who follow it read it."""
     return f"postgres://{_login(database)}@{_place(database)}?sslmode=require"
+
+
+def node(database: Database) -> str:
+    """The same in the words of node-postgres, on which knex, Sequelize, TypeORM and Prisma's adapter are built.
+
+    It takes `require` for verify-full, and without the herd's CA refuses every server. `no-verify` is what `require`
+    means to libpq, in every version of it; `uselibpqcompat=true` says so only from 8.13 on. libpq knows neither, so
+    this can't be the URL for all. With the CA at hand, that of `strings` is better: it proves the server.
+    """
+    return f"postgres://{_login(database)}@{_place(database)}?sslmode=no-verify"
 
 
 def strings(database: Database, file: str = FILE) -> dict[str, str]:
     """For each kind of client a connection string by which the server has to prove who it is; `file` is where that
-    client keeps the herd's CA. node-postgres reads the one of libpq."""
+    client keeps the herd's CA."""
     checked = urlencode({"sslmode": VERIFIED, "sslrootcert": file}, safe="/")
     login = f"{_login(database)}@{_place(database)}"
     asked = urlencode({"user": database.user, "password": database.password}, quote_via=quote)
     return {
         "libpq": f"postgres://{login}?{checked}",
+        "node": f"postgres://{login}?{checked}",
         "sqlalchemy": f"postgresql+psycopg://{login}?{checked}",
         "jdbc": f"jdbc:postgresql://{_place(database)}?{asked}&{checked}",
         "dotnet": _semicolons(

@@ -53,6 +53,7 @@ class Credentials(Things):
             story(resource, "revealed its credential", Because(None, reason, self.asker.name))
         shown = {
             "url": connecting.url(target),
+            "node": connecting.node(target),
             "host": target.address,
             "port": target.port,
             "dbname": target.dbname,

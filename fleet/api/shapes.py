@@ -244,11 +244,13 @@ class EventDepth(EventData):
 
 
 class Secrets(serializers.Serializer[Any]):
-    """How to log in to a database: `url` holds all the rest. It asks for encryption, and not who the server is: by
-    those in `verified`, one for each kind of client (libpq, which node-postgres reads as well; sqlalchemy, jdbc,
-    dotnet), the server has to prove it, once the client has `ca`, the herd's CA (PEM), in the file that they name."""
+    """How to log in to a database: `url` holds all the rest. It asks for encryption, and not who the server is; `node`
+    is the same for node-postgres and what is built on it, which reads `sslmode` in its own way. By those in `verified`,
+    one for each kind of client (libpq, node, sqlalchemy, jdbc, dotnet), the server has to prove who it is, once the
+    client has `ca`, the herd's CA (PEM), in the file that they name."""
 
     url = serializers.CharField()
+    node = serializers.CharField()
     host = serializers.CharField()
     port = serializers.IntegerField()
     dbname = serializers.CharField()

@@ -156,6 +156,7 @@ def _page(request: HttpRequest, seen: Sight, resource: Resource, no: str, sent: 
                 "confirm": resource.name,
                 "refused": no,
                 "urls": config.of(resource) if secrets else {},
+                "node": connecting.node(place) if place else "",
                 "verified": connecting.strings(place) if place else {},
                 "nav": nav(request),
             }

@@ -23,17 +23,18 @@ def at(address: str, password: str = ODD) -> Database:
 
 
 @pytest.mark.parametrize("address", PLACES)
-@pytest.mark.parametrize("kind", ["url", "libpq", "sqlalchemy", "jdbc"])
+@pytest.mark.parametrize("kind", ["url", "plain node", "libpq", "node", "sqlalchemy", "jdbc"])
 def test_whatever_is_in_it_a_url_is_read_as_it_was_meant(address: str, kind: str) -> None:
     database = at(address)
-    text = connecting.url(database) if kind == "url" else connecting.strings(database, "/etc/ca.pem")[kind]
+    plain = {"url": connecting.url(database), "plain node": connecting.node(database)}
+    text = (plain | connecting.strings(database, "/etc/ca.pem"))[kind]
     parts = urlsplit(text.removeprefix("jdbc:"))
     query = {name: values[0] for name, values in parse_qs(parts.query, strict_parsing=True).items()}
     login = (parts.username, parts.password) if kind != "jdbc" else (query.pop("user"), query.pop("password"))
     assert tuple(unquote(word or "") for word in login) == ("u:1", ODD) or kind == "jdbc" and login == ("u:1", ODD)
     assert (parts.hostname, parts.port, unquote(parts.path)) == (address, 5441, "/d/1")
     verified = {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem"}
-    assert query == ({"sslmode": "require"} if kind == "url" else verified)
+    assert query == {"url": {"sslmode": "require"}, "plain node": {"sslmode": "no-verify"}}.get(kind, verified)
 
 
 @pytest.mark.parametrize("address", PLACES)

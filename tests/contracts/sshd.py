@@ -28,7 +28,7 @@ MAKERS = {
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.bind((address, 0))
         return probe.getsockname()[1]
 
@@ -48,20 +48,20 @@ class Sshd:
     it; `start` brings it up, again on the same port. `login` is what reads the commands that are sent, in the place of
     the user's login shell; `more` are lines of its configuration."""
 
-    def __init__(self, folder: Path, *kinds: str, login: str = "", more: str = ""):
-        self.port, self.key = free_port(), folder / "user_key"
+    def __init__(self, folder: Path, *kinds: str, login: str = "", more: str = "", address: str = "127.0.0.1"):
+        self.port, self.key = free_port(address), folder / "user_key"
         self.process: psutil.Process | None = None
         self._orphans: list[psutil.Process] = []
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         (folder / "authorized_keys").write_text(make_key(self.key) + "\n")
         keys = {kind: make_key(folder / f"host_{kind}", kind) for kind in kinds}
-        self.host = Host("h1", "127.0.0.1", self.port, pwd.getpwuid(os.geteuid()).pw_name, keys[kinds[0]])
+        self.host = Host("h1", address, self.port, pwd.getpwuid(os.geteuid()).pw_name, keys[kinds[0]])
         self.config = folder / "config"
         lines = "\n".join(f"HostKey {folder}/host_{kind}" for kind in kinds)
         self.config.write_text(
             f"""{lines}
-            ListenAddress 127.0.0.1:{self.port}
+            ListenAddress {f"[{address}]" if ":" in address else address}:{self.port}
             AuthorizedKeysFile {folder}/authorized_keys
             PidFile none
             SetEnv HOME={folder}
@@ -83,7 +83,7 @@ class Sshd:
         assert PROGRAM, "no sshd here"
         self.process = psutil.Process(spawn.start([PROGRAM, "-D", "-f", str(self.config)]).pid)
         for _ in range(200):
-            with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", self.port)):
+            with suppress(ConnectionRefusedError), socket.create_connection((self.host.address, self.port)):
                 return
             time.sleep(0.05)
         raise RuntimeError("sshd did not come up")

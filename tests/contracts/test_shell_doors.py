@@ -64,8 +64,8 @@ def test_who_is_not_let_in_any_more_hears_why(sshd: Sshd, pool: Connections) -> 
 def test_too_many_logins_at_once_are_said_to_be_that(sshd: Sshd, pool: Connections) -> None:
     shell = sshd.shell(pool)
     with ExitStack() as held:
-        # Whoever says nothing holds a place, until there is none.
-        while held.enter_context(socket.create_connection(("127.0.0.1", sshd.port))).recv(4) == b"SSH-":
+        # Who is greeted and says nothing holds the only place; the one with which the server was waited for leaves it.
+        while held.enter_context(socket.create_connection(("127.0.0.1", sshd.port))).recv(4) != b"SSH-":
             pass
         with pytest.raises(Unreachable, match="MaxStartups"):
             shell.log_in()

@@ -26,7 +26,11 @@ GOOD = {
 POOR = {
     "no such option": "",
     "a pseudo file system": r"1K-blocks Used Avail\n- - -\n",
-    "columns by position": r"Filesystem 1K-blocks Used Available Use%% Mounted on\n//nas/my disk 9 9 9 9%% /my disk\n",
+    "a line of its own for a long name": r"Filesystem 1K-blocks Used Available Use%% Mounted on\n/dev/mapper/long\n",
+}
+BY_POSITION = {
+    "spaces in both names": r"//nas/my disk 2 1000 400 550 43%% /my 5 disk",
+    "a share in a name": r"/dev/9%% x 1000 400 550 43%% /data",
 }
 OF_STAT = "echo 4096 250 150 125"
 
@@ -66,6 +70,12 @@ def test_columns_are_known_by_their_names(tmp_path: Path, out: str) -> None:
 @pytest.mark.parametrize("out", POOR.values(), ids=POOR)
 def test_where_df_knows_no_names_the_file_system_itself_is_asked(tmp_path: Path, out: str) -> None:
     assert said(tmp_path, f"printf '{out}'", OF_STAT) == "1000 400 500"
+
+
+@pytest.mark.parametrize("line", BY_POSITION.values(), ids=BY_POSITION)
+def test_an_old_df_is_read_around_its_percentage(tmp_path: Path, line: str) -> None:
+    head = r"Filesystem 1024-blocks Used Available Capacity Mounted on\n"
+    assert said(tmp_path, f"printf '{head}{line}\\n'", "exit 1") == "1000 400 550"
 
 
 def test_what_nobody_tells_is_not_made_up(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def write(
 
 
 class Sparing:
-    """Lets so many through in a minute, in this process, and counts the rest: a stranger who is refused a thousand
-    times a second must not fill the disk with it."""
+    """Lets so many through in a minute, in this process, and counts the rest: who is refused a thousand times a second
+    must not fill the disk with it."""
 
     def __init__(self, a_minute: int) -> None:
         self.a_minute, self._lock = a_minute, threading.Lock()
@@ -89,15 +89,15 @@ class Sparing:
             return kept_back
 
 
-_strangers = Sparing(60)
+_strangers, _known = Sparing(60), Sparing(300)
 
 
 def refusal(action: str, *, name: str = "", reason: str = "", after: Any = None) -> None:
-    """Add what somebody was refused; of those who have not logged in, not every one. A record that can't be written
+    """Add what somebody was refused; of very many in a minute, how many more there were. A record that can't be written
     keeps nobody from being refused."""
     try:
         who = acting()
-        kept_back = 0 if who is None or who.actor() else _strangers.admits()
+        kept_back = (_known if who and who.actor() else _strangers).admits()
         if kept_back is None:
             return
         more = {"kept_back": kept_back} if kept_back else {}

@@ -32,7 +32,7 @@ TAKES = {
     "switchover": ("runs",),
     "chaos": ("minutes", "seed"),
     "restore": ("mb",),
-    "simulate": ("seeds", "seed", "mutants"),
+    "simulate": ("seeds", "seed", "mutants", "cases", "first"),
 }
 VAR = Path(__file__).resolve().parent.parent / "var" / "bench"
 
@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of chaos, simulate: the same faults in the same order")
     parser.add_argument("--seeds", type=int, default=1000, help="of simulate: how many (default %(default)s)")
     parser.add_argument("--mutants", type=int, default=300, help="of simulate: seeds for each rule switched off")
+    parser.add_argument("--cases", type=int, default=0, help="of simulate: so many counted through, not drawn")
+    parser.add_argument("--first", type=int, default=0, help="of simulate: the number of the first of these cases")
     parser.add_argument("--mb", type=int, default=1000, help="of restore: the database's size (default %(default)s)")
     parser.add_argument("--only", default="", help="of faults: parts of the kinds' names, with commas between them")
     parser.add_argument("--keep", action="store_true", help="leave var/bench behind")

@@ -1,5 +1,6 @@
 """Schedules of the simulator: how many broke an invariant, and how many of the safety rules that are switched off one
-at a time it notices."""
+at a time it notices.
+"""
 
 import time
 from collections.abc import Iterator
@@ -10,9 +11,13 @@ from django.test.utils import setup_test_environment
 
 from bench.setup import say
 from observations import retention
+from tests.sim import exhaust
+from tests.sim.arena import Arena
+from tests.sim.faults import SCENARIOS
 from tests.sim.mutants import MUTANTS, Mutant
 from tests.sim.profiles import LATE, PLAIN, WILD
-from tests.sim.seeds import endings, specs, story
+from tests.sim.run import Ending, play
+from tests.sim.seeds import IN_ONE, endings, specs, story
 
 # A mutant has so many seeds to be noticed in.
 ENOUGH = 300
@@ -23,18 +28,27 @@ STORIES = 3
 _clock = time.perf_counter
 
 
-def measure(quick: bool, seeds: int = 1000, seed: int = 1, mutants: int = ENOUGH) -> dict[str, Any]:
+def measure(
+    quick: bool, seeds: int = 1000, seed: int = 1, mutants: int = ENOUGH, cases: int = 0, first: int = 0
+) -> dict[str, Any]:
+    """`cases` of the exhaustive driver are counted through from number `first` on, of each scenario."""
     setup_test_environment()
     settings.ARCHIVE = ""
     retention.keep()
     seeds, mutants = (24, 4) if quick else (seeds, mutants)
     began, played, broken = _clock(), 0, []
-    every = [spec for n in range(seed, seed + seeds) for spec in specs([n], PROFILES[n % len(PROFILES)])]
+    every = [spec for n in range(seed, seed + seeds) for spec in specs([n], PROFILES[n % len(PROFILES)], SCENARIOS)]
     for ending, again in endings(every):
         played += 1
         if ending.broken:
             broken.append(ending.broken)
             say(story(ending, again if len(broken) <= STORIES else None))
+    for asked in exhaust.ASKED if cases else ():
+        for ending in counted(asked, first, cases):
+            played += 1
+            if ending.broken:
+                broken.append(ending.broken)
+                say(story(ending))
     took_s = _clock() - began
     caught = [mutant.name for mutant in MUTANTS if notices(mutant, seed, mutants)] if mutants else []
     return {
@@ -44,6 +58,18 @@ def measure(quick: bool, seeds: int = 1000, seed: int = 1, mutants: int = ENOUGH
         "mutants": len(MUTANTS),
         "schedules_per_s": round(played / took_s, 2),
     }
+
+
+def counted(asked: str, first: int, count: int) -> Iterator[Ending]:
+    """Cases from number `first` on; where to go on is said every now and then."""
+    for begin in range(first, first + count, IN_ONE):
+        with Arena() as arena:
+            every = exhaust.cases(arena, asked)
+            for number in exhaust.numbers(begin, min(IN_ONE, first + count - begin), len(every)):
+                yield play(arena, every.spec(number))
+        say(f"{asked}: {min(begin + IN_ONE, len(every))} of {len(every)} cases")
+        if begin + IN_ONE >= len(every):
+            return
 
 
 def notices(mutant: Mutant, first: int, most: int) -> bool:
@@ -56,7 +82,7 @@ def notices(mutant: Mutant, first: int, most: int) -> bool:
     return False
 
 
-def _without(mutant: Mutant, first: int, most: int) -> Iterator[Any]:
+def _without(mutant: Mutant, first: int, most: int) -> Iterator[Ending]:
     with mutant.switched_off():
         for ending, _again in endings(specs(range(first, first + most), mutant.profile, mutant.scenarios)):
             yield ending

@@ -11,13 +11,16 @@ from unittest import mock
 
 from django.db import connection, transaction
 
-from fleet import ring
+from fleet import planes, wakes
+from fleet.models import ControlPlane
 from herdsite import beat, pulse, turns
+from tests.fakeherd import FakeHerd
 from tests.premiumworld import Premium, premium
 from tests.sim.clock import BEGIN, Clock, shadow
 from tests.sim.compiled import compiled
 from tests.sim.host import SimHerd
 from tests.sim.schedule import Schedule
+from tests.sim.statements import Statements
 
 OURS = ("fleet", "observations", "incidents", "herdsite")
 WRITES = ("INSERT", "UPDATE", "DELETE", "WITH")
@@ -39,10 +42,18 @@ class Inline(Executor):
         return future
 
 
+def spacious(herd: FakeHerd) -> Premium:
+    """A premium database with machines beside it on which more can be built."""
+    world = premium(herd)
+    for zone in "cd":
+        herd.machine(zone=zone)
+    return world
+
+
 class Arena:
     """`world` is what every schedule begins with: `herd` is never run, only copied."""
 
-    def __init__(self, build: Callable[[SimHerd], Premium] = premium) -> None:
+    def __init__(self, build: Callable[[FakeHerd], Premium] = premium) -> None:
         self.build = build
         self.world: Premium
         self._stack = ExitStack()
@@ -56,8 +67,11 @@ class Arena:
         shadow(BEGIN - SETTLED_S)
         clock = Clock()
         clock.now = BEGIN - SETTLED_S
-        with clock.python(lambda _s: None, 0):
+        self.statements = self._stack.enter_context(Statements(clock))
+        with clock.python(lambda _s: None, 0), connection.execute_wrapper(self.statements):
             self.world = self.build(SimHerd())
+            planes.start()
+            self.statements.flush()
         with connection.cursor() as cursor:
             for table in ("server", "instance", "resource", "address", "timeline"):
                 # No two are due at once, so that it is not the database's storage that says whose turn it is.
@@ -71,6 +85,25 @@ class Arena:
         self.depth = len(connection.savepoint_ids)
         return self
 
+    def keep(self) -> None:
+        """A copy of our own database is taken."""
+        self._raw("SAVEPOINT sim_copy")
+
+    def restore(self) -> None:
+        """Our own database is made of that copy, and the control plane starts on it."""
+        connection.run_on_commit = []
+        self._raw("ROLLBACK TO SAVEPOINT sim_copy")
+        self.statements.writes += 1
+        ControlPlane.objects.update(system="the one before")
+        planes.start()
+
+    def _raw(self, sql: str) -> None:
+        self.statements.flush()
+        if self.statements.clock:
+            self.statements.clock.forget()
+        with connection.cursor() as cursor:
+            cursor.cursor.execute(sql)
+
     def __exit__(self, *error: Any) -> None:
         transaction.set_rollback(True)
         self._stack.__exit__(*error)
@@ -80,22 +113,26 @@ class Arena:
         """One schedule over the world as it was built; whatever it leaves is taken back."""
         schedule = make()
         savepoint = transaction.savepoint()
+        self.statements.clock = schedule.clock
+        self.statements.writes += 1
         base = len(connection.savepoint_ids)
         try:
             with (
                 schedule.clock.python(schedule.sleep, schedule.seed),
                 connection.execute_wrapper(_Wrapper(schedule, base)),
+                connection.execute_wrapper(self.statements),
                 _transactions(schedule, base),
                 _inline(),
                 mock.patch.object(beat.record, "write", lambda *_: None),
                 mock.patch.object(pulse, "late_s", schedule.late_s),
-                mock.patch.object(ring, "nudge", _stirring(schedule, ring.nudge)),
+                mock.patch.object(wakes, "call", lambda queues: schedule.stir() if list(queues) else None),
             ):
                 yield schedule
                 schedule.end()
         finally:
             connection.run_on_commit = []
             connection.needs_rollback = False
+            self.statements.flush()
             transaction.savepoint_rollback(savepoint)
 
 
@@ -110,11 +147,7 @@ class _Wrapper:
         if text.startswith(WRITES) and len(connection.savepoint_ids) == self.base:
             _after_commit()
             self.schedule.point(f"{text.split(None, 1)[0].lower()}")
-        if not (first := self.schedule.clock.telling(text)):
-            return execute(sql, params, many, context)
-        result = execute(first + str(sql), params, many, context)
-        context["cursor"].cursor.nextset()
-        return result
+        return execute(sql, params, many, context)
 
 
 def _after_commit() -> None:
@@ -134,7 +167,7 @@ def _transactions(schedule: Schedule, base: int) -> Iterator[None]:
     def entering(self: Any) -> None:
         if len(connection.savepoint_ids) == base:
             _after_commit()
-            schedule.point("begin")
+            schedule.point(f"begin {sys._getframe(1).f_code.co_name}")
         enter(self)
 
     def leaving(self: Any, kind: Any, error: Any, trace: Any) -> None:
@@ -160,14 +193,6 @@ def _inline() -> Iterator[None]:
                 stack.enter_context(mock.patch.object(module, "ThreadPoolExecutor", Inline))
         stack.enter_context(mock.patch.object(turns, "wait", lambda futures, **_: (list(futures), [])))
         yield
-
-
-def _stirring(schedule: Schedule, nudge: Callable[..., None]) -> Callable[..., None]:
-    def nudged(*args: Any, **kwargs: Any) -> None:
-        nudge(*args, **kwargs)
-        schedule.stir()
-
-    return nudged
 
 
 class Quiet:

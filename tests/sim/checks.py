@@ -1,16 +1,22 @@
 """What must hold after every step, whatever the schedule does; each has a letter by which a story names it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
 
-from fleet.models import Changeover, Instance, Resource
+from fleet.changing import EARLY
+from fleet.models import Changeover, Event, Instance, Resource
 from fleet.states import CANCELLED, DONE
+from incidents.models import Incident
+from incidents.watch import PAGE
 from tests.sim.host import CLIENT, Disk, Record, SimHerd
 from tests.sim.people import Clients
 from tests.sim.schedule import Schedule
+
+LEADS_ON = " leads on"
 
 
 class Broken(AssertionError):
@@ -25,8 +31,14 @@ class Checks:
     herd: SimHerd
     clients: Clients
     resource: Any
+    known: Callable[[str, Callable[[], Any]], Any]
     leads: str = ""
     excused: set[str] = field(default_factory=set)
+    epochs: dict[int, str] = field(default_factory=dict)
+    taken: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ended: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    heard: int = 0
+    older: bool = False
 
     def each(self) -> None:
         self.one_writer()
@@ -49,9 +61,24 @@ class Checks:
         if lost := [label for _line, label in records if label in told]:
             raise Broken(f"D: {', '.join(lost[:5])} of {_name(data)} was thrown away without having been read out")
 
+    def stopped(self, verb: str, data: str) -> None:
+        """H: no order stops who leads by record while nobody has anything to do with him."""
+        leader = Resource.objects.select_related("instance__server").get(pk=self.resource.pk).instance
+        if leader is None or leader.data != data:
+            return
+        open_ = Changeover.objects.exclude(state__in=(DONE, CANCELLED)).filter(source=leader)
+        if not open_.exists():
+            raise Broken(f"H: {verb} stops {leader.name}, which leads, and no changeover is about that")
+
     def takes_over(self, data: str) -> None:
-        """H: no leader that serves its clients is taken from them, unless a person asked for it."""
-        old = self.herd._told_upstream(self.herd.clusters[data])
+        """H: no leader that serves its clients is taken from them, unless a person asked for it; S6: what was planned
+        loses nothing."""
+        new = self.herd.clusters[data]
+        old = self.herd._told_upstream(new)
+        planned = Changeover.objects.exclude(state__in=(DONE, CANCELLED)).exclude(reason=Changeover.FAILOVER)
+        lacks = [label for _line, label in old.lost(new) if label != "checkpoint"] if old else []
+        if lacks and planned.exists():
+            raise Broken(f"S6: {_name(data)} takes over as planned, and lacks {', '.join(lacks[:5])}")
         if old is None or old.standby or not self.herd.works(old) or self._asked():
             return
         home = self.herd.data_of(old)
@@ -64,19 +91,21 @@ class Checks:
     def by_records(self) -> None:
         """S1: what a waiting session was told is committed is where the database leads by record; S7: while the record
         says that nothing can be lost, everybody who is required has it."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT instance.name, resource.quorum::text FROM fleet_resource AS resource "
-                "JOIN fleet_instance AS instance ON instance.id = resource.instance_id WHERE resource.id = %s",
-                [self.resource.pk],
-            )
-            name, quorum = cursor.fetchone()
+        if self.older:
+            if missing := self.untouched():
+                raise Broken(f"O: {missing}")
+            return
+        self.known("epochs", self._epochs)
+        self.known("words", self._words)
+        name, quorum = self.known("leader", self._leader)
         disks = {_name(data): disk for data, disk in self.herd.clusters.items()}
         leader, record = disks.get(name), json.loads(quorum)
         if leader is None:
             raise Broken(f"S5: {name} leads by record, and its data is gone")
         has = {label for _line, label in leader.wal}
-        lost = [ack for ack in self.clients.acked if ack.label not in has and ack.label not in self.excused]
+        # Who cancels was told that it is done there, and no more.
+        acked = [ack for ack in self.clients.acked if ack.waited]
+        lost = [ack for ack in acked if ack.label not in has and ack.label not in self.excused]
         if lost and not self._excuse(Instance.objects.get(name=name), lost):
             told = ", ".join(f"{ack.label} (by {_name(ack.data)})" for ack in lost[:5])
             raise Broken(f"S1: {len(lost)} acknowledged commits are not on {name}: {told}")
@@ -84,6 +113,54 @@ class Checks:
             by_slot = {name.replace("-", "_"): disk for name, disk in disks.items()}
             for slot in record["required"]:
                 self._has_all(slot, by_slot.get(slot), has)
+
+    def _epochs(self) -> None:
+        """S4: an epoch belongs to one changeover, and no host takes a smaller one than it has taken. W: nobody writes
+        to a changeover that was cancelled."""
+        moving = Changeover.objects.exclude(state__in=EARLY).filter(epoch__gt=0)
+        for name, epoch in moving.values_list("name", "epoch"):
+            if (owner := self.epochs.setdefault(epoch, name)) != name:
+                raise Broken(f"S4: {name} bears the epoch {epoch} of {owner}")
+        for name, marks, proof in Changeover.objects.filter(state=CANCELLED).values_list("name", "marks", "proof"):
+            if self.ended.setdefault(name, (marks, proof)) != (marks, proof):
+                raise Broken(f"W: {name} was cancelled, and is written to: {marks}, {proof}")
+        for data, (_plane, reign, epoch) in self.herd.taken.items():
+            if (had := self.taken.get(data, (0, 0))) > (reign, epoch):
+                raise Broken(f"S4: {_name(data)} has taken {(reign, epoch)} after {had}")
+            self.taken[data] = (reign, epoch)
+
+    def _words(self) -> None:
+        """S6: who is said to lead on leads."""
+        told = Event.objects.filter(pk__gt=self.heard, why__contains=LEADS_ON).order_by("pk")
+        for event in told:
+            self.heard = event.pk
+            name = event.why.partition(LEADS_ON)[0].split()[-1]
+            disk = next((disk for data, disk in self.herd.clusters.items() if _name(data) == name), None)
+            if disk is None or (disk.fenced and disk.fenced_at <= event.at.timestamp()):
+                raise Broken(f"S6: {event.name} says that {name} leads on, and its fence mark lies there")
+
+    def untouched(self) -> str:
+        """O: our records are older than the herd: who leads there with all that was acknowledged goes on."""
+        acked = {ack.label for ack in self.clients.acked if ack.waited} - self.excused
+        for disk in self.herd.clusters.values():
+            if not disk.standby and not disk.fenced and acked <= {label for _line, label in disk.wal}:
+                return ""
+        return "our records are an older copy, and nobody leads any more who has all that was acknowledged"
+
+    def paged(self, most: int) -> None:
+        """P: no more pages than there are faults worth one."""
+        pages = Incident.objects.filter(severity=PAGE, cause=None)
+        if len(pages) > most:
+            raise Broken(f"P: {len(pages)} pages, and {most} would have been right: {', '.join(map(str, pages))}")
+
+    def _leader(self) -> Any:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT instance.name, resource.quorum::text FROM fleet_resource AS resource "
+                "JOIN fleet_instance AS instance ON instance.id = resource.instance_id WHERE resource.id = %s",
+                [self.resource.pk],
+            )
+            return cursor.fetchone()
 
     def _has_all(self, slot: str, disk: Disk | None, leader: set[str]) -> None:
         has = {label for _line, label in disk.wal} if disk else set()

@@ -7,6 +7,7 @@ In SQL a schema `sim` shadows PostgreSQL's clocks: it stands before pg_catalog i
 
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ _DEFAULTS = """SELECT format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT sim.clo
                 WHERE pg_get_expr(adbin, adrelid) ~* '^\\(?(statement_timestamp|now|clock_timestamp)\\(\\)\\)?$'
                   AND NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = adrelid)"""
 _NO_CLOCK = ("SAVEPOINT", "ROLLBACK", "RELEASE")
+# Defaults of columns tell the time where something is inserted.
+_CLOCK = re.compile(r"timestamp\(|\bnow\(|\binsert\b", re.IGNORECASE)
 
 
 class Clock:
@@ -41,10 +44,10 @@ class Clock:
 
     def telling(self, sql: str) -> str:
         """What goes before the next statement, so that our database knows the time; "" when it knows it."""
-        if self._told == self.now or sql.startswith(_NO_CLOCK):
+        if self._told == self.now or sql.startswith(_NO_CLOCK) or not _CLOCK.search(sql):
             return ""
         self._told = self.now
-        return f"SET sim.now = '{self.now!r}';"
+        return f"SET sim.now = '{self.now!r}'"
 
     def forget(self) -> None:
         """What our database was told may have been rolled back."""
@@ -56,7 +59,9 @@ class Clock:
         rng, state = random.Random(seed), random.getstate()
         random.seed(seed)
         with (
-            mock.patch.multiple(time, time=self.time, monotonic=lambda: self.now, sleep=sleep),
+            mock.patch.multiple(
+                time, time=self.time, monotonic=lambda: self.now, clock_gettime=lambda _which: self.now, sleep=sleep
+            ),
             mock.patch.object(timezone, "now", lambda: datetime.fromtimestamp(self.time(), UTC)),
             mock.patch.object(os, "urandom", rng.randbytes),
         ):

@@ -36,15 +36,17 @@ class Waiter:
 
     end: int
     told: Callable[[], None]
+    label: str = ""
 
 
 @dataclass
 class Disk(Cluster):
-    """`heard_at` is when it last heard of its upstream."""
+    """`heard_at` is when it last heard of its upstream, `fenced_at` when it was last fenced or halted."""
 
     wal: list[Record] = field(default_factory=list)
     waiting: list[Waiter] = field(default_factory=list)
     heard_at: float = -1e9
+    fenced_at: float = -1e9
 
     @property
     def required(self) -> list[str]:
@@ -91,7 +93,8 @@ class SimProvider(FakeProvider):
 class SimHerd(FakeHerd):
     """`cut` are the links that let nothing through, `frozen` the machines whose processes stand still. `replaced` is
     told before a job replaces or removes data, `gone` what was thrown away without a dump, `takes_over` before a
-    standby is promoted."""
+    standby is promoted, `stopped` when an order has stopped a leader; `upon` is what happens when a job begins, by its
+    verb."""
 
     CLUSTER = Disk
 
@@ -104,10 +107,12 @@ class SimHerd(FakeHerd):
         self.homes: dict[str, str] = {}
         self.strays: dict[str, list[Record]] = {}
         self.schedule: Schedule | None = None
+        self.upon: list[tuple[str, Callable[[], None]]] = []
         self.dumps: set[tuple[str, str]] = set()
         self.replaced: Callable[[str, str], None] = lambda _verb, _data: None
         self.gone: Callable[[str, list[Record]], None] = lambda _data, _records: None
         self.takes_over: Callable[[str], None] = lambda _data: None
+        self.stopped: Callable[[str, str], None] = lambda _verb, _data: None
 
     def twin(self) -> "SimHerd":
         """Another one that stands as this one does."""
@@ -247,6 +252,9 @@ class SimHerd(FakeHerd):
         if job.verb in ("stand_by", "destroy") and job.data in self.clusters:
             self.replaced(job.verb, job.data)
             self._stops(self.clusters[job.data])
+        for verb, what in [one for one in self.upon if one[0] == job.verb]:
+            self.upon.remove((verb, what))
+            self.schedule.at(self.schedule.now + 0.001, what)
         boots = self.boots[key[0]]
         takes = TAKES_S[job.verb] * (0.5 + self.schedule.draw(f"takes:{key}").random())
         self.schedule.note(f"{key[0]}: begins {key[1]}")
@@ -308,7 +316,11 @@ class SimHerd(FakeHerd):
         result = super()._now(verb, ran)
         if disk is None:
             return result
+        if verb in ("fence", "halt"):
+            disk.fenced_at = self._now_s()
         if ran_before and not disk.runs:
+            if not stood_by:
+                self.stopped(verb, data)
             if verb == "halt":
                 disk.write("checkpoint")
                 for one in streams:

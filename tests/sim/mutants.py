@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from django.db import transaction
+
 from fleet import epochs, ledger, lifecycle, ring
 from fleet.conditions import named, no, reached
 from fleet.models import Changeover, Resource
@@ -19,7 +21,7 @@ from fleet.think import LIFE
 from incidents import brake
 from tests.fakeherd import Cluster
 from tests.sim.host import SimHerd
-from tests.sim.profiles import LATE, PLAIN, Profile
+from tests.sim.profiles import CALM, Profile
 
 # The package gives its functions the names of their modules.
 fencing = importlib.import_module("fleet.actions.changeover.fence")
@@ -29,12 +31,14 @@ Off = Callable[[ExitStack], None]
 
 @dataclass(frozen=True)
 class Mutant:
-    """`off` switches the rule off for as long as its stack lasts."""
+    """`off` switches the rule off for as long as its stack lasts; with `seed` that is noticed (None: with
+    none that is known yet)."""
 
     name: str
     scenarios: tuple[str, ...]
     profile: Profile
     off: Off
+    seed: int | None = None
 
     @contextmanager
     def switched_off(self) -> Iterator[None]:
@@ -86,28 +90,28 @@ def _epoch(stack: ExitStack) -> None:
     _patch(epochs, "draw", lambda pk: Resource.objects.values_list("epoch", flat=True).get(pk=pk))(stack)
 
 
-def _compare_and_set(stack: ExitStack) -> None:
-    def write(
-        changeover: Changeover,
-        _lease: Any,
-        marks: dict[str, Any] | None = None,
-        *,
-        finished: bool = False,
-        leads: tuple[str, ...] = (),
-        **values: Any,
-    ) -> None:
-        changeover.marks |= marks or {}
-        for name, value in values.items():
-            setattr(changeover, name, value)
-        Changeover.objects.filter(pk=changeover.pk).update(marks=changeover.marks, **values)
+def _blindly(changeover: Changeover, _lease: Any, marks: Any = None, **values: Any) -> None:
+    """As ledger.write does, whatever has become of the changeover meanwhile."""
+    changeover.marks |= marks or {}
+    more = {name: value for name, value in values.items() if name not in ("finished", "leads")}
+    for name, value in more.items():
+        setattr(changeover, name, value)
+    Changeover.objects.filter(pk=changeover.pk).update(marks=changeover.marks, **more)
 
-    _patch(ledger, "write", write)(stack)
+
+def _compare_and_set(stack: ExitStack) -> None:
+    _patch(ledger, "write", _blindly)(stack)
     _patch(ledger, "may_hand_over", lambda *_: None)(stack)
 
 
 def _record(stack: ExitStack) -> None:
     before = quorum._next
-    _patch(quorum, "_next", lambda record, names: replace(before(record, names), says=quorum.CANT_LOSE))(stack)
+
+    def at_once(record: quorum.Record, names: tuple[str, ...]) -> quorum.Record:
+        """What is required is on record as proven before it is in force."""
+        return replace(before(record, names), says=quorum.CANT_LOSE, shown=True) if names else before(record, names)
+
+    _patch(quorum, "_next", at_once)(stack)
 
 
 def _lease(stack: ExitStack) -> None:
@@ -140,25 +144,34 @@ def _dump(stack: ExitStack) -> None:
 
 
 def _hand_over(stack: ExitStack) -> None:
-    @contextmanager
-    def unlocked(changeover: Changeover, _lease: Any) -> Iterator[Resource]:
-        yield Resource.objects.get(pk=changeover.resource_id)
+    write, within = ledger.write, []
 
-    _patch(ledger, "locked", unlocked)(stack)
+    @contextmanager
+    def locked(changeover: Changeover, _lease: Any) -> Iterator[Resource]:
+        within.append(changeover)
+        try:
+            with transaction.atomic():
+                yield Resource.objects.get(pk=changeover.resource_id)
+        finally:
+            within.pop()
+
+    # What it writes on the way would look at the same once more.
+    _patch(ledger, "write", lambda *args, **more: (_blindly if within else write)(*args, **more))(stack)
+    _patch(ledger, "locked", locked)(stack)
     _patch(ledger, "may_hand_over", lambda *_: None)(stack)
 
 
 MUTANTS = (
-    Mutant("fence", ("async", "cut"), PLAIN, _fence),
-    Mutant("mark", ("async", "revived"), PLAIN, _mark),
-    Mutant("generation", ("switchover", "twice"), LATE, _generation),
-    Mutant("epoch", ("twice",), LATE, _epoch),
-    Mutant("compare-and-set", ("twice", "switchover"), LATE, _compare_and_set),
-    Mutant("order of the quorum's record", ("standby",), PLAIN, _record),
-    Mutant("brake", ("storm",), PLAIN, _patch(brake, "storm_over", lambda _member: None)),
-    Mutant("lease compare", ("twice", "switchover"), LATE, _lease),
-    Mutant("second vantage", ("blind",), PLAIN, _second_vantage),
-    Mutant("WAL completeness", ("behind",), PLAIN, _patch(fencing, "_has", lambda *_: True)),
-    Mutant("dump before rewind", ("async",), PLAIN, _dump),
-    Mutant("hand-over lock", ("twice", "switchover"), LATE, _hand_over),
+    Mutant("fence", ("cut",), CALM, _fence, 1),
+    Mutant("mark", ("restart",), CALM, _mark),
+    Mutant("generation", ("told",), CALM, _generation, 0),
+    Mutant("epoch", ("back",), CALM, _epoch, 0),
+    Mutant("compare-and-set", ("late",), CALM, _compare_and_set, 0),
+    Mutant("order of the quorum's record", ("told",), CALM, _record, 0),
+    Mutant("brake", ("storm",), CALM, _patch(brake, "storm_over", lambda _member: None)),
+    Mutant("lease compare", ("late", "held"), CALM, _lease, 1),
+    Mutant("second vantage", ("alone",), CALM, _second_vantage),
+    Mutant("WAL completeness", ("gap",), CALM, _patch(fencing, "_has", lambda *_: True)),
+    Mutant("dump before rewind", ("restart",), CALM, _dump),
+    Mutant("hand-over lock", ("return",), CALM, _hand_over),
 )

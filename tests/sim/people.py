@@ -58,13 +58,24 @@ class Clients:
             return False
         self.wrote += 1
         label = f"c{self.wrote}"
-        waiter = Waiter(disk.write(label), lambda: self._told(label, data))
+        waiter = Waiter(disk.write(label), lambda: self._told(label, data), label)
         disk.waiting.append(waiter)
         self.herd.pump()
         return True
 
     def _told(self, label: str, data: str) -> None:
         self.acked.append(Ack(self.schedule.now, label, data, True))
+
+    def cancel(self) -> None:
+        """Every client that waits cancels: PostgreSQL tells it that its commit is done, on that host at least."""
+        for data, disk in self.herd.clusters.items():
+            if not self.herd.works(disk) or not self.herd.reaches(CLIENT, self.herd.homes[data]):
+                continue
+            waiting, disk.waiting = disk.waiting, []
+            for one in waiting:
+                if one.label:
+                    self.schedule.note(f"a client cancels {one.label} at {data.split('/')[-2]}")
+                    self.acked.append(Ack(self.schedule.now, one.label, data, False))
 
     def acks(self) -> set[str]:
         return {ack.label for ack in self.acked}
@@ -89,6 +100,11 @@ class People:
         standby = Instance.objects.filter(standby_for=self.resource).first()
         return self._ask(standby, "rebuild", {}) if standby else None
 
+    def destroy(self) -> Intent | None:
+        """Ask for a standby to be taken away."""
+        standby = Instance.objects.filter(standby_for=self.resource).first()
+        return self._ask(standby, "destroy", {}) if standby else None
+
     def open(self) -> Changeover | None:
         return Changeover.objects.filter(resource=self.resource).exclude(state__in=(DONE, CANCELLED)).first()
 
@@ -101,7 +117,13 @@ class People:
         try:
             with transaction.atomic():
                 made = intents.ask(
-                    member, verb, actor="anna", reason="to see it move", confirm=member.name, params=params
+                    member,
+                    verb,
+                    actor="anna",
+                    reason="to see it move",
+                    confirm=member.name,
+                    params=params,
+                    again=True,
                 )
         except AskError as error:
             self.schedule.note(f"anna asks for {verb} of {member.name}: {error}")

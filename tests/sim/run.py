@@ -16,7 +16,7 @@ from incidents.models import Incident
 from tests.sim.arena import Arena
 from tests.sim.checks import Broken, Checks
 from tests.sim.clock import BEGIN
-from tests.sim.faults import ASYNC, FAULTS, Fault, draw
+from tests.sim.faults import ASYNC, FAULTS, PAGES, Fault, draw
 from tests.sim.people import Clients, People
 from tests.sim.profiles import Profile
 from tests.sim.schedule import Choice, Schedule, since
@@ -57,13 +57,14 @@ class Ending:
     beats: int = 0
     acked: int = 0
     took_s: float = 0.0
+    passed: Sequence[tuple[float, str]] = ()
 
 
 class Play:
     """The cast of one schedule."""
 
     def __init__(self, arena: Arena, schedule: Schedule, spec: Spec) -> None:
-        self.schedule, self.spec = schedule, spec
+        self.arena, self.schedule, self.spec, self.known = arena, schedule, spec, arena.statements.known
         self.world = arena.world
         self.herd = arena.world.herd.twin()
         self.herd.schedule = schedule
@@ -71,10 +72,12 @@ class Play:
         address = next(iter(self.herd.provider.endpoints.values()))
         self.clients = Clients(schedule, self.herd, address.address, arena.world.leader.port)
         self.people = People(schedule, self.herd, self.resource)
-        self.checks = Checks(schedule, self.herd, self.clients, self.resource)
+        self.checks = Checks(schedule, self.herd, self.clients, self.resource, self.known)
         self.herd.replaced, self.herd.gone = self.checks.replaced, self.checks.gone
         self.herd.takes_over = self.checks.takes_over
-        self.ports = Wires(schedule, self.herd).ports()
+        self.wires = Wires(schedule, self.herd)
+        self.ports = self.wires.ports()
+        self.herd.stopped = self.checks.stopped
         self.beats = 0
         self._agenda: tuple[str, str, float] | None = None
 
@@ -105,7 +108,7 @@ class Play:
         self.schedule.spawn(vantage, works, after_s)
 
     def _work(self, vantage: str) -> None:
-        due = next_due()
+        due = self.known("due", next_due)
         if due is None or due[2] > self.schedule.now:
             soon = OFTEN_S if due is None else min(OFTEN_S, due[2] - self.schedule.now)
             self.schedule.idle(soon + 0.003 * self.schedule.draw(f"{vantage}{self.schedule.now}").random())
@@ -154,6 +157,13 @@ class Play:
 
         self.schedule.at(at, looks)
 
+    def restore(self) -> None:
+        """All workers stop, and start again on an earlier copy of our own database."""
+        self.schedule.note("* our own database is restored to an earlier moment")
+        self.schedule.kill()
+        self.arena.restore()
+        self.checks.older = True
+
     def _led(self) -> bool:
         resource = Resource.objects.select_related("instance__server").get(pk=self.resource.pk)
         disk = self.herd.clusters.get(resource.instance.data) if resource.instance else None
@@ -164,6 +174,8 @@ class Play:
         return not self.lacks()
 
     def lacks(self) -> str:
+        if self.checks.older:
+            return self.checks.untouched()
         resource = Resource.objects.select_related("instance__server", "plan").get(pk=self.resource.pk)
         leader = resource.instance
         standbys = list(Instance.objects.filter(standby_for=resource, state="available", outdated=False))
@@ -216,7 +228,7 @@ def play(arena: Arena, spec: Spec) -> Ending:
             broken = str(error)
         schedule.note(broken or "all is well")
         ending = Ending(spec, broken, faults, dict(schedule.taken), beats=cast.beats, acked=len(cast.clients.acked))
-        ending.took_s = since(schedule.now)
+        ending.took_s, ending.passed = since(schedule.now), schedule.passed
         if broken:
             ending.story = tell(schedule)
     return ending
@@ -234,11 +246,16 @@ def _perform(cast: Play, schedule: Schedule, faults: Sequence[Fault]) -> None:
     cast.begin()
     for fault in faults:
         schedule.at(BEGIN + fault.at, lambda fault=fault: FAULTS[fault.kind](cast, fault))
-    schedule.run(BEGIN + FAULTY_S, each=each)
+    # Who is held up has gone on by then.
+    ends = [fault.at + (fault.lasts if fault.kind in ("hold", "off", "cut", "freeze") else 0.0) for fault in faults]
+    faulty = max([FAULTY_S, *ends]) + 0.5
+    schedule.run(BEGIN + faulty, each=each)
     cast.heal()
-    schedule.run(BEGIN + FAULTY_S + HEALED_S, cast.whole, each)
+    schedule.run(BEGIN + faulty + HEALED_S, cast.whole, each)
     cast.checks.by_records()
     cast.checks.silent()
+    if (most := PAGES.get(cast.spec.scenario)) is not None:
+        cast.checks.paged(most)
     if lacking := cast.lacks():
         raise Broken(f"L: {HEALED_S:g} s after all was healed {lacking}")
 

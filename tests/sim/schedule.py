@@ -35,6 +35,16 @@ class Odds:
 
 
 @dataclass
+class Hold:
+    """The next worker that comes to such a point is held up there: `label` is how the point's begins, or the worker's
+    name, a colon and that; `after` is how many of them go by first."""
+
+    label: str
+    seconds: float
+    after: int = 0
+
+
+@dataclass
 class Task:
     """`skew` is by how much its machine's clock is off (s), `held` when it was held up until, and for how long; `token`
     tells its newest place in the queue."""
@@ -47,6 +57,7 @@ class Task:
     token: int = 0
     idle: bool = False
     over: bool = False
+    doomed: bool = False
     let: greenlet | None = None
 
 
@@ -54,10 +65,12 @@ class Schedule:
     def __init__(self, seed: int, odds: Mapping[str, Odds], choices: Mapping[str, Choice] | None) -> None:
         self.seed, self.odds, self.choices = seed, odds, choices
         self.taken: dict[str, Choice] = {}
+        self.passed: list[tuple[float, str]] = []
         self.clock = Clock(lambda: self.current.skew if self.current else 0.0)
         self.current: Task | None = None
         self.tasks: list[Task] = []
         self.notes: list[tuple[float, str]] = []
+        self.holds: list[Hold] = []
         self.calm = False
         self.points = 0
         self.on_kill: Callable[[Task], None] = lambda _task: None
@@ -92,13 +105,16 @@ class Schedule:
         """What happens at this point, if not the usual."""
         task = self.current
         odds = self.odds.get(kind)
-        if task is None or self.calm or odds is None:
+        if task is None or self.calm or (odds is None and self.choices is None):
             return None
         task.counts[label] += 1
         key = f"{task.name}:{label}#{task.counts[label]}"
+        if kind == "point":
+            self.passed.append((since(self.now), key))
         if self.choices is not None:
             chosen = self.choices.get(key)
         else:
+            assert odds
             draw = self.draw(key)
             chosen = None
             if draw.random() < odds.share:
@@ -112,6 +128,7 @@ class Schedule:
     def point(self, label: str) -> None:
         """Between two steps of a worker: it may be held up, or die."""
         self.points += 1
+        self._hold(label)
         chosen = self.choose("point", label)
         if chosen is None:
             return
@@ -122,9 +139,24 @@ class Schedule:
             assert self.current
             self.current.skew = seconds
         else:
-            self.sleep(seconds)
-            if task := self.current:
-                task.held.append((self.now, seconds))
+            self._held(seconds)
+
+    def _hold(self, label: str) -> None:
+        for hold in self.holds if self.current else ():
+            assert self.current
+            if label.startswith(hold.label) or f"{self.current.name}:{label}".startswith(hold.label):
+                hold.after -= 1
+                if hold.after < 0:
+                    self.holds.remove(hold)
+                    self.note(f"* {self.current.name} is held up for {hold.seconds:g} s at {label!r}")
+                    self._held(hold.seconds)
+                    return
+
+    def _held(self, seconds: float) -> None:
+        task = self.current
+        self.sleep(seconds)
+        if task:
+            task.held.append((self.now, seconds))
 
     def late_s(self, since: float) -> float:
         """How long whoever runs was held up at the most since that moment, as its own pulse would tell (s)."""
@@ -138,7 +170,7 @@ class Schedule:
             return
         self._wake(task, self.now + max(0.0, seconds))
         self._main.switch()
-        if self._ends:
+        if self._ends or task.doomed:
             raise Killed
 
     def idle(self, seconds: float) -> None:
@@ -177,6 +209,13 @@ class Schedule:
                     return
         self.clock.now = max(self.now, until)
 
+    def kill(self) -> None:
+        """Every task dies where it is, and is told of."""
+        for task in list(self.tasks):
+            if not task.over:
+                task.doomed = True
+                self._resume(task)
+
     def end(self) -> None:
         """Every task that is left dies where it is."""
         self._ends = True
@@ -198,7 +237,7 @@ class Schedule:
 
     def _run(self, task: Task) -> None:
         try:
-            if not self._ends:
+            if not (self._ends or task.doomed):
                 task.body()
         except Killed:
             if not self._ends:

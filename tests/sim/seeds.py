@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.sim.arena import Arena
-from tests.sim.faults import SCENARIOS
+from tests.premiumworld import premium
+from tests.sim.arena import Arena, spacious
+from tests.sim.faults import ROOMY, SCENARIOS
 from tests.sim.profiles import Profile
 from tests.sim.run import Ending, Spec, play
 from tests.sim.shrink import shrink
@@ -25,14 +26,25 @@ def endings(
     wanted: Iterable[Spec], budget_s: float = float("inf")
 ) -> Iterator[tuple[Ending, Callable[[Spec], Ending]]]:
     """Each ending, and how to play another one in the same world."""
-    began, queue = _clock(), list(wanted)
-    while queue and _clock() - began < budget_s:
-        some, queue = queue[:IN_ONE], queue[IN_ONE:]
-        with Arena() as arena:
+    began = _clock()
+    for some in _together(list(wanted)):
+        with arena_of(some[0].scenario) as arena:
             for spec in some:
                 yield play(arena, spec), lambda other, arena=arena: play(arena, other)
                 if _clock() - began > budget_s:
                     return
+
+
+def arena_of(scenario: str) -> Arena:
+    return Arena(spacious if scenario in ROOMY else premium)
+
+
+def _together(wanted: list[Spec]) -> Iterator[list[Spec]]:
+    """Those that are played in one world, so many at a time."""
+    for roomy in (False, True):
+        some = [spec for spec in wanted if (spec.scenario in ROOMY) is roomy]
+        for first in range(0, len(some), IN_ONE):
+            yield some[first : first + IN_ONE]
 
 
 def story(ending: Ending, again: Callable[[Spec], Ending] | None = None, lines: int = 60) -> str:

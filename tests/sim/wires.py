@@ -1,7 +1,7 @@
 """The ports of a simulated worker: every call takes its time, goes by a link, and has a fate of its own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.ports import Ports
@@ -11,6 +11,8 @@ from tests.fakeherd import NOW
 from tests.sim.host import PORTAL, SimHerd
 from tests.sim.schedule import Schedule
 
+# What changes a host, by its short name.
+ORDERS = ("job@", *(f"{name}@" for name in NOW.values()))
 # How long a call takes there, and back (s).
 LATENCY_S = 0.002
 
@@ -22,6 +24,14 @@ class Wires:
 
     schedule: Schedule
     herd: SimHerd
+    sent: list[tuple[str, str, Callable[[], Any]]] = field(default_factory=list)
+
+    def again(self, what: str) -> None:
+        """The network brings the first of the orders of that kind once more."""
+        for label, host, deliver in self.sent:
+            if label.startswith(what):
+                self._late(label, host, deliver)
+                return
 
     def ports(self) -> Ports:
         return Ports(
@@ -51,6 +61,8 @@ class Wires:
             schedule.at(schedule.now + seconds, lambda: self._late(label, host, deliver))
             schedule.sleep(timeout)
             raise error(f"{host}: no answer in time; it may run or have run")
+        if label.startswith(ORDERS):
+            self.sent.append((label, host, deliver))
         result = deliver()
         self.herd.pump()
         if word == "twice":

@@ -59,6 +59,7 @@ takes_back = upstream_serves & no("upstream_takes")
 upstream_away = is_("upstream_state", "uncertain", "down", "stopped", "creating")
 begun = is_("job", "none")
 ended_badly = is_("job", "failed", "lost")
+remains = is_("job", "done") & yes("data_dir")
 
 LIFE = (
     # row, in state                when the facts say
@@ -225,9 +226,9 @@ LIFE = (
          WAIT,                     "The data directory is being removed"),
     Rule(607, DESTROYING,          is_("job", "done") & no("data_dir"),
          go("bury"),               "Nothing of the instance is left on the host"),
-    Rule(609, DESTROYING,          ended_badly & under("tries", 3),
-         do("destroy_again"),      "Removing the data directory failed: it is tried again"),
-    Rule(611, DESTROYING,          ended_badly & asked("retry"),
+    Rule(609, DESTROYING,          (ended_badly | remains) & under("tries", 3),
+         do("destroy_again"),      "The data directory is still on the host: removing it is tried again"),
+    Rule(611, DESTROYING,          (ended_badly | remains) & asked("retry"),
          do("destroy_again"),      "Retry was requested"),
 
     # 900: nothing to do

@@ -19,8 +19,8 @@ from tests.sim.schedule import Schedule
 LEADS_ON = " leads on"
 
 
-class Broken(AssertionError):
-    """An invariant does not hold."""
+class Broken(BaseException):
+    """An invariant does not hold. What catches every error of an action must not catch this."""
 
 
 @dataclass

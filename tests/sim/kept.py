@@ -2,6 +2,13 @@
 of a broken schedule can be put here as it is, with a line that says what was wrong.
 """
 
+from tests.sim.faults import Fault
+from tests.sim.profiles import CALM
 from tests.sim.run import Spec
 
-KEPT: dict[str, Spec] = {}
+KEPT: dict[str, Spec] = {
+    # The job that rewound it ended after the one that removed it: its data stood there again, and no row led on.
+    "a former leader is destroyed while it comes back": Spec(
+        "destroy", 1, CALM, faults=[Fault(1.0, "switchover"), Fault(1.654, "destroy")], choices={}
+    ),
+}

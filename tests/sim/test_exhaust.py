@@ -8,7 +8,7 @@ from tests.sim.run import play
 from tests.sim.seeds import story
 
 # So many of each scenario.
-SLICE = 12
+SLICE = 8
 
 
 def test_slices_that_follow_each_other_are_all_cases():

@@ -9,7 +9,7 @@ from tests.sim.seeds import endings, specs, story
 
 pytestmark = [pytest.mark.django_db, pytest.mark.thorough, pytest.mark.timeout(1800)]
 # As many as the whole suite has time for; `bin/bench simulate` plays thousands.
-SEEDS, CHUNK = 60, 10
+SEEDS, CHUNK = 30, 10
 SCENARIOS = ("switchover", "failover", "standby", "async", "impatient", "rebuild")
 # What is about one thing, without anything that happens besides.
 ALONE = (

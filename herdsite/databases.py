@@ -64,7 +64,7 @@ class DatabaseCommand(BaseCommand):
         except names.NotFound as error:
             raise CommandError(str(error)) from error
         if not isinstance(found, Resource):
-            raise CommandError(f"{found.name} is a {found.KIND}: name the database.")
+            raise CommandError(f"{found.name} is of kind {found.KIND}: name the database.")
         return found
 
 
@@ -85,6 +85,6 @@ class AskingCommand(DatabaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         intent = ask(self.find(options), self.verb, options, self.params(options))
-        self.stdout.write(f"asked: {self.verb} {intent.name} ({intent.pk})")
+        self.stdout.write(f"requested: {self.verb} {intent.name} ({intent.pk})")
         if options["wait"]:
             self.stdout.write(f"done: {waiting.for_end(intent, options['wait'], self.stdout)}")

@@ -4,7 +4,7 @@ written down in the backup's story; whoever has it needs no login."""
 from django.conf import settings
 from django.core.signing import BadSignature, SignatureExpired, TimestampSigner
 
-from fleet.askers import Asker, may
+from fleet.askers import Asker, may, named
 from fleet.lifecycle import Because, story
 from fleet.models import Backup
 from fleet.roles import SECRETS
@@ -18,9 +18,10 @@ class NoLink(ValueError):
     """There is nothing to download by that; the message says why and what to do."""
 
 
-def make(name: str, by: Asker) -> str:
+def make(name: str, actor: str | Asker) -> str:
     """A link to the logical backup of that name, whole where settings.URL is set: for who may be shown secrets, since a
     dump holds them all. Forbidden for others; NoLink if it is not kept."""
+    by = named(actor)
     may(by, SECRETS)
     backup = Backup.objects.filter(name=name, method=Backup.LOGICAL).first()
     if backup is None or backup.state != KEPT:

@@ -53,7 +53,7 @@ def follows_for_password(resource: Resource) -> str:
 
 
 def leads_itself(resource: Resource) -> str:
-    return "" if resource.follows_id else f"{resource.name} follows nobody."
+    return "" if resource.follows_id else f"{resource.name} is not a follower."
 
 
 def followed(resource: Resource) -> str:

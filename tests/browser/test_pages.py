@@ -141,7 +141,7 @@ def test_asking_to_destroy_with_a_wrong_name_keeps_what_was_typed(open_page, her
 
     form.get_by_label("Type calm-yak").fill("calm-yak")
     form.get_by_role("button", name="Destroy calm-yak").click()
-    expect(page.get_by_role("status")).to_contain_text("Asked calm-yak to destroy.")
+    expect(page.get_by_role("status")).to_contain_text("Destroy of calm-yak requested")
     expect(page.locator(".story")).to_contain_text("asked to destroy")
     assert Intent.objects.get().reason == "nobody needs it"
 

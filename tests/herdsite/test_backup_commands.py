@@ -36,15 +36,21 @@ def backup(shop) -> Backup:
     return again(made)
 
 
-def test_backup_asks(shop) -> None:
-    assert said("backup", "shop", "--reason", "before the release").startswith("requested: dump shop (")
+def test_dump_asks(shop) -> None:
+    assert said("dump", "shop", "--reason", "before the release").startswith("requested: dump shop (")
     intent = Intent.objects.get(subject=shop.pk)
     assert (intent.verb, intent.reason) == ("dump", "before the release")
 
 
+def test_backup_asks_for_a_base_backup(shop) -> None:
+    change(shop.instance.timeline, archive="directory")
+    assert said("backup", "shop").startswith("requested: backup shop (")
+    assert Intent.objects.get(subject=shop.pk).verb == "backup"
+
+
 def test_only_databases_have_backups(shop) -> None:
-    for command in ("backup", "backups"):
-        with pytest.raises(CommandError, match="only a database has logical backups"):
+    for command in ("dump", "backups"):
+        with pytest.raises(CommandError, match="is of kind instance: name the database"):
             said(command, shop.instance.name)
         with pytest.raises(CommandError, match="There is no 'shap'. Did you mean shop"):
             said(command, "shap")

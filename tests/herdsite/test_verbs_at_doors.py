@@ -3,10 +3,12 @@ in every state. A verb, a role or a door that is added is walked too."""
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +43,7 @@ def things() -> dict[str, Member]:
     instance = shop.instance
     factories.instance(name="shop-2", role="standby", standby_for=shop, upstream=instance)
     address = Address.objects.create(name="shop-address", resource=shop, endpoint="x", port=1, provider="local")
-    move = Changeover.objects.create(name="shop-move-1", resource=shop, reason="switchover", actor="ada")
+    move = Changeover.objects.create(name="shop-move-1", resource=shop, reason="resize", actor="ada")
     found = (shop, instance, instance.server, instance.timeline, address, move)
     return {one.KIND: one for one in found}
 
@@ -185,7 +187,7 @@ def test_what_can_not_be_asked_is_shown_with_the_reason_and_who_asked_the_same(t
     browser = Client()
     browser.force_login(User.objects.create_superuser("admin"))
     page = html.unescape(browser.get("/things/shop").content.decode())
-    assert "shop follows nobody." in page and "Asked for by anna" in page
+    assert "shop is not a follower." in page and "Asked for by anna" in page
     assert "moves shop from" in page and "connections are cut for about 0.5 s; nothing is lost" in page
     Intent.objects.all().delete()
     change(shop, state="maintenance")
@@ -264,3 +266,21 @@ def test_what_is_grave_wants_name_and_reason_whoever_asks(things) -> None:
             intents.ask(shop, "failover", actor="anna", params=forced, confirm=confirm, reason=reason)
     assert intents.ask(shop, "failover", actor="anna").verb == "failover"
     assert not Resource.objects.filter(state="destroying").exists()
+
+
+def test_nothing_that_ships_asks_past_the_table() -> None:
+    """Copies are carried out by their rows alone, and an Intent is written in one place."""
+    may = {
+        r"\bcopies\.(follow|fork|restore|undelete)\(": {"fleet/verbs/table.py"},
+        r"\bIntent\.objects\.create\(": {"fleet/intake.py", "fleet/copies.py"},
+        r"\bintake\.(write|insert|hand_down)\(": {
+            *(f"fleet/actions/{name}.py" for name in ("instance", "resource", "changeover/upgrade")),
+            *("fleet/verbs/row.py", "fleet/withdrawals.py"),
+        },
+    }
+    root = Path(__file__).parents[2]
+    packages = ("fleet", "incidents", "observations", "herdsite")
+    sources = [path for package in packages for path in (root / package).rglob("*.py")]
+    for pattern, places in may.items():
+        found = {str(path.relative_to(root)) for path in sources if re.search(pattern, path.read_text())}
+        assert found == places, pattern

@@ -2,7 +2,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from fleet.askers import Asker
 from fleet.logical import links
 from fleet.models import Backup
 from herdsite.databases import actor
@@ -16,6 +15,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
-            self.stdout.write(links.make(options["backup"], Asker(actor())))
+            self.stdout.write(links.make(options["backup"], actor()))
         except (links.NoLink, Backup.DoesNotExist) as error:
             raise CommandError(str(error)) from error

@@ -14,7 +14,7 @@ from herdsite.client.herd import Herd
 from herdsite.client.output import Output
 
 ABOUT = "Runs databases of a herdsite from anywhere, over its API."
-MANNERS = (("--json", "as_json", "the API's own objects, for programs"), ("--quiet", "quiet", "names only, or nothing"))
+MANNERS = (("--json", "as_json", "print the API's JSON objects"), ("--quiet", "quiet", "print names only, or nothing"))
 
 
 def main(
@@ -115,11 +115,11 @@ def _manners(one: ArgumentParser, default: object) -> None:
 def _epilog() -> str:
     codes = "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
     return (
-        "`herd VERB --help` says what a verb takes, with an example. Those who know heroku's command line may type\n"
+        "`herd VERB --help` says what a verb takes, with an example. Verbs of heroku's command line work too:\n"
         "`herd pg:info NAME` and so on.\n\n"
         "environment:\n"
-        "  HERD_URL, HERD_TOKEN  the server and the token, before what `herd login` has kept\n"
+        "  HERD_URL, HERD_TOKEN  the server and the token, before those kept by `herd login`\n"
         "  HERD_PLAIN_HTTP=1     a token may travel unencrypted to another machine\n"
-        "  SSL_CERT_FILE         certificates to trust, if the server's own is not everybody's\n\n"
+        "  SSL_CERT_FILE         certificates to trust, if the server's is not publicly trusted\n\n"
         f"exit codes:\n{codes}"
     )

@@ -36,7 +36,7 @@ def load(env: Mapping[str, str]) -> Login:
     if not url or not token:
         raise HerdError(f"There is no login{f' for {url}' if url else ''}. {TO_LOG_IN}", NO_LOGIN)
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise HerdError(f"The token is none: it has characters that no token has. {TO_LOG_IN}", NO_LOGIN)
+        raise HerdError(f"The token is not valid: it has characters that no token has. {TO_LOG_IN}", NO_LOGIN)
     return Login(url, token)
 
 
@@ -70,10 +70,10 @@ def server(url: str, env: Mapping[str, str]) -> str:
     except ValueError:
         usable = False
     if not usable or parts.username or parts.query or parts.fragment:
-        raise HerdError(f"{url!r} is no server's address: give one like https://herd.example.com.", USAGE)
+        raise HerdError(f"{url!r} is not a server's address: give one like https://herd.example.com.", USAGE)
     if parts.scheme == "http" and not _loopback(host) and env.get("HERD_PLAIN_HTTP") != "1":
         raise HerdError(
-            f"{url} would get your token unencrypted: use https, or set HERD_PLAIN_HTTP=1 if that is right.", USAGE
+            f"{url} would get your token unencrypted: use https, or set HERD_PLAIN_HTTP=1 to allow it.", USAGE
         )
     return url
 

@@ -6,12 +6,12 @@ INTERRUPTED = 130
 MEANINGS = {
     DONE: "done",
     FAILED: "refused, or failed",
-    USAGE: "wrong arguments, whether found here or by the server",
-    NOT_FOUND: "there is no such thing",
+    USAGE: "wrong arguments, found by the client or by the server",
+    NOT_FOUND: "not found",
     NO_LOGIN: "no permission, or no login",
     UNREACHABLE: "the server can't be reached, or is too busy",
-    TIMED_OUT: "it hadn't ended when the time to wait was over",
-    INTERRUPTED: "interrupted by Ctrl-C; what was asked for goes on",
+    TIMED_OUT: "the request had not ended within the time to wait",
+    INTERRUPTED: "interrupted by Ctrl-C; the request itself goes on",
 }
 
 

@@ -37,7 +37,7 @@ def of_answer(answer: BaseHTTPResponse, url: str) -> HerdError:
     title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "an error"
     words = [f"{url} answers {status} {title}."]
     if status not in PASSING:
-        words.append("That isn't herdsite's API: is the address right?")
+        words.append("The server does not speak herdsite's API: is the address right?")
     return HerdError(" ".join(words), UNREACHABLE)
 
 
@@ -45,14 +45,16 @@ def of_network(error: wrong.HTTPError, url: str) -> tuple[HerdError, bool]:
     """No answer at all, and whether to try again."""
     if isinstance(error, wrong.SSLError):
         return HerdError(
-            f"{url} is not trusted: {_last(error)}. If its certificate is your own, name it: SSL_CERT_FILE=…",
+            f"{url} is not trusted: {_last(error)}. To trust a certificate of your own, set SSL_CERT_FILE.",
             UNREACHABLE,
         ), False
     if isinstance(error, wrong.NameResolutionError):
         return HerdError(f"{url} can't be found: is the address right?", UNREACHABLE), False
     # It is a kind of TimeoutError, too.
     if isinstance(error, wrong.NewConnectionError):
-        return HerdError(f"{url} does not take connections: is it up, and is the address right?", UNREACHABLE), True
+        return HerdError(
+            f"{url} refuses connections: is the server running, and is the address right?", UNREACHABLE
+        ), True
     if isinstance(error, wrong.TimeoutError):
         return HerdError(f"{url} does not answer in time. Try again later.", UNREACHABLE), True
     return HerdError(f"{url} broke off its answer. Try again.", UNREACHABLE), True

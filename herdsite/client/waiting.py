@@ -27,7 +27,7 @@ def asked(herd: Herd, intent: dict[str, Any]) -> int:
     elif herd.output.quiet:
         herd.output.say(intent["id"])
     else:
-        herd.output.say(f"Asked to {_what(intent)}. Its end: herd wait {intent['id']}")
+        herd.output.say(f"Requested: {_what(intent)}. Wait for its end with: herd wait {intent['id']}")
     return DONE
 
 
@@ -45,7 +45,7 @@ def follow(herd: Herd, intent: dict[str, Any]) -> int:
                 if intent["state"] == OPEN and time.monotonic() - began < LOOK_EVERY_S:
                     herd.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
-        herd.output.complain(f"{_what(intent)} goes on without you. Its end: herd wait {intent['id']}")
+        herd.output.complain(f"{_what(intent)} goes on. Wait for its end with: herd wait {intent['id']}")
         return INTERRUPTED
     return _ended(herd, intent)
 
@@ -65,7 +65,7 @@ def until_state(herd: Herd, kind: str, thing: dict[str, Any], wanted: str) -> in
             herd.output.say(f"{thing['name']} is {label(wanted)}.")
         return DONE
     if thing["state"] in ENDS:
-        herd.output.complain(f"{thing['name']} is {label(thing['state'])}: it won't be {label(wanted)} by itself.")
+        herd.output.complain(f"{thing['name']} is {label(thing['state'])}: no beat makes it {label(wanted)}.")
         return FAILED
     herd.output.complain(f"{thing['name']} is still {label(thing['state'])}. Wait on: herd wait {thing['name']}")
     return TIMED_OUT
@@ -87,7 +87,9 @@ def _told(thing: dict[str, Any]) -> str:
 def _ended(herd: Herd, intent: dict[str, Any]) -> int:
     state, said = intent["state"], (intent["answer"] or "").strip()
     if state == OPEN:
-        herd.output.complain(f"{_what(intent)} has not ended yet, and goes on. Its end: herd wait {intent['id']}")
+        herd.output.complain(
+            f"{_what(intent)} has not ended yet and goes on. Wait for its end with: herd wait {intent['id']}"
+        )
         return TIMED_OUT
     if herd.output.as_json:
         herd.output.object(intent)

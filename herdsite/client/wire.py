@@ -143,7 +143,9 @@ class Said(dict[str, Any]):
     """An object of the API. What is not in it is an error of who said it, not of ours."""
 
     def __missing__(self, name: str) -> Any:
-        raise HerdError(f"The server's answer has no {name!r}: it and this program are of different ages.", UNREACHABLE)
+        raise HerdError(
+            f"The server's answer has no {name!r}: the server and this program have different versions.", UNREACHABLE
+        )
 
 
 def step(name: str | int) -> str:

@@ -78,7 +78,7 @@ def test_patience_ends():
         (problem(404, "There is no 'x'. Did you mean y?"), NOT_FOUND, "Did you mean y?"),
         (problem(409, "It is gone."), FAILED, "It is gone."),
         (problem(500, "Something is wrong."), FAILED, "(request r1)"),
-        (Answer(404, b"<html>", {"Content-Type": "text/html"}), UNREACHABLE, "isn't herdsite's API"),
+        (Answer(404, b"<html>", {"Content-Type": "text/html"}), UNREACHABLE, "does not speak herdsite's API"),
         (Answer(200, b"<html>hello", {"Content-Type": "text/html"}), UNREACHABLE, "not as herdsite does"),
         (Answer(200, b"\xff\xfe", {}), UNREACHABLE, "not as herdsite does"),
         (problem(409, "two\nlines"), FAILED, "two"),
@@ -114,7 +114,7 @@ def test_a_server_that_hangs_or_is_not_there():
         error = fails(wire(server.url, read_s=0.1, tries=2))
         assert error.code == UNREACHABLE and "in time" in str(error) and len(server.asked) == 2
     error = fails(wire(server.url))
-    assert error.code == UNREACHABLE and "does not take connections" in str(error)
+    assert error.code == UNREACHABLE and "refuses connections" in str(error)
 
 
 def test_a_stream_that_breaks_off_is_no_end():

@@ -23,15 +23,19 @@ class Verb:
 
 def waits(parser: ArgumentParser) -> None:
     """For what asks, and waits for the end of it."""
-    parser.add_argument("--no-wait", dest="wait", action="store_false", help="ask, and don't wait for the end")
+    parser.add_argument("--no-wait", dest="wait", action="store_false", help="don't wait for the end")
     limit(parser)
 
 
 def limit(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--timeout", type=float, default=LONGEST_WAIT_S, metavar="S", help="wait so many seconds at most (%(default)g)"
+        "--timeout",
+        type=float,
+        default=LONGEST_WAIT_S,
+        metavar="S",
+        help="wait at most this many seconds (%(default)g)",
     )
 
 
 def named(parser: ArgumentParser) -> None:
-    parser.add_argument("thing", metavar="NAME", help="its name or id; `kind/name` if two kinds share it")
+    parser.add_argument("thing", metavar="NAME", help="name or id; `kind/name` if two kinds share it")

@@ -98,7 +98,7 @@ class _Cache:
 VERBS = (
     Verb(
         "complete",
-        "what could come next",
+        "print completions",
         ("herd complete info acm",),
         complete,
         lambda parser: parser.add_argument("words", nargs=REMAINDER),

@@ -19,9 +19,9 @@ def login(herd: Herd) -> int:
     token = getpass(f"Token for {url}: ") if herd.stdin.isatty() else herd.stdin.readline()
     token = token.strip()
     if not token:
-        raise HerdError("There was no token. Ask an admin for one; it begins with herd_.", USAGE)
+        raise HerdError("No token was given. Ask an admin for a token; it begins with herd_.", USAGE)
     if not (token.isascii() and token.isprintable()) or " " in token:
-        raise HerdError("That is no token: it begins with herd_ and has no spaces.", USAGE)
+        raise HerdError("Not a token: tokens begin with herd_ and have no spaces.", USAGE)
     known = Login(url, token)
     wire = Wire(known, sleep=herd.sleep)
     me = wire.get("me")
@@ -33,7 +33,7 @@ def login(herd: Herd) -> int:
 
 def logout(herd: Herd) -> int:
     config.forget(herd.env)
-    herd.output.remark("The token is forgotten here. It still counts until it is revoked in the admin.")
+    herd.output.remark("The token is deleted here. To make it invalid, revoke it in the admin.")
     return DONE
 
 
@@ -56,7 +56,7 @@ def _about(herd: Herd, me: dict) -> list[tuple[str, str]]:
         ("May", ", ".join(me["scopes"]) or "nothing"),
         *([("Customer", customer["name"])] if customer else []),
         ("Token", token.get("name", "")),
-        ("Expires", time(token["expiry"]) if token.get("expiry") else "when it is revoked"),
+        ("Expires", time(token["expiry"]) if token.get("expiry") else "when the token is revoked"),
     ]
 
 
@@ -67,11 +67,11 @@ def _url(parser: ArgumentParser) -> None:
 VERBS = (
     Verb(
         "login",
-        "keep a server's address and a token of yours",
+        "store a server's address and your token",
         ("herd login https://herd.example.com", "herd login https://herd.example.com < token.txt"),
         login,
         _url,
     ),
-    Verb("logout", "forget the token here", ("herd logout",), logout),
-    Verb("whoami", "who you are, and what you may do", ("herd whoami",), whoami),
+    Verb("logout", "delete the stored token", ("herd logout",), logout),
+    Verb("whoami", "show your login and permissions", ("herd whoami",), whoami),
 )

@@ -33,7 +33,7 @@ def incidents(herd: Herd) -> int:
     if asked.hand:
         said = herd.wire.post(f"{place}/{asked.hand}", _body(asked.hand, " ".join(asked.value)))
         if not herd.output.as_json:
-            herd.output.remark(f"{said['name']}: {asked.hand} is done. It is {said['state'].replace('_', ' ')}.")
+            herd.output.remark(f"{said['name']}: {asked.hand} is done. State: {said['state'].replace('_', ' ')}.")
             return DONE
     else:
         said = herd.wire.get(place)
@@ -50,7 +50,7 @@ def _body(hand: str, value: str) -> dict[str, Any]:
     wanted = HANDS[hand]
     if wanted is None:
         if value:
-            raise HerdError(f"{hand} takes nothing more.", USAGE)
+            raise HerdError(f"{hand} takes no more arguments.", USAGE)
         return {}
     name, read = wanted
     try:
@@ -62,16 +62,16 @@ def _body(hand: str, value: str) -> dict[str, Any]:
 
 
 def _takes(parser: ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="one of them, with its story")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="a single incident, with its events")
     parser.add_argument("hand", metavar="HAND", nargs="?", choices=tuple(HANDS), help=USES)
-    parser.add_argument("value", metavar="VALUE", nargs="*", help="what the hand takes")
-    parser.add_argument("--all", action="store_true", help="also what is over")
+    parser.add_argument("value", metavar="VALUE", nargs="*", help="arguments of the action")
+    parser.add_argument("--all", action="store_true", help="also resolved incidents")
 
 
 VERBS = (
     Verb(
         "incidents",
-        "what is wrong, and what you do about it",
+        "list incidents, show one, or act on it",
         (
             "herd incidents",
             "herd incidents resource-down-acme-orders-1 ack",

@@ -53,14 +53,14 @@ def _backup(parser: ArgumentParser) -> None:
 VERBS = (
     Verb(
         "window",
-        "when planned work on a database may happen",
+        "show or set the maintenance window of a database",
         ("herd window acme-orders", "herd window acme-orders 'Tue 03:00'", "herd window acme-orders any"),
         window,
         _window,
     ),
     Verb(
         "backup-url",
-        "a link to download a logical backup, good for ten minutes",
+        "print a link to download a logical backup, valid for ten minutes",
         ("herd backup-url acme-orders-dump-7", 'curl -o latest.dump "$(herd backup-url acme-orders-dump-7)"'),
         backup_url,
         _backup,

@@ -53,23 +53,23 @@ def _of(kind: str) -> Callable[[Herd], int]:
 
 def _with_all(parser: ArgumentParser) -> None:
     named(parser)
-    parser.add_argument("--all", action="store_true", help="also what is gone")
+    parser.add_argument("--all", action="store_true", help="also destroyed objects")
 
 
 VERBS = (
     Verb(
         "ls",
-        "list databases, or something else",
+        "list databases, or objects of another kind",
         ("herd ls", "herd ls state=down zone=b", "herd ls servers -q", "herd ls followers of=acme-orders"),
         ls,
         lambda parser: parser.add_argument(
             "words", metavar="KIND|FILTER=VALUE", nargs="*", help=f"{', '.join(COLUMNS)}; then what to filter by"
         ),
     ),
-    Verb("backups", "the backups of a database", ("herd backups acme-orders",), _of("backups"), _with_all),
+    Verb("backups", "list the backups of a database", ("herd backups acme-orders",), _of("backups"), _with_all),
     Verb(
         "changeovers",
-        "how the leadership of a database moved, or moves",
+        "list the changeovers of a database",
         ("herd changeovers acme-orders --json",),
         _of("changeovers"),
         _with_all,

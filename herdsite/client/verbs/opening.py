@@ -52,7 +52,7 @@ def credentials(herd: Herd) -> int:
         _kind, thing = herd.find(herd.asked.thing, ASKED[:1])
         return show(herd, "credentials", {"resource": thing["name"]})
     if not herd.asked.reason:
-        raise HerdError("Say why: --reason WHY. It is kept with the database's story.", USAGE)
+        raise HerdError("Give a reason: --reason WHY. The reason is kept with the event.", USAGE)
     shown = _reveal(herd, herd.asked.reason)
     if herd.output.as_json:
         herd.output.object(shown)
@@ -82,17 +82,17 @@ def _reveal(herd: Herd, reason: str) -> dict[str, Any]:
 
 def _psql(parser: ArgumentParser) -> None:
     named(parser)
-    parser.add_argument("-c", "--command", metavar="SQL", help="run this and end")
-    parser.add_argument("--reason", default="", metavar="WHY", help="kept with the database's story")
-    parser.epilog = "What comes after -- is for psql."
+    parser.add_argument("-c", "--command", metavar="SQL", help="run this command, then exit")
+    parser.add_argument("--reason", default="", metavar="WHY", help="kept with the event")
+    parser.epilog = "Arguments after -- are passed to psql."
 
 
 def _credentials(parser: ArgumentParser) -> None:
     named(parser)
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--reveal", action="store_true", help="print its URL, password and all; wants a reason")
+    which.add_argument("--reveal", action="store_true", help="print its URL with the password; needs a reason")
     which.add_argument("--rotate", action="store_true", help="ask for a new password")
-    parser.add_argument("--reason", default="", metavar="WHY", help="kept with the database's story")
+    parser.add_argument("--reason", default="", metavar="WHY", help="kept with the event")
     waits(parser)
 
 
@@ -106,7 +106,7 @@ VERBS = (
     ),
     Verb(
         "credentials",
-        "who can log in to a database, and how",
+        "list the credentials of a database",
         ("herd credentials acme-orders", "herd credentials acme-orders --reveal --reason 'for the new app'"),
         credentials,
         _credentials,

@@ -129,16 +129,16 @@ def _observations(parser: ArgumentParser) -> None:
 
 def _wait(parser: ArgumentParser) -> None:
     parser.add_argument("thing", metavar="NAME|INTENT", help="a thing, or the id of something that was asked")
-    parser.add_argument("--state", default="available", help="what it is to be (%(default)s)")
+    parser.add_argument("--state", default="available", help="the state to wait for (%(default)s)")
     limit(parser)
 
 
 VERBS = (
     Verb("info", "all about one thing", ("herd info acme-orders", "herd info server/host-1 --json"), info, named),
-    Verb("events", "what happened, oldest first", ("herd events acme-orders --follow",), events, _events),
+    Verb("events", "list events, oldest first", ("herd events acme-orders --follow",), events, _events),
     Verb(
         "observations",
-        "what was felt of a thing, a line a look",
+        "list the looks at a thing, one a line",
         ("herd observations acme-orders --since 1h --attributes connections,db_size_bytes",),
         observations,
         _observations,

@@ -27,7 +27,7 @@ class Changeover(Member, kind="changeover"):
     reason = models.CharField(max_length=12, choices=[(name, name.capitalize()) for name in REASONS])
     source = models.ForeignKey(Instance, null=True, on_delete=models.PROTECT, related_name="left", editable=False)
     target = models.ForeignKey(Instance, null=True, on_delete=models.PROTECT, related_name="taken", editable=False)
-    wanted = models.CharField(max_length=63, default="", blank=True, help_text="The instance that shall lead.")
+    wanted = models.CharField(max_length=63, default="", blank=True, help_text="The standby to promote.")
     plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     timeline = models.ForeignKey(Timeline, null=True, on_delete=models.PROTECT, related_name="+", editable=False)
     generation = models.PositiveIntegerField(default=1, editable=False)

@@ -71,7 +71,7 @@ class Member(Moving, ConcurrentTransitionMixin, models.Model):
     name = models.CharField(max_length=63, unique=True, validators=[valid_name])
     state_since = models.DateTimeField(db_default=Now(), editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    attrs = HStoreField(default=dict, blank=True, help_text="What has no column yet.")
+    attrs = HStoreField(default=dict, blank=True, help_text="Attributes without a column.")
 
     queue = models.CharField(max_length=16, default=policy.WORK, editable=False)
     due_at = models.DateTimeField(null=True, db_default=Now(), editable=False)

@@ -15,12 +15,14 @@ class Plan(models.Model):
     disk_mb = models.PositiveIntegerField(validators=[MinValueValidator(64)])
     connections = models.PositiveIntegerField(validators=[MinValueValidator(1)])
     rows = models.PositiveBigIntegerField(null=True, blank=True)
-    beat_s = models.FloatField(help_text="How often a resource of this plan is looked at. Never more than 60.")
-    doubt_s = models.FloatField(help_text="How long silence must last before it is a verdict.")
+    beat_s = models.FloatField(help_text="Interval between looks (s), at most 60.")
+    doubt_s = models.FloatField(
+        help_text="Doubt window (s): how long every look must fail before a database counts as down."
+    )
     shared_by = models.PositiveIntegerField(default=1, help_text="How many resources share one instance.")
     high_availability = models.BooleanField(default=False)
     keep_days = models.PositiveSmallIntegerField(
-        default=0, help_text="How many days one can go back in time. 0: its WAL is not archived."
+        default=0, help_text="How many days restores to a time reach back. 0: WAL is not archived."
     )
     offered = models.BooleanField(default=True)
 

@@ -18,7 +18,7 @@ class Resource(Watched, kind="resource"):
         Instance, null=True, blank=True, on_delete=models.PROTECT, related_name="resources", editable=False
     )
     major = models.PositiveSmallIntegerField(default=17, help_text="PostgreSQL's major version.")
-    zone = models.CharField(max_length=32, default="", blank=True, help_text="The zone it would like to live in.")
+    zone = models.CharField(max_length=32, default="", blank=True, help_text="Preferred zone.")
     generation = models.PositiveIntegerField(default=1, editable=False)
     epoch = models.BigIntegerField(default=1, db_default=1, editable=False)
     dbname = models.CharField(max_length=63, editable=False)
@@ -31,9 +31,7 @@ class Resource(Watched, kind="resource"):
     # Whose word its leader's commits wait for, as proven on the leader: {"required": [names], "proven": true}. It says
     # "can lose" before the leader may, and "can't" only after the leader can't.
     quorum = models.JSONField(default=dict, blank=True, editable=False)
-    window = models.CharField(
-        max_length=16, default="", blank=True, help_text="When planned work may happen: Tue 03:00, in UTC."
-    )
+    window = models.CharField(max_length=16, default="", blank=True, help_text="Maintenance window: Tue 03:00, in UTC.")
     drilled = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta(Watched.Meta):

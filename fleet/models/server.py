@@ -22,7 +22,7 @@ class Server(Watched, kind="server"):
         default=dict, blank=True, editable=False, help_text="PostgreSQL's bin folder by major version."
     )
     disk_mb = models.PositiveIntegerField(default=20_480)
-    capacity = models.PositiveSmallIntegerField(default=4, help_text="How many instances it takes.")
+    capacity = models.PositiveSmallIntegerField(default=4, help_text="How many instances fit on the server.")
 
     def host(self) -> Host:
         return Host(self.name, self.address, self.ssh_port, self.ssh_user, self.host_key)

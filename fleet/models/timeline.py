@@ -19,7 +19,7 @@ class Timeline(Member, kind="timeline"):
     plan = models.ForeignKey(Plan, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     major = models.PositiveSmallIntegerField(default=17)
     archive = models.CharField(
-        max_length=32, default="", blank=True, help_text="A name from the ARCHIVES setting; empty: it keeps no WAL."
+        max_length=32, default="", blank=True, help_text="A name from the ARCHIVES setting; empty: WAL is not archived."
     )
     place = models.CharField(max_length=80, default="", blank=True, editable=False)
     writer = models.CharField(max_length=36, default="", blank=True, editable=False)

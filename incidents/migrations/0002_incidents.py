@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z][a-z0-9]*(-[a-z0-9]+)*\\Z', 'Use lower-case letters, digits and single hyphens, beginning with a letter: serene-elephant-42.')])),
                 ('state_since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
                 ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('attrs', django.contrib.postgres.fields.hstore.HStoreField(blank=True, default=dict, help_text='What has no column yet.')),
+                ('attrs', django.contrib.postgres.fields.hstore.HStoreField(blank=True, default=dict, help_text='Attributes without a column.')),
                 ('queue', models.CharField(default='work', editable=False, max_length=16)),
                 ('due_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False, null=True)),
                 ('lease', models.UUIDField(editable=False, null=True)),

@@ -24,7 +24,7 @@ class Page(models.Model):
     incident = models.UUIDField(db_index=True)
     incident_name = models.CharField(max_length=200)
     n = models.PositiveIntegerField()
-    key = models.CharField(max_length=255, unique=True, help_text="By which paging services know it.")
+    key = models.CharField(max_length=255, unique=True, help_text="Key by which paging services know the page.")
     type = models.CharField(max_length=63)
     severity = models.CharField(max_length=8)
     source = models.CharField(max_length=63)
@@ -68,7 +68,7 @@ class Notice(models.Model):
     purpose = models.CharField(
         max_length=12, choices=[(name, name) for name in (PAGE, ACKNOWLEDGE, RESOLVE, CUSTOMER, TEST, CHANGE)]
     )
-    moment = models.CharField(max_length=8, default="", blank=True, help_text="Of a customer's: opened, tried, …")
+    moment = models.CharField(max_length=8, default="", blank=True, help_text="For customers: opened, tried, …")
     channel = models.CharField(max_length=32)
     recipient = models.CharField(max_length=254, default="", blank=True)
     page = models.ForeignKey(Page, null=True, blank=True, on_delete=models.PROTECT, related_name="notices")
@@ -82,13 +82,15 @@ class Notice(models.Model):
         default=QUEUED,
         choices=[(name, name) for name in (HELD, QUEUED, SENT, FAILED, CANCELLED)],
     )
-    decided_by = models.CharField(max_length=120, default="", blank=True, help_text="Who let it go, or withdrew it.")
+    decided_by = models.CharField(
+        max_length=120, default="", blank=True, help_text="Name of the operator who approved or withdrew the message."
+    )
     attempts = models.PositiveIntegerField(default=0, editable=False)
     next_at = models.DateTimeField(db_default=Now(), editable=False)
     lease = models.UUIDField(null=True, editable=False)
     leased_until = models.DateTimeField(null=True, editable=False)
     passed_on = models.BooleanField(
-        default=False, editable=False, help_text="It failed, and another channel took over."
+        default=False, editable=False, help_text="Delivery failed, and another channel took over."
     )
     answer = models.TextField(default="", blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)

@@ -48,7 +48,7 @@ refuse() {
 }
 
 { read -r owner < "$place/writer"; } 2>/dev/null || refuse "there is no such place in $root"
-[ "$owner" = "$writer" ] || refuse "its writer is $owner, and not $writer"
+[ "$owner" = "$writer" ] || refuse "the writer of this place is $owner, and not $writer"
 
 """
     + NAMES
@@ -56,8 +56,8 @@ refuse() {
 if [ -n "$segment" ]; then
     system=$(od -An -tu8 -j24 -N8 "$path" | tr -d ' ')
     claim "$system" "$place/system"
-    [ "$claimed" = "$system" ] || refuse "it is of the system $system, and this is $claimed's place"
-    [ "$(stat -c %s "$path")" -eq 16777216 ] || refuse "it is not of 16 MB"
+    [ "$claimed" = "$system" ] || refuse "this WAL is of the system $system, and the place is $claimed's"
+    [ "$(stat -c %s "$path")" -eq 16777216 ] || refuse "this file does not have 16 MB"
 fi
 
 shift 6
@@ -72,7 +72,7 @@ if [ -e "$stored" ] && gzip -dc "$stored" | cmp -s - "$path"; then
     exit 0
 fi
 # What was a segment's beginning only may have got longer since.
-[ ! -e "$stored" ] || [ "${name%.partial}" != "$name" ] || refuse "it is there with other content"
+[ ! -e "$stored" ] || [ "${name%.partial}" != "$name" ] || refuse "a file of this name with other contents is there"
 # Whoever left these behind was killed.
 rm -f "$folder/.$name".*
 new=$(mktemp "$folder/.$name.XXXXXX")
@@ -203,7 +203,7 @@ far verifying
 first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]*\\))$/\\1/p' "$into/data/backup_label")
 range='.*"Timeline": \\([0-9]*\\),.*"End-LSN": "\\([0-9A-F/]*\\)".*'
 set -- $(sed -n "s|$range|\\1 \\2|p" "$into/data/backup_manifest" | tail -n 1)
-[ "$1" -eq "$timeline" ] || fail "it is on timeline $1, and $line is the place of timeline $timeline"
+[ "$1" -eq "$timeline" ] || fail "the instance is on timeline $1, and $line is the place of timeline $timeline"
 number=$((((0x${2%/*} << 32) + 0x${2#*/} - 1) / 16777216))
 last=$(printf '%08X%08X%08X' "$1" $((number / 256)) $((number % 256)))
 bytes=$(du -sb "$into/data" | cut -f1)

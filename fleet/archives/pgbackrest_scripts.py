@@ -60,7 +60,7 @@ refuse() {
 
 owner=$(pgbackrest --config="$PWD/pgbackrest.conf" --stanza="$line" --ignore-missing repo-get "archive/$line/writer") ||
     refuse "there is no such place, or it can't be reached"
-[ "$owner" = "$writer" ] || refuse "its writer is $owner, and not $writer"
+[ "$owner" = "$writer" ] || refuse "the writer of this place is $owner, and not $writer"
 """
     + NAMES
     + """
@@ -142,7 +142,7 @@ BACKUP = (
 timeline=$2 label=$3 bin=$4 data=$5 socket=$6 port=$7
 ! found "$label" > /dev/null || exit 0
 now=$("$bin/pg_controldata" "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")
-[ "$now" -eq "$timeline" ] || fail "it is on timeline $now, and $line is the place of timeline $timeline"
+[ "$now" -eq "$timeline" ] || fail "the instance is on timeline $now, and $line is the place of timeline $timeline"
 export PGHOST="$socket" PGDATABASE=postgres
 bytes=$(du -sb --exclude=pg_wal --exclude=log "$data" | cut -f 1)
 copied() {

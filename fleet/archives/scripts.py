@@ -57,10 +57,10 @@ hex8='[0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F][0-9A-F]'
 case $name in
     $hex8.history | $hex8$hex8$hex8.$hex8.backup) segment= ;;
     $hex8$hex8$hex8 | $hex8$hex8$hex8.partial) segment=1 ;;
-    *) refuse "that is no name for WAL" ;;
+    *) refuse "not a name of WAL" ;;
 esac
 written=$((0x${name%"${name#????????}"}))
-[ "$written" -le "$timeline" ] || refuse "it is of timeline $written, and this is the place of timeline $timeline"
+[ "$written" -le "$timeline" ] || refuse "this WAL is of timeline $written, and the place is of timeline $timeline"
 """
 
 # What is between FROM ("" for the first that there is) and the last segment of the timeline TLI: the first lines of a

@@ -148,7 +148,7 @@ await_checkpoint() {
     ask_leader
     tries=600
     until [ "$(far_side 'SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()' || true)" = "$leads" ]; do
-        [ "$tries" -gt 0 ] || { echo "its leader has made no checkpoint on timeline $leads" >&2; exit 1; }
+        [ "$tries" -gt 0 ] || { echo "the leader has made no checkpoint on timeline $leads" >&2; exit 1; }
         sleep 0.5
         tries=$((tries - 1))
         ask_leader
@@ -236,7 +236,7 @@ if [ -n "$rewound" ]; then
     far replaying "" "$data"
     start
     follow
-    [ -n "$streams" ] || { echo "what was rewound does not stream: it is copied anew"; rewound=; }
+    [ -n "$streams" ] || { echo "the rewound data does not stream: a base backup is taken instead"; rewound=; }
 fi
 [ -n "$rewound" ] || copy
 rm -rf "$data.files"
@@ -285,7 +285,7 @@ judge() {
     mv -T "$data" "$data.gone"
     unlock
     rm -rf "$data.gone" "$data.files"
-    echo "it ended at $forked on timeline $parent, and was to come to $goal on timeline $line: WAL is missing" >&2
+    echo "recovery ended at $forked on timeline $parent, and its goal was $goal on timeline $line: WAL is missing" >&2
     exit 1
 }
 
@@ -314,7 +314,7 @@ if [ -e "$data/herdsite.restoring" ]; then
         far waiting
         tries=600
         until (cd "$data" && sh ./await.sh) 2> "$data/await.log"; do
-            [ "$tries" -gt 0 ] || { tail -n 2 "$data/await.log"; echo "what was written last is not archived"; exit 1; }
+            [ "$tries" -gt 0 ] || { tail -n 2 "$data/await.log"; echo "the last WAL is not archived"; exit 1; }
             sleep 0.1
             tries=$((tries - 1))
         done

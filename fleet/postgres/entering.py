@@ -99,7 +99,7 @@ deputize() {{
 {DEPUTIZE}
 SQL
     )
-    [ -n "$deputy" ] || {{ echo "$1 has no owner for whom anybody could act" >&2; exit 1; }}
+    [ -n "$deputy" ] || {{ echo "$1 has no owner in whose name herdsite could act" >&2; exit 1; }}
     changed=
     line="herdsite \\"$(id -un)\\" \\"$deputy\\""
     grep -qxF "$line" "$data/pg_ident.conf" || {{ printf '%s\\n' "$line" >> "$data/pg_ident.conf"; changed=1; }}

@@ -22,7 +22,7 @@ rest=$data/{SAID.partition("/")[0]} said=$data/{SAID}
 """
     + """
 if running || ! fenced; then
-    echo "it is not fenced: it archives by itself" >&2
+    echo "the instance is not fenced: it archives by itself" >&2
     exit 1
 fi
 rm -rf "$rest"

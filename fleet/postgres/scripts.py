@@ -78,7 +78,7 @@ start() {
     lock
     heed
     if fenced; then
-        echo "it is fenced: it was a leader, and comes back only as a standby" >&2
+        echo "former leader, fenced: it must be rewound or rebuilt as a standby" >&2
         exit 1
     fi
     running || launch
@@ -95,7 +95,7 @@ stop() {
         "$bin/pg_ctl" stop -D "$data" -m immediate -t "$1" -s ||
         true
     if running; then
-        echo "the postmaster would not stop" >&2
+        echo "the postmaster did not stop" >&2
         exit 1
     fi
     vacate
@@ -251,7 +251,7 @@ PARTED = (
     COMMON
     + """
 if [ -e "$data/standby.signal" ]; then
-    echo "it is not promoted yet" >&2
+    echo "PostgreSQL is not promoted yet" >&2
     exit 1
 fi
 """
@@ -377,7 +377,7 @@ if running; then
         tries=$((tries - 1))
     done
     if running && ! halted; then
-        echo "it has not stopped within $3 s" >&2
+        echo "PostgreSQL has not stopped within $3 s" >&2
         exit 1
     fi
 fi
@@ -392,7 +392,7 @@ UNFENCE = (
     ORDERED
     + """
 by=$(readlink "$data/herdsite.fenced") || { read -r by < "$data/herdsite.fenced"; } 2> /dev/null || by=
-[ "${by:-0}" -le "$3" ] || refuse "it was fenced by generation $by, a later one than $3"
+[ "${by:-0}" -le "$3" ] || refuse "this instance was fenced by generation $by, later than $3"
 rm -f "$data/herdsite.fenced"
 unlock
 while running && sed -n 8p "$data/postmaster.pid" | grep -q stopping; do sleep 0.02; done

@@ -105,17 +105,17 @@ def test_a_line_that_knows_its_system_takes_no_other(rig: Rig) -> None:
 @pytest.mark.parametrize("file", ["00000003", "x.history", f"{name(1)}.gz", f"{name(1).lower()}a", ".."])
 def test_what_is_no_wal_is_refused(writer: Leader, file: str) -> None:
     result = writer.push(writer.rig.archive.writing(writer.line, writer.subject), file)
-    refused(result, "no name for WAL")
+    refused(result, "not a name of WAL")
 
 
 def test_a_segment_that_is_cut_off_is_refused(writer: Leader) -> None:
-    refused(push(writer, name(1), segment(size=SEGMENT_BYTES - 1)), "not of 16 MB")
+    refused(push(writer, name(1), segment(size=SEGMENT_BYTES - 1)), "does not have 16 MB")
     assert wal(writer) == []
 
 
 def test_another_history_is_refused(writer: Leader) -> None:
     assert push(writer, "00000003.history", b"1\t0/3000000\ta\n").code == 0
-    refused(push(writer, "00000003.history", b"1\t0/4000000\ta\n"), "other content")
+    refused(push(writer, "00000003.history", b"1\t0/4000000\ta\n"), "other contents")
     refused(push(writer, "00000004.history", b"1\t0/4000000\ta\n"), "timeline 4")
 
 

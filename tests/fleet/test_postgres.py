@@ -231,7 +231,7 @@ def test_a_frozen_postmaster_is_never_taken_for_stopped_and_does_not_outlive_des
     jobs.start(shell, subject.home, "stop-frozen", script.text, script.args, script.stdin)
     look = ended(shell, "stop-frozen")
     assert look.job == FAILED
-    assert "would not stop" in look.why
+    assert "did not stop" in look.why
     control.destroy(shell, subject, "destroy-frozen")
     assert ended(shell, "destroy-frozen") == Look(DONE)
     assert postmaster not in shell.processes()

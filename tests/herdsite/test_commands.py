@@ -50,7 +50,7 @@ def test_a_wrong_name_gets_suggestions(command: str) -> None:
 
 def test_ask_writes_an_intent() -> None:
     one = factories.instance(name="shop-1")
-    assert said("ask", "shop-1", "restart", "--reason", "it is slow").startswith("asked: restart shop-1")
+    assert said("ask", "shop-1", "restart", "--reason", "it is slow").startswith("requested: restart shop-1")
     intent = Intent.objects.get(subject=one.pk)
     assert (intent.verb, intent.reason, intent.actor.endswith(" (command line)")) == ("restart", "it is slow", True)
 

@@ -284,8 +284,8 @@ def test_of_many_servers_each_is_one_cell_with_the_colour_of_the_worst_on_it(cli
     found = re.findall(r'class="cell (\w+)" id="map-(s\d)" [^>]*title="([^"]+)"', page)
     assert found == [
         ("good", "s0", "s0: Available"),
-        ("bad", "s3", "s3: Available, on it: down"),
-        ("doubt", "s4", "s4: Available, on it: uncertain"),
+        ("bad", "s3", "s3: Available, on this server: down"),
+        ("doubt", "s4", "s4: Available, on this server: uncertain"),
     ]
     assert "and 2 more servers" in page
 

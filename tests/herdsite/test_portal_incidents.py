@@ -196,7 +196,7 @@ def test_the_doubt_is_shown_by_witness(client, operator):
 
 def test_who_was_told_what_and_whether_it_arrived(client, operator, incident):
     assert "Escalation 1" in section(client.get(where(incident)), "calls")
-    assert "by nobody yet" in section(client.get(where(incident)), "calls")
+    assert "not yet" in section(client.get(where(incident)), "calls")
     page, customers = Notice.objects.get(purpose=Notice.PAGE), Notice.objects.filter(purpose=Notice.CUSTOMER)
     Notice.objects.filter(pk=page.pk).update(state=Notice.SENT, sent_at=timezone.now())
     customers.update(state=Notice.FAILED, attempts=3, answer="550 no such mailbox")
@@ -238,7 +238,7 @@ def test_while_it_is_at_work_the_page_says_by_which_row(client, operator, monkey
     Scene().beat(made, 2)
     page = text(client.get(where(made)))
     assert '<a class="rule" href="/tables#incident-155">155</a> The next step of the playbook is due' in page
-    assert "at work, version" in page and "comes next, version" in page
+    assert "running, version" in page and "comes next, version" in page
     assert "restart_postgres" in text(client.get("/incidents"))
 
 

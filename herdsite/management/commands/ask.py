@@ -39,7 +39,7 @@ class Command(NamedCommand):
             self.stdout.write(_effect(member, options["verb"]))
             return
         intent = ask(member, options["verb"], options)
-        self.stdout.write(f"asked: {options['verb']} {member.name} ({intent.pk})")
+        self.stdout.write(f"requested: {options['verb']} {member.name} ({intent.pk})")
         if intent.name != member.name:
             self.stdout.write(f"the new database is called {intent.name}; see: manage.py explain {intent.name}")
         if options["wait"]:

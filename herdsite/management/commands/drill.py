@@ -26,7 +26,7 @@ class Command(NamedCommand):
             intent = intents.ask(member.instance.timeline, "drill", actor=actor, reason=options["reason"])
         except intents.AskError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"requested:  drill {member.name} ({intent.pk})")
+        self.stdout.write(f"requested: drill {member.name} ({intent.pk})")
         if options["wait"]:
             waiting.for_answer(intent, options["wait"], self.stdout)
             member.refresh_from_db()

@@ -29,7 +29,7 @@ class Param:
     def read(self, text: str) -> Any:
         """The value; ValueError says what is wrong."""
         if len(text) > LONGEST:
-            raise ValueError(f"It has at most {LONGEST} characters.")
+            raise ValueError(f"At most {LONGEST} characters are allowed.")
         # No text of the database has a NUL, so that nothing is found by it. Nothing at all is as good as not given.
         return text.replace("\0", "") or None
 

@@ -37,7 +37,7 @@ def follow(token: str) -> Backup:
     except SignatureExpired as error:
         raise NoLink("This link is too old: it was good for ten minutes. Ask for another.") from error
     except BadSignature as error:
-        raise NoLink("This is no link of ours, or a part of it is missing.") from error
+        raise NoLink("The link is not valid, or a part of it is missing.") from error
     backup = Backup.objects.filter(pk=key, state=KEPT).first()
     if backup is None:
         raise NoLink("This backup is not kept any more.")

@@ -15,7 +15,7 @@ __all__ = ["NotAllowed", "check", "judge", "pin"]
 def check(url: str) -> Place:
     """Where it leads. NotAllowed for what may not be asked at all."""
     if not re.fullmatch(r"[!-~]{1,2000}", url) or set(url) & set('"\\`<>^{|}'):
-        raise NotAllowed("That is no address: it holds what no address may hold.")
+        raise NotAllowed("Not an address: it has characters that no address may have.")
     allowed = settings.IMPORT_HOSTS
     where = place(url, allowed)
     parts = urlsplit(url)

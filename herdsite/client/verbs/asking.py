@@ -56,11 +56,9 @@ class Ask:
         for param in self.params:
             param.add(parser)
         if self.grave or any(param.grave for param in self.params):
-            parser.add_argument("--confirm", metavar="NAME", help="its name once more; asked for on a terminal")
+            parser.add_argument("--confirm", metavar="NAME", help="the name once more; a terminal asks for it")
         if self.each_time:
-            parser.add_argument(
-                "--again", action="store_true", help="although somebody asked for the same a moment ago"
-            )
+            parser.add_argument("--again", action="store_true", help="even though the same was requested a moment ago")
         _reason(parser)
         waits(parser)
 
@@ -108,7 +106,7 @@ def _typed(herd: Herd, verb: str, name: str) -> str:
 
 
 def _reason(parser: ArgumentParser) -> None:
-    parser.add_argument("--reason", default="", metavar="WHY", help="kept with the story")
+    parser.add_argument("--reason", default="", metavar="WHY", help="why; kept with the event")
 
 
 def _withdraw(parser: ArgumentParser) -> None:
@@ -117,10 +115,10 @@ def _withdraw(parser: ArgumentParser) -> None:
 
 
 def _create(parser: ArgumentParser) -> None:
-    parser.add_argument("plan", metavar="PLAN", help="`herd ls plans` shows them")
-    parser.add_argument("--customer", help="whose it is; needless with a customer's token")
-    parser.add_argument("--name", help="one is drawn if it is not given")
-    parser.add_argument("--zone", help="where it should be")
+    parser.add_argument("plan", metavar="PLAN", help="the plan; `herd ls plans` lists them")
+    parser.add_argument("--customer", help="the customer who owns it; not needed with a customer's token")
+    parser.add_argument("--name", help="name of the database; generated if not given")
+    parser.add_argument("--zone", help="preferred zone")
     parser.add_argument("--major", type=int, metavar="N", help="PostgreSQL's major version")
     _reason(parser)
     waits(parser)
@@ -128,10 +126,10 @@ def _create(parser: ArgumentParser) -> None:
 
 def _add_server(parser: ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME")
-    parser.add_argument("--provider", help="who makes it, or has it already")
+    parser.add_argument("--provider", help="the provider that creates the machine, or has it already")
     parser.add_argument("--zone")
     parser.add_argument("--disk-mb", type=int, metavar="MB")
-    parser.add_argument("--capacity", type=int, metavar="N", help="how many instances it takes")
+    parser.add_argument("--capacity", type=int, metavar="N", help="how many instances fit on it")
     _reason(parser)
     waits(parser)
 

@@ -88,6 +88,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("quorum_record", TEXT, "", "the record of synchronous standbys to be written in its place"),
     ("moved", TEXT, "", "result of the changeover that was requested: none, open, done, cancelled"),
     ("restorable", BOOL, "", "the last restore drill succeeded"),
+    ("loadable", BOOL, "", "the last trial load of a logical backup succeeded"),
     ("may_lose", BOOL, "", "a failover now could lose acknowledged writes"),
     # The machine (provider) and its host (SSH).
     ("machine", TEXT, "", "the provider's answer about the machine: pending, running, stopped, paused, absent"),
@@ -228,6 +229,10 @@ FACTS: dict[str, Fact] = _catalogue(
     ("superseded", BOOL, "", "another instance leads, so this timeline gets no more WAL and no more backups"),
     ("kept", BOOL, "", "the retention period lasts, or another timeline needs this one"),
     ("dump_due", BOOL, "", "a logical backup of it is due by its plan, and none is under way beside it"),
+    ("trial_due", BOOL, "", "a trial load of this logical backup is due"),
+    ("trying", BOOL, "", "a trial load of this logical backup is running"),
+    ("leaves_out", INT, "", "parts of the dump that can't be loaded here, grouped by reason"),
+    ("load_told", BOOL, "", "the answer to the load lists those parts"),
     ("taken_what", TEXT, "", "the step of the job: copying, replaying, dumping, …"),
     ("taken_bytes", INT, "B", "how much of that is done"),
     ("taken_of", INT, "B", "how much the whole is"),

@@ -90,6 +90,8 @@ BACKUP_EVERY_S = 86_400.0
 DRILL_EVERY_S = 7 * 86_400.0
 DRILL_HOURS = range(1, 5)
 DRILL_AGAIN_S = 6 * 3600.0
+# How many logical backups are loaded on trial at one time, in the whole herd.
+TRIALS = 4
 # How long a standby that commits wait for may be missing before they wait for it no longer (s).
 SYNC_PATIENCE_S = 3.0
 # A planned changeover pauses clients for at most so long, then it is rolled back (s).

@@ -74,7 +74,7 @@ FAR
 fi
 """
 # What LOOK and pg_basebackup say of it in a log is nothing that went wrong.
-NOISE = r"^far=\|^sent=\|^ *[0-9]*/ *[0-9]* kB (\|^waiting for checkpoint"
+NOISE = r"^far=\|^sent=\|^ *[0-9]*/ *[0-9]* kB (\|^waiting for checkpoint\|^will=\|^left=\|^obstacle="
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from fleet import archiving, jobs, logical
-from fleet.actions import drilling, hosts
+from fleet.actions import drilling, hosts, trying
 from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
 from fleet.actions.timeline import run
 from fleet.lifecycle import Because, move
@@ -14,8 +14,7 @@ from fleet.transports.base import Shell, TransportError
 
 
 def begin(backup: Backup, acting: Acting) -> None:
-    if backup.method == Backup.BASE:
-        drilling.record(backup, acting)
+    drilling.record(backup, acting)
     script = _script(backup, acting)
     jobs.start(hosts.shell(acting), acting.subject.home, acting.subject.job, script.text, script.args, script.stdin)
 
@@ -32,6 +31,8 @@ def confirm(backup: Backup, acting: Acting) -> str:
     kept = logical.kept(backup, hosts.shell(acting)) if backup.method == Backup.LOGICAL else _base(backup, acting)
     if kept is None:
         return _fail(backup, acting, "the job ended without an error, and the backup is not in the archive")
+    if backup.method == Backup.LOGICAL:
+        drilling.record_after(backup, acting)
     began, ended, size, first, last = kept
     Backup.objects.filter(pk=backup.pk).update(
         began_at=datetime.fromtimestamp(began, UTC),
@@ -110,6 +111,8 @@ ACTIONS: dict[str, Action] = {
     "confirm": confirm,
     "abandon": abandon,
     "remove": remove,
+    "try_load": trying.try_load,
+    "judge_trial": trying.judge,
     "fulfil": fulfil,
     "refuse": refuse,
 }

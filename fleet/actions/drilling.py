@@ -42,7 +42,7 @@ def drill(timeline: Timeline, acting: Acting) -> str:
         timeline.resource.dbname if timeline.resource else "postgres",
         scratch.counting(_recorded(backup)),
     )
-    jobs.start(_shell(server, acting), server.home, plan["job"], script.text, script.args, script.stdin)
+    jobs.start(shell_on(server, acting), server.home, plan["job"], script.text, script.args, script.stdin)
     return f"{backup.name} on {server.name}"
 
 
@@ -50,15 +50,15 @@ def judge(timeline: Timeline, acting: Acting) -> str:
     """Note what came of it, and take away what is left of it."""
     plan = drills.under_way(timeline.attrs)
     server = Server.objects.get(pk=plan["server"])
-    shell, subject = _shell(server, acting), _subject(timeline, server, plan["job"], acting)
+    shell, subject = shell_on(server, acting), _subject(timeline, server, plan["job"], acting)
     look = jobs.look(shell, server.home, plan["job"])
     if look.job == jobs.RUNNING:
         raise ActionError("The restore drill is still running.")
     if look.job == jobs.DONE:
-        said = drills.said(_run(shell, Script('cat "$1/jobs/$2/log"', (server.home, plan["job"]))))
+        said = drills.said(run_on(shell, Script('cat "$1/jobs/$2/log"', (server.home, plan["job"]))))
         verdict = _judged(timeline, plan, said, acting)
     else:
-        _run(shell, scratch.away(subject))
+        run_on(shell, scratch.away(subject))
         verdict = {"good": False, "why": look.why or "the job ended without a message"}
     verdict |= {"at": acting.subject.now.isoformat(), "backup": plan["backup"], "server": server.name}
     jobs.clean(shell, server.home, plan["job"])
@@ -67,9 +67,9 @@ def judge(timeline: Timeline, acting: Acting) -> str:
 
 
 def record(backup: Backup, acting: Acting) -> None:
-    """Note with a base backup that is about to begin how many rows the biggest tables have, for later drills: all of
-    those are in it, while what is written later may be on its way to the archive. Nobody depends on it: what can't be
-    counted in time is not compared."""
+    """Note with a backup that is about to begin how many rows the biggest tables have, for later trials: all of those
+    are in it, while what is written later may be on its way to the archive. Nobody depends on it: what can't be counted
+    in time is not compared."""
     if backup.instance is None or backup.resource is None:
         return
     shell, subject = hosts.of(backup.instance, acting)
@@ -78,6 +78,20 @@ def record(backup: Backup, acting: Acting) -> None:
     except TransportError:
         return
     backup.attrs["rows"] = json.dumps(drills.counted(rows.splitlines()))
+    Backup.objects.filter(pk=backup.pk).update(attrs=backup.attrs)
+
+
+def record_after(backup: Backup, acting: Acting) -> None:
+    """Note with a logical backup that is complete how much those tables changed while it was taken."""
+    recorded = _recorded(backup)
+    if backup.instance is None or backup.resource is None or not recorded:
+        return
+    shell, subject = hosts.of(backup.instance, acting)
+    try:
+        rows = control.run_as_deputy(shell, subject, scratch.changing(recorded), backup.resource.dbname)
+    except TransportError:
+        return
+    backup.attrs["rows_after"] = json.dumps(drills.counted(rows.splitlines()))
     Backup.objects.filter(pk=backup.pk).update(attrs=backup.attrs)
 
 
@@ -118,21 +132,25 @@ def _recorded(backup: Backup) -> dict[str, list[int]]:
 
 
 def _server(timeline: Timeline, backup: Backup) -> Server:
-    """The one with the fewest instances among those that have room for it."""
     writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None).first()
-    provider = {"provider": writer.server.provider} if writer else {}
+    needed = (backup.bytes or 0) * 3 // 2 // 1024
+    return scene(timeline.major, writer.server.provider if writer else "", needed, f"restore {backup.name} for a drill")
+
+
+def scene(major: int, provider: str, needed: int, what: str) -> Server:
+    """The server with the fewest instances among those of the provider ("": of any) that have PostgreSQL `major` and
+    `needed` kB free. ActionError where there is none to do `what`."""
     servers = (
-        Server.objects.filter(state=AVAILABLE, pg__has_key=str(timeline.major), **provider)
+        Server.objects.filter(state=AVAILABLE, pg__has_key=str(major), **({"provider": provider} if provider else {}))
         .exclude(host_key="")
         .annotate(living=Count("instances", filter=~Q(instances__state=DESTROYED)))
         .order_by("living", "name")
     )
-    needed = (backup.bytes or 0) * 3 // 2 // 1024
     for server in servers:
         free = server.facts.get("disk_free_kb")
         if free is None or int(free) > needed:
             return server
-    raise ActionError(f"No server has {needed >> 10} MB to restore {backup.name} for a drill: add one.")
+    raise ActionError(f"No server has {needed >> 10} MB to {what}: add one.")
 
 
 def _subject(timeline: Timeline, server: Server, job: str, acting: Acting) -> Subject:
@@ -147,14 +165,16 @@ def _subject(timeline: Timeline, server: Server, job: str, acting: Acting) -> Su
     )
 
 
-def _shell(server: Server, acting: Acting) -> Shell:
+def shell_on(server: Server, acting: Acting) -> Shell:
+    """The way to a server that is none of the thing's own."""
     host = server.host() if server.host_key else None
     if host is None:
         raise ActionError(f"{server.name} has no pinned host key: nothing can be done on it.")
     return acting.ports.shell(host)
 
 
-def _run(shell: Shell, script: Script) -> str:
+def run_on(shell: Shell, script: Script) -> str:
+    """Run it there and now; what it printed."""
     argv = ["sh", "-c", script.text, "herdsite", *script.args]
     return checked(argv, shell.run(argv, timeout=20.0)).out
 

@@ -5,10 +5,9 @@ from django.core.exceptions import ObjectDoesNotExist
 
 from fleet import jobs, logical
 from fleet.actions import hosts
-from fleet.actions.base import Acting, Action, ActionError, fulfil, refuse
-from fleet.actions.instance import limits
+from fleet.actions.base import Acting, Action, ActionError, answered, refuse
 from fleet.lifecycle import answer
-from fleet.logical import loading, outside
+from fleet.logical import leaving, loading, outside
 from fleet.models import Instance, Intent, Resource
 from fleet.subject import Subject
 from fleet.transports.base import Shell, checked
@@ -31,7 +30,7 @@ def load(resource: Resource, acting: Acting) -> str | None:
     if why:
         return _refuse(intent, why)
     try:
-        script = loading.script(resource, intent, subject, limits(resource.plan))
+        script = loading.script(resource, intent, subject)
     except (outside.NotAllowed, ObjectDoesNotExist) as error:
         return _refuse(intent, str(error))
     jobs.start(shell, subject.home, acting.subject.job, script.text, script.args, script.stdin)
@@ -45,21 +44,46 @@ def load_again(resource: Resource, acting: Acting) -> str | None:
     return load(resource, acting)
 
 
-def finish_load(resource: Resource, acting: Acting) -> str | None:
+def tell_load(resource: Resource, acting: Acting) -> str:
+    """Say, while it goes on, what will be left out: in the answer, which stands while the intent is still open."""
     shell, subject = _host(resource, acting)
-    said = fulfil(resource, acting)
+    found = leaving.told(_log(shell, subject, acting), leaving.WILL)
+    text = f"The load leaves out: {leaving.sentence(found) or 'nothing'}"
+    Intent.objects.filter(pk=_asked(acting).pk, state=Intent.OPEN).update(answer=text)
+    return text
+
+
+def finish_load(resource: Resource, acting: Acting) -> str | None:
+    """Answer with what was left out; a check, with what would be."""
+    shell, subject = _host(resource, acting)
+    log = _log(shell, subject, acting)
+    if _asked(acting).params.get(loading.CHECK):
+        begin, found = "The dump can be loaded; nothing was replaced", leaving.told(log, leaving.WILL)
+    else:
+        begin, found = acting.because.why, leaving.told(log, leaving.LEFT)
+    text = f"{begin}. Left out: {leaving.sentence(found)}" if found else begin
+    said = answered(acting, text)
     jobs.clean(shell, subject.home, acting.subject.job)
     return said
 
 
 def abandon_load(resource: Resource, acting: Acting) -> str | None:
-    """Take away what is left of it, and say why."""
+    """Take away what is left of it, and say why: all that stands against it at once."""
     shell, subject = _host(resource, acting)
+    obstacles = leaving.sentence(leaving.told(_log(shell, subject, acting), leaving.OBSTACLE))
     jobs.clean(shell, subject.home, acting.subject.job)
     script = loading.tidy(resource, _asked(acting), subject)
     argv = ["sh", "-c", script.text, "herdsite", *script.args]
     checked(argv, shell.run(argv, timeout=20.0))
-    return refuse(resource, acting)
+    if not obstacles:
+        return refuse(resource, acting)
+    return _refuse(_asked(acting), f"{acting.because.why}: {obstacles}")
+
+
+def _log(shell: Shell, subject: Subject, acting: Acting) -> str:
+    """What its job told of the dump."""
+    argv = ["sh", "-c", leaving.TOLD, "herdsite", f"{subject.home}/jobs/{acting.subject.job}/log"]
+    return checked(argv, shell.run(argv)).out
 
 
 def _refuse(intent: Intent, why: str) -> str:
@@ -81,6 +105,7 @@ ACTIONS: dict[str, Action] = {
     "dump": dump,
     "load": load,
     "load_again": load_again,
+    "tell_load": tell_load,
     "finish_load": finish_load,
     "abandon_load": abandon_load,
 }

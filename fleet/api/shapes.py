@@ -1,6 +1,7 @@
 """How things are shown. What is only the operators' business is shown to customers as if there were none of it, so
 that everybody gets the same form."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from fleet import under_way
+from fleet.logical import trials
 from fleet.models import Customer, Event, Instance, Intent, Plan, Resource, Server
 from fleet.models.credential import Credential
 
@@ -156,15 +158,36 @@ class ResourceData(MemberData):
         return _whole(resource.facts.get("connections"))
 
 
-class ResourceDepth(ResourceData, Depth, Working):
-    """One database, with all that was felt."""
+class Proof(serializers.Serializer[Any]):
+    """How a trial went: when, whether all was found, and what was not."""
 
+    at = serializers.DateTimeField()
+    good = serializers.BooleanField()
+    why = serializers.CharField(allow_blank=True)
+
+
+class Proven(serializers.Serializer[Any]):
+    """The last trials of what its data would come back from."""
+
+    restored = Proof(allow_null=True)
+    loaded = Proof(allow_null=True)
+
+
+class ResourceDepth(ResourceData, Depth, Working):
+    """One database, with all that was felt. `proven` tells when it was last restored from its archive for a trial
+    ("restored"), and when its newest logical backup was last loaded for one ("loaded"): null where neither was."""
+
+    proven = serializers.SerializerMethodField()
     inner: ClassVar[dict[str, Any]] = {
         **ResourceData.inner, "attrs": {}, "facts": {}, "evidence": {}, "progress": [],
     }  # fmt: skip
 
     class Meta(ResourceData.Meta):
-        fields = (*ResourceData.Meta.fields, "progress", *DEEP)
+        fields = (*ResourceData.Meta.fields, "proven", "progress", *DEEP)
+
+    @extend_schema_field(Proven)
+    def get_proven(self, resource: Resource) -> dict[str, Any]:
+        return {"restored": _proof(resource.drilled), "loaded": _proof(trials.last(resource))}
 
 
 class CustomerData(Shown):
@@ -258,6 +281,12 @@ class Secrets(serializers.Serializer[Any]):
     password = serializers.CharField()
     ca = serializers.CharField(allow_blank=True)
     verified = serializers.DictField(child=serializers.CharField())
+
+
+def _proof(said: Mapping[str, Any]) -> dict[str, Any] | None:
+    return (
+        {"at": said["at"], "good": said.get("good") is True, "why": said.get("why") or ""} if said.get("at") else None
+    )
 
 
 def _whole(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
 from fleet import archiving, drills, logical, policy, progress, retaining
 from fleet.jobs import LOOK
+from fleet.logical import trials
 from fleet.models import Backup, Changeover, Instance, Intent, Server, Timeline
 from fleet.postgres.commands import Script, inline
 from fleet.states import (
@@ -99,6 +100,9 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
     beneath = member.instance
     job = f"{member.name}-take" if member.state in (STARTED, UPLOADING, VERIFYING) else ""
     seen = instance_subject(beneath, now, job=job) if beneath else None
+    logical_one = member.method == Backup.LOGICAL and member.state == KEPT
+    trial = trials.under_way(member) if logical_one else {}
+    scene = Server.objects.filter(pk=trial["server"], state__in=(AVAILABLE, UNCERTAIN)).first() if trial else None
     subject = Subject(
         BACKUP,
         member.pk,
@@ -106,10 +110,10 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
         member.state,
         now,
         provider=seen.provider if seen else "",
-        host=seen.host if seen else None,
-        home=seen.home if seen else "",
+        host=(scene.host() if scene.host_key else None) if scene else seen.host if seen else None,
+        home=scene.home if scene else seen.home if seen else "",
         data=seen.data if seen else "",
-        job=job,
+        job=trial["job"] if scene else job,
         interval_s=policy.ARCHIVE_S.get(member.state, policy.LONGEST_S),
         known=member.facts,
         probed=member.probed,
@@ -117,6 +121,8 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
     facts = {
         "instance_state": beneath.state if beneath else DESTROYED,
         "due_out": logical.is_over(member, now),
+        "trying": scene is not None,
+        "trial_due": logical_one and member.newest and trials.is_due(member, now),
         "superseded": beneath is not None and _superseded(member, beneath),
     }
     return subject, facts, None
@@ -160,4 +166,8 @@ def timelines() -> QuerySet[Any]:
 
 
 def backups() -> QuerySet[Any]:
-    return Backup.objects.select_related("instance__server", "timeline", "resource__plan")
+    newer = Backup.objects.filter(
+        resource=OuterRef("resource"), method=Backup.LOGICAL, state=KEPT, ended_at__gt=OuterRef("ended_at")
+    )
+    found = Backup.objects.select_related("instance__server", "timeline", "resource__plan")
+    return found.annotate(newest=~Exists(newer))

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from fleet import certificates, changing, logical, policy, quorums, retiring, streams
 from fleet.facts import UNPROVEN
+from fleet.logical import trials
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
 from fleet.states import (
     AVAILABLE,
@@ -140,12 +141,14 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         "rows_allowed": member.plan.rows,
         "copied": bool(member.follows_id or member.attrs.get("copied")),
         "restorable": member.drilled.get("good"),
+        "loadable": trials.last(member).get("good"),
         "changeover": member.changing or "none",
         "moved": moved(intent),
         "standbys_missing": max(0, promised - member.standing_by),
         "standbys_idle": max(0, member.standbys_there - promised) if member.standing_by >= promised else 0,
         "address_missing": promised > 0 and address is None and member.attrs.get("addresses") != "none",
         "may_lose": promised > 0 and member.quorum.get("says") != "cant_lose",
+        "load_told": bool(intent and intent.answer),
         "dump_due": member.state == AVAILABLE and logical.is_due(member, now),
     }
     load = intent if intent and intent.verb == "load" and member.state == AVAILABLE and beneath else None

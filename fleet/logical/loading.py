@@ -1,19 +1,20 @@
 """What a database holds is replaced by a backup of ours, or by a dump from outside: the refusals beforehand, and the
-job that does it (scripts.LOAD). An Intent "load" carries {"backup": NAME} or {"url": ADDRESS}."""
+job that does it (load_scripts.LOAD). An Intent "load" carries {"backup": NAME} or {"url": ADDRESS}, and "check": true
+where it is only to be tried what would be left out."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from fleet.logical import outside, scripts
+from fleet.logical import extensions, leaving, load_scripts, outside, parameters
 from fleet.logical.storage import place
 from fleet.models import Backup, Credential, Intent, Resource
-from fleet.postgres import commands, roles
+from fleet.postgres import commands, entering
 from fleet.postgres.commands import Script
-from fleet.postgres.roles import Limits
-from fleet.postgres.scram import scram
 from fleet.states import KEPT
 from fleet.subject import Subject
 
+LOAD, CHECK = "load", "check"
 # Where the size of the database is not known: a dump is about so many times smaller.
 SHRUNK = 4
 
@@ -63,33 +64,61 @@ def _no_room(resource: Resource, backup: Backup) -> str:
     return ""
 
 
-def script(resource: Resource, intent: Intent, subject: Subject, limits: Limits) -> Script:
+@dataclass(frozen=True)
+class Source:
+    """What a job loads: from `path`, or from `url`. `limit` is how many bytes may come, `exact` how many it has (""
+    where that is not known), `size` those of the database that was dumped; `resolve` pins a host that was judged.
+    `known` are the parameters that a superuser may set because of it."""
+
+    path: str
+    url: str
+    limit: int
+    exact: str = ""
+    resolve: str = ""
+    size: str = ""
+    known: tuple[str, ...] = ()
+
+
+def kept(backup: Backup) -> Source:
+    """A backup of ours as a job loads it."""
+    path, url = place().source(backup.label)
+    size = backup.attrs.get("db_bytes") or ""
+    return Source(path, url, backup.bytes or 0, str(backup.bytes or ""), "", size, tuple(parameters.SAFE))
+
+
+def script(resource: Resource, intent: Intent, subject: Subject) -> Script:
     """The job, on the running instance `subject`. NotAllowed for an address that leads where it must not,
     Backup.DoesNotExist for a backup that has gone meanwhile."""
     owner = resource.credentials.get(purpose=Credential.OWNER)
+    room = resource.plan.disk_mb
     if "url" in intent.params:
-        path, url = "", str(intent.params["url"])
-        limit, exact, resolve, size = resource.plan.disk_mb << 20, "", outside.pin(url), ""
+        url = str(intent.params["url"])
+        source = Source("", url, room << 20, resolve=outside.pin(url))
     else:
-        backup = Backup.objects.get(name=intent.params["backup"], method=Backup.LOGICAL, state=KEPT)
-        path, url = place().source(backup.label)
-        limit, exact, resolve = backup.bytes or 0, str(backup.bytes or ""), ""
-        size = backup.attrs.get("db_bytes") or ""
-    fresh = f"{resource.dbname}_new_{mark(intent)}"
-    made = roles.create_resource(fresh, owner.role, scram(owner.secret), limits)
-    address = "127.0.0.1" if subject.bind == "*" else subject.bind
-    where = (subject.home, mark(intent), subject.bin, *commands.enter(subject), address)
+        source = kept(Backup.objects.get(name=intent.params["backup"], method=Backup.LOGICAL, state=KEPT))
+    mode = CHECK if intent.params.get(CHECK) else LOAD
+    return filling(source, subject, mark(intent), resource.dbname, owner.role, room, mode)
+
+
+def filling(
+    source: Source, subject: Subject, name: str, database: str, owner: str, room: int, mode: str = LOAD
+) -> Script:
+    """The job that fills `database` on the instance `subject` anew; `name` tells its parts from another's, and `room`
+    is what it may take in temporary files (MB)."""
+    where = (subject.home, name, subject.bin, subject.data, *commands.enter(subject))
+    given = (source.path, str(source.limit), source.exact, source.resolve, source.size)
+    lists = "".join(f"{word}\n" for word in (*extensions.SAFE, "", *source.known, ""))
     return Script(
-        scripts.LOAD,
-        (*where, resource.dbname, owner.role, path, str(limit), exact, resolve, size),
-        f"{owner.secret}\n{url}\n{roles.PREAMBLE}{made}".encode(),
+        load_scripts.LOAD,
+        (*where, database, owner, *given, f"{room}MB", mode, entering.loader(database)),
+        f"{source.url}\n{lists}{leaving.rules()}".encode(),
     )
 
 
 def tidy(resource: Resource, intent: Intent, subject: Subject) -> Script:
     """Takes away what a job that was given up left behind."""
     where = (subject.home, mark(intent), subject.bin, *commands.enter(subject))
-    return Script(scripts.UNLOAD, (*where, resource.dbname))
+    return Script(load_scripts.UNLOAD, (*where, resource.dbname))
 
 
 def mark(intent: Intent) -> str:

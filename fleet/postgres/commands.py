@@ -208,6 +208,11 @@ def restoring(backup: Script) -> dict[str, str]:
     return {"restore.sh": inline(backup), "restore.in": backup.stdin.decode()}
 
 
+def loading(load: Script) -> dict[str, str]:
+    """The same of one that fills a database: load.sh, and load.in."""
+    return {"load.sh": inline(load), "load.in": load.stdin.decode()}
+
+
 def inline(script: Script) -> str:
     """The script's text with its arguments in it, to be part of another script."""
     return f"set -- {shlex.join(script.args)}\n{script.text}"

@@ -7,6 +7,8 @@ The deputy reads past row security, since a dump that lacks rows is none, and ha
 ever lets it in: PostgreSQL's own account comes as it by peer.
 """
 
+from hashlib import sha256
+
 # What a session is told as it begins. A client's word counts for more than what its customer has set for the database
 # or for a role. What only a superuser may set, no customer has set.
 SETTINGS = {
@@ -43,8 +45,26 @@ def options(major: int) -> str:
 
 def deputy_name(owner: str) -> str:
     """SQL for the name of a role's deputy. `owner` is SQL for that role's name."""
-    digest = f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(({owner})::pg_catalog.text, 'UTF8')), 'hex')"
-    return f"('herdsite_deputy_' || pg_catalog.left({digest}, 24))"
+    return f"('herdsite_deputy_' || {_digest(owner)})"
+
+
+def loader_name(database: str, deputy: bool = False) -> str:
+    """SQL for the name of the role that fills a new content for a database (fleet/logical/load_scripts.py), or of that
+    role's deputy. `database` is SQL for the database's name."""
+    name = f"('herdsite_loader_' || {_digest(database)})"
+    return deputy_name(name) if deputy else name
+
+
+def loader(database: str) -> str:
+    """That name itself."""
+    return f"herdsite_loader_{sha256(database.encode()).hexdigest()[:24]}"
+
+
+def _digest(text: str) -> str:
+    return (
+        "pg_catalog.left(pg_catalog.encode(pg_catalog.sha256("
+        f"pg_catalog.convert_to(({text})::pg_catalog.text, 'UTF8')), 'hex'), 24)"
+    )
 
 
 _DEPUTY = f"""

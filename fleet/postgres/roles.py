@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleet.postgres.config import MONITOR, MONITOR_CONNECTIONS, REPLICA
-from fleet.postgres.entering import CONNECTIONS, deputy_name
+from fleet.postgres.entering import CONNECTIONS, deputy_name, loader_name
 from fleet.postgres.quote import ident, literal
 
 # For every session of the superuser: what it says stays out of the log, and it gives up rather than queue in front of
@@ -91,8 +91,9 @@ REVOKE ALL ON DATABASE {name} FROM PUBLIC;
 
 
 def drop_resource(database: str, owner: str) -> str:
-    """Throw everybody out, then take the database away with its owner and whatever else that one owns, which a load
-    that was cut off may have left; does nothing where they are gone."""
+    """Throw everybody out, then take the database away with its owner and whatever else that one owns, or that a load
+    was to fill, which one that was cut off may have left; does nothing where they are gone."""
+    load, deputy = loader_name(literal(database)), loader_name(literal(database), deputy=True)
     return f"""\
 SELECT pg_catalog.pg_advisory_lock(pg_catalog.hashtext({literal(database)}));
 SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg_catalog.pg_database
@@ -100,10 +101,27 @@ SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname) FROM pg
 DROP DATABASE IF EXISTS {ident(database)} WITH (FORCE);
 SELECT pg_catalog.format('ALTER DATABASE %I IS_TEMPLATE false', datname),
        pg_catalog.format('DROP DATABASE %I WITH (FORCE)', datname) FROM pg_catalog.pg_database
- WHERE pg_catalog.pg_get_userbyid(datdba) = {literal(owner)} \\gexec
+ WHERE pg_catalog.pg_get_userbyid(datdba) IN ({literal(owner)}, {load}) \\gexec
 SELECT pg_catalog.format('DROP ROLE %I', rolname) FROM pg_catalog.pg_roles
- WHERE rolname = {deputy_name(literal(owner))} \\gexec
-DROP ROLE IF EXISTS {ident(owner)};
+ WHERE rolname IN ({deputy_name(literal(owner))}, {load}, {deputy}) \\gexec
+{_drop_role(owner)}"""
+
+
+# What is left of roles whose neighbours granted them something.
+GONE = "herdsite_gone_"
+
+
+def _drop_role(name: str) -> str:
+    """Take a role away. A neighbour may have granted it something, or named it in a policy, in a database that the
+    superuser does not enter: then it keeps its place, powerless and by another name, until that database goes."""
+    depends = """EXISTS (SELECT FROM pg_catalog.pg_shdepend
+                 WHERE refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND refobjid = pg_roles.oid)"""
+    return f"""\
+SELECT pg_catalog.format('DROP ROLE %I', rolname) FROM pg_catalog.pg_roles
+ WHERE (rolname = {literal(name)} OR rolname ~ '^{GONE}') AND NOT {depends} \\gexec
+SELECT pg_catalog.format('ALTER ROLE %I NOLOGIN PASSWORD NULL', rolname),
+       pg_catalog.format('ALTER ROLE %I RENAME TO %I', rolname, '{GONE}' || oid) FROM pg_catalog.pg_roles
+ WHERE rolname = {literal(name)} \\gexec
 """
 
 

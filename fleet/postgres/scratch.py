@@ -25,6 +25,9 @@ SETTINGS = {
     "recovery_target_action": "promote",
 }
 
+# Those that only recovery reads.
+RECOVERING = ("hot_standby", "recovery_target_action")
+
 # SOCKET PORT OPTIONS DATABASE. On stdin: files, of which restore.sh (it reads restore.in) puts the base backup in its
 # place and rows.sql counts.
 #

@@ -2,7 +2,7 @@
 One row a beat, first match wins."""
 
 from fleet import policy
-from fleet.conditions import always, is_, paced, under, yes
+from fleet.conditions import always, is_, no, paced, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import KEPT, STARTED, UPLOADING, VERIFYING
 
@@ -42,8 +42,17 @@ LIFE = (
          do("confirm"),    "A backup counts only when its files in the archive are complete and checked"),
 
     # 300: kept
-    Rule(301, KEPT,        yes("due_out"),
+    # A backup that is being loaded is not removed under its trial.
+    Rule(301, KEPT,        yes("due_out") & no("trying"),
          do("remove"),     "The retention period of this backup is over"),
+    Rule(311, KEPT,        yes("trying") & is_("job", "none"),
+         do("try_load"),   "The trial load was interrupted before its job began: it starts again"),
+    Rule(313, KEPT,        yes("trying") & is_("job", "done", "failed", "lost"),
+         do("judge_trial"), "The trial load has ended: its result is compared and recorded"),
+    Rule(315, KEPT,        yes("trying"),
+         WAIT,             "The trial load runs"),
+    Rule(317, KEPT,        yes("trial_due"),
+         do("try_load"),   "A trial load of the newest logical backup is due"),
 
     # 900: nothing to do
     Rule(901, ANY,         always,

@@ -101,6 +101,9 @@ LIFE = (
          do("dump"),                   "A logical backup was requested"),
     Rule(153, AVAILABLE,               asked("load") & instance_serves & is_("job", "none"),
          do("load"),                   "Load was requested"),
+    Rule(154, AVAILABLE,               asked("load") & is_("job", "running") & over("leaves_out", 0) & no("load_told"),
+         do("tell_load"),              "Parts of the dump can't be loaded here: the answer lists them before the rows "
+                                       "are loaded"),
     Rule(155, AVAILABLE,               asked("load") & is_("job", "done"),
          do("finish_load"),            "The new contents are loaded and complete"),
     Rule(157, AVAILABLE,               asked("load") & is_("job", "lost") & under("asked_s", 86_400),

@@ -70,6 +70,7 @@ class Family:
     copies: tuple[Copy, ...]
     window: Window | None
     drill: Drill | None
+    loaded: Drill | None
     maintenance: str
 
 
@@ -86,6 +87,7 @@ def family(resource: Resource) -> Family:
         copies=family_copies.of(resource),
         window=family_copies.window(resource),
         drill=family_copies.drill(resource),
+        loaded=family_copies.loaded(resource),
         maintenance=f"{resource.window} UTC, for four hours" if resource.window else "",
     )
 

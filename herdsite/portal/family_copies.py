@@ -1,5 +1,6 @@
 """Backups as the pages list them, and what they are good for: the window one can go back to, and the last drill."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from django.db.models import Q
 
 from fleet import copies, progress, under_way
+from fleet.logical import trials
 from fleet.models import Backup, Resource
 from fleet.states import EXPIRED, KEPT, STATES, State
 from herdsite.portal.shown import Moment, moment, size
@@ -68,7 +70,15 @@ def window(resource: Resource) -> Window | None:
 
 def drill(resource: Resource) -> Drill | None:
     """None until it was restored for a trial."""
-    said = resource.drilled
+    return _trial(resource.drilled)
+
+
+def loaded(resource: Resource) -> Drill | None:
+    """None until one of its logical backups was loaded for a trial."""
+    return _trial(trials.last(resource))
+
+
+def _trial(said: Mapping[str, Any]) -> Drill | None:
     if not said.get("at"):
         return None
     took = said.get("took_s")

@@ -7,6 +7,7 @@ The first SQL row of a kind is its sign of life: it is asked every beat, and alo
 
 from fleet import policy, progress
 from fleet.jobs import LOOK
+from fleet.logical.leaving import LEAVES
 from fleet.states import (
     AVAILABLE,
     CREATING,
@@ -103,11 +104,11 @@ PROBES: tuple[Probe, ...] = (
     Probe("archive",     TIMELINE, SHELL,    0,     4,
           archive.FILLS, archive.ask, archive.read),
     Probe("job",         BACKUP,   SHELL,    0,     4,
-          archive.JOB_FILLS, script(archive.JOB), lines, TAKEN),
+          archive.JOB_FILLS, script(archive.JOB), lines, TAKEN, True),
     Probe("upgrade",     CHANGEOVER, SHELL,  0,     4,
           ("ssh", "job", "job_why"), script("echo ssh=true\n" + LOOK), lines, (), True),
     Probe("load",        RESOURCE, SHELL,    0,     4,
-          ("job", "job_why", *progress.FILLS), script(LOOK + progress.LOOK), lines, (), True),
+          ("job", "job_why", "leaves_out", *progress.FILLS), script(LOOK + LEAVES + progress.LOOK), lines, (), True),
     Probe("address",     ADDRESS,  PROVIDER, 0,     5,
           address.FILLS, address.ask, address.read),
 )

@@ -1,7 +1,10 @@
 """A real PostgreSQL with customers' databases on a host without a wire, the rows that say so, and what takes and loads
 logical backups there, as beats do."""
 
-from collections.abc import Iterator
+import http.server
+import re
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,16 +15,25 @@ from typing import Any
 from django.core.files.storage import storages as configured
 
 from fleet import jobs, logical
-from fleet.logical import loading
-from fleet.models import Backup, Credential, Intent, Resource
+from fleet.logical import leaving, loading
+from fleet.models import MEMBERS, Backup, Credential, Intent, Resource
+from fleet.ports import Ports
+from fleet.postgres import entering
 from fleet.postgres.commands import Script
 from fleet.postgres.roles import Limits
+from fleet.providers.fake import FakeProvider
 from fleet.providers.local import spawn
+from fleet.transports.base import checked
+from fleet.transports.sql import PsycopgSql
 from herdsite import storages
+from herdsite.turns import Turn
 from tests import factories
 from tests.clusters import Cluster, build, instance
+from tests.herd import due
+from tests.localhosts import until
 from tests.localshell import LocalShell, ended
 
+Beats = Callable[[str, Callable[[], object]], None]
 LIMITS = Limits(connections=4, temp_mb=64)
 # Rows that are the same at every run, of all that a dump must carry: text in several scripts, bytes, nulls, big values.
 CONTENT = """
@@ -105,6 +117,22 @@ class World:
         Backup.objects.filter(pk=backup.pk).update(state="kept", bytes=size, **times)
         return Backup.objects.get(pk=backup.pk)
 
+    def told(self, intent: Intent, kind: str = leaving.LEFT) -> list[str]:
+        """What the log of a load says that it left out, in words."""
+        log = Path(self.cluster.subject.home, "jobs", f"load-{intent.pk.hex[:8]}", "log")
+        return leaving.told(log.read_text(), kind)
+
+    def schema(self, dbname: str) -> str:
+        """All that pg_dump says of it but the rows, by whatever name it and its owner go."""
+        subject = self.cluster.subject
+        argv = [f"{subject.bin}/pg_dump", "-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-s", "-C"]
+        env = {"PGCLIENTENCODING": "UTF8", "PGOPTIONS": entering.options(subject.major)}
+        settings = [f"{name}={value}" for name, value in env.items()]
+        text = checked(argv, self.cluster.shell.run(["env", *settings, *argv, dbname], timeout=60)).out
+        ours = re.compile(r"\\|--|GRANT CONNECT ON DATABASE .* TO herdsite_deputy_")
+        lines = [line for line in text.splitlines() if line and not ours.match(line)]
+        return re.sub(rf"\b{dbname}\b", "NAME", "\n".join(lines))
+
     def intent(self, resource: Resource, params: dict[str, Any]) -> Intent:
         return Intent.objects.create(
             kind="resource", subject=resource.pk, name=resource.name, verb="load", params=params, actor="a test"
@@ -113,7 +141,7 @@ class World:
     def start_load(self, resource: Resource, intent: Intent) -> str:
         """Begin to do what was asked; the job's name."""
         job = f"load-{intent.pk.hex[:8]}"
-        self.start(job, loading.script(resource, intent, self.cluster.subject, LIMITS))
+        self.start(job, loading.script(resource, intent, self.cluster.subject))
         return job
 
     def loaded(self, resource: Resource, params: dict[str, Any]) -> jobs.Look:
@@ -157,3 +185,40 @@ def waits(world: World) -> bool:
 
 def leader(world: World, job: str) -> int:
     return int(Path(world.cluster.subject.home, "jobs", job, "pid").read_text().split()[0])
+
+
+def beating(world: World) -> Beats:
+    """Beats of all of a kind, until that holds."""
+    provider = FakeProvider()
+    ports = Ports(lambda _host: world.cluster.shell, PsycopgSql(), lambda _name: provider, lambda _address, _port: "")
+
+    def go(kind: str, done: Callable[[], object]) -> None:
+        def once() -> object:
+            for one in MEMBERS[kind].objects.filter(due_at__isnull=False):
+                due(one)
+                Turn(one.queue, ports, "here/1", (kind,)).once(kind)
+            return done()
+
+        until(once, f"beats of the {kind}")
+
+    return go
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """An HTTP server of the files in `folder`: its address."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()

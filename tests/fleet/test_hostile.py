@@ -9,7 +9,6 @@ import pytest
 from logical_world import World, on_disk
 
 from fleet import drills, jobs, logical
-from fleet.logical import loading
 from fleet.postgres import commands, control, replication, roles, scratch
 from fleet.postgres.roles import Limits
 from fleet.subject import RESOURCE, Subject
@@ -131,11 +130,10 @@ def test_triggers_that_an_operator_made_for_it_stop_no_dump(world: World) -> Non
     hostile = spoil(cluster, "eve", EVE)
     backup = world.taken(eve)
     assert logical.kept(backup, cluster.shell)
-    look = world.loaded(eve, {"backup": backup.name})
-    assert look.job == jobs.FAILED
-    intent = world.intent(eve, {"backup": "any"})
-    world.start("tidy-eve", loading.tidy(eve, intent, cluster.subject))
-    assert ended(cluster.shell, "tidy-eve").job == jobs.DONE
+    intent = world.intent(eve, {"backup": backup.name})
+    look = ended(cluster.shell, world.start_load(eve, intent))
+    assert look.job == jobs.DONE, look.why
+    assert "event trigger: evil_start" in " ".join(world.told(intent))
     harmless(hostile)
     cluster.drop("eve")
 

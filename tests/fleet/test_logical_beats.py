@@ -3,24 +3,19 @@ death of what was at work, and back into the database."""
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db.models.functions import Now
-from logical_world import HOLD, World, built, leader, on_disk, waits
+from logical_world import HOLD, Beats, World, beating, built, leader, on_disk, waits
 
 from fleet import intents, logical
-from fleet.logical import loading, storage
-from fleet.models import MEMBERS, Backup, Event, Intent, Resource, Server
-from fleet.ports import Ports
-from fleet.providers.fake import FakeProvider
-from fleet.transports.sql import PsycopgSql
-from herdsite.turns import Turn
+from fleet.logical import storage
+from fleet.models import Backup, Event, Intent, Resource, Server
 from tests.clusters import Cluster
-from tests.herd import again, change, due
-from tests.localhosts import until
+from tests.herd import again, change
 
 pytestmark = pytest.mark.django_db
 SURE = {"actor": "ada", "reason": "a test"}
@@ -49,21 +44,8 @@ def shop(world: World) -> Resource:
 
 
 @pytest.fixture
-def beats(world: World) -> Callable[[str, Callable[[], object]], None]:
-    """Beats of all of a kind, until that holds."""
-    provider = FakeProvider()
-    ports = Ports(lambda _host: world.cluster.shell, PsycopgSql(), lambda _name: provider, lambda _address, _port: "")
-
-    def go(kind: str, done: Callable[[], object]) -> None:
-        def once() -> object:
-            for one in MEMBERS[kind].objects.filter(due_at__isnull=False):
-                due(one)
-                Turn(one.queue, ports, "here/1", (kind,)).once(kind)
-            return done()
-
-        until(once, f"beats of the {kind}")
-
-    return go
+def beats(world: World) -> Beats:
+    return beating(world)
 
 
 def state(backup: Backup) -> str:
@@ -163,7 +145,7 @@ def test_a_load_that_is_killed_is_begun_again(world: World, shop: Resource, beat
     world.fill("shop", "DELETE FROM sold")
     intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     with world.cluster.monitor() as session:
-        session.execute("SELECT pg_advisory_lock(hashtext(%s))", [f"shop_new_{loading.mark(intent)}"])
+        session.execute("SELECT pg_advisory_lock(hashtext('herdsite_deputy'))")
         beats("resource", lambda: waits(world))
         os.killpg(leader(world, f"shop-load-{intent.pk.hex[:8]}"), signal.SIGKILL)
     beats("resource", lambda: again(intent).state != Intent.OPEN)
@@ -179,8 +161,56 @@ def test_a_load_that_fails_is_refused_with_the_reason(world: World, shop: Resour
     intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
     beats("resource", lambda: again(intent).state != Intent.OPEN)
     assert again(intent).state == Intent.REFUSED
-    assert "valid archive" in again(intent).answer
+    assert "its last line is missing" in again(intent).answer
     assert world.sees("shop")[:2] == before
+
+
+def test_what_a_load_leaves_out_is_in_its_answer_and_a_check_replaces_nothing(world: World, shop, beats) -> None:
+    world.cluster.sql("CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", "shop")
+    world.cluster.sql("CREATE EVENT TRIGGER ends ON ddl_command_end EXECUTE FUNCTION e()", "shop")
+    backup = world.taken(shop)
+    world.cluster.sql("DROP EVENT TRIGGER ends", "shop")
+    world.fill("shop", "CREATE TABLE later (n int)")
+    check = intents.ask(shop, "load", params={"backup": backup.name, "check": True}, confirm="shop", **SURE)
+    beats("resource", lambda: again(check).state != Intent.OPEN)
+    assert again(check).state == Intent.DONE
+    assert again(check).answer.startswith("The dump can be loaded; nothing was replaced. Left out: event trigger: ends")
+    assert world.sees("shop", "SELECT to_regclass('later')") == [[("later",)]]
+    intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
+    beats("resource", lambda: again(intent).state != Intent.OPEN)
+    assert again(intent).state == Intent.DONE
+    assert "The new contents are loaded and complete. Left out: event trigger: ends" in again(intent).answer
+    assert world.sees("shop", "SELECT to_regclass('later')") == [[(None,)]]
+
+
+def test_what_a_load_will_leave_out_is_told_before_its_rows_are_in(world: World, shop, beats) -> None:
+    """The rows wait for a lock on the server; what was found beforehand is in the story by then."""
+    world.cluster.sql("CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'", "shop")
+    world.cluster.sql("CREATE EVENT TRIGGER ends ON ddl_command_end EXECUTE FUNCTION e()", "shop")
+    held = "CREATE FUNCTION held() RETURNS bool LANGUAGE sql AS 'SELECT pg_advisory_xact_lock(7) IS NOT NULL'"
+    world.fill("shop", f"{held}; CREATE TABLE waits (n int CHECK (public.held())); INSERT INTO waits VALUES (1)")
+    backup = world.taken(shop)
+    with world.cluster.connect("shop", "shop-secret", "shop") as session:
+        session.execute("SELECT pg_advisory_lock(7)")
+        intent = intents.ask(shop, "load", params={"backup": backup.name}, confirm="shop", **SURE)
+        beats("resource", lambda: Event.objects.filter(subject=shop.pk, verb="tell_load", row=154).exists())
+        assert again(intent).state == Intent.OPEN
+        assert again(intent).answer.startswith("The load leaves out: event trigger: ends")
+    beats("resource", lambda: again(intent).state != Intent.OPEN)
+    assert again(intent).state == Intent.DONE
+
+
+def test_all_that_stands_against_a_load_is_in_the_refusal(world: World, shop, beats) -> None:
+    world.cluster.sql(
+        "CREATE TYPE shell; CREATE FUNCTION i(cstring) RETURNS shell LANGUAGE internal AS 'int4in'", "shop"
+    )
+    world.cluster.sql("CREATE FUNCTION o(shell) RETURNS cstring LANGUAGE internal AS 'int4out'", "shop")
+    world.cluster.sql("CREATE TYPE shell (INPUT = i, OUTPUT = o, LIKE = int4)", "shop")
+    world.fill("shop", "CREATE TABLE one (v shell); CREATE TABLE two (v shell)")
+    intent = intents.ask(shop, "load", params={"backup": world.taken(shop).name}, confirm="shop", **SURE)
+    beats("resource", lambda: again(intent).state != Intent.OPEN)
+    assert again(intent).state == Intent.REFUSED
+    assert "CREATE TABLE public.one" in again(intent).answer and "CREATE TABLE public.two" in again(intent).answer
 
 
 def test_what_went_away_since_it_was_asked_is_refused(world: World, shop: Resource, beats) -> None:

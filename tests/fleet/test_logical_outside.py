@@ -1,13 +1,11 @@
 """Dumps from outside: which addresses may be fetched, and that what comes from there is whole, a dump, and not too big
 before the database changes."""
 
-import http.server
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from logical_world import World, built, on_disk
+from logical_world import World, built, on_disk, serving
 
 from fleet import jobs, logical
 from fleet.logical import outside, storage
@@ -77,22 +75,8 @@ def world(cluster: Cluster, settings, tmp_path: Path) -> World:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    """An HTTP server of the files in `tmp_path`: its address."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args):
-            super().__init__(*args, directory=str(tmp_path))
-
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(tmp_path) as address:
+        yield address
 
 
 @pytest.mark.django_db
@@ -114,8 +98,8 @@ def test_what_is_broken_or_missing_or_too_big_changes_nothing(world: World, serv
     bad = {
         "cut": (whole[:-300], "end of file"),
         "changed": (whole[:9000] + bytes(64) + whole[9064:], ""),
-        "words": (b"DROP TABLE goods;\n", "valid archive"),
-        "none": (b"", "too short"),
+        "words": (b"DROP TABLE goods;\n", "its last line is missing"),
+        "none": (b"", "there is nothing in it"),
     }
     for name, (content, why) in bad.items():
         (tmp_path / name).write_bytes(content)

@@ -161,6 +161,9 @@ def row(state: str = AVAILABLE, **facts) -> int:
 def test_the_rows_of_a_load() -> None:
     assert row(asked="load", job="none") == 153
     assert row(asked="load", job="running") == 901
+    assert row(asked="load", job="running", leaves_out=2, load_told=False) == 154
+    assert row(asked="load", job="running", leaves_out=2, load_told=True) == 901
+    assert row(asked="load", job="running", leaves_out=0, load_told=False) == 901
     assert row(asked="load", job="running", service_available=False) == 301
     assert row(asked="load", job="done") == 155
     assert row(asked="load", job="failed") == 159
@@ -168,6 +171,19 @@ def test_the_rows_of_a_load() -> None:
     assert row(asked="load", job="lost", asked_s=90_000.0) == 159
     assert row(asked="load") == 901, "nobody knows how the job is"
     assert row(CREATING, asked="load") == 161
+
+
+def test_the_rows_of_a_trial_load() -> None:
+    def of(**facts) -> int:
+        return think(LIFE["backup"], KEPT, Facts(NOW, {"instance_state": "available", "due_out": False} | facts)).row
+
+    assert of(trial_due=True, trying=False) == 317
+    assert of(trying=True, job="none") == 311
+    assert of(trying=True, job="running", trial_due=True) == 315
+    assert of(trying=True) == 315, "nobody knows how the job is"
+    assert [of(trying=True, job=job) for job in ("done", "failed", "lost")] == [313, 313, 313]
+    assert of(trying=True, job="running", due_out=True) == 315, "it is not taken away under its trial"
+    assert of(trying=False, due_out=True) == 301
 
 
 def test_the_rows_of_a_dump() -> None:

@@ -16,8 +16,9 @@ class Command(AskingCommand):
         parser.add_argument("backup", metavar="BACKUP", help="as `backups NAME` lists it")
         parser.add_argument("--into", required=True, dest="name", metavar="NAME", help="the database")
         parser.add_argument("--across-customers", action="store_true", help="allow another customer's backup")
+        parser.add_argument("--check", action="store_true", help="only list what would be left out; replace nothing")
         add_asking(parser)
         parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help="wait for its end")
 
     def params(self, options: dict[str, Any]) -> dict[str, Any]:
-        return {"backup": options["backup"], "across_customers": options["across_customers"]}
+        return {name: options[name] for name in ("backup", "across_customers", "check")}

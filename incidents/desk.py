@@ -35,6 +35,8 @@ EXPLAINED = {
     "server_down": ("server_unreachable",),
     "server_unreachable": ("server_down",),
 }
+# What explains that something does not get on: itself, or what it stands on. All of these call a person by themselves.
+STUCK, STALLS = "stuck", ("install_failed", "strays_unread", "cut_off", "stuck")
 # What keeps every playbook from helping on a server: with no room left nothing starts. One page for it is enough.
 HINDERS = ("disk_critical",)
 # A disk that fills while its archive fails is full of WAL that waits for it. It may be given room meanwhile; what is to
@@ -91,7 +93,7 @@ def _report(type_: str, found: Found) -> Incident | None:
         "doubt": dict(found.evidence),
         "looked_at": found.facts.now.isoformat(),
     }
-    cause = _cause(member) or _same(type_, member) or _filling(type_, member)
+    cause = _cause(member) or _same(type_, member) or _stalled(type_, member) or _filling(type_, member)
     return raise_incident(
         type_, member.KIND, member.pk, member.name, alarm.severity, evidence, alarm.because, found.row, cause
     )
@@ -151,6 +153,21 @@ def _same(type_: str, member: Member) -> Incident | None:
     return open_incidents().filter(subject=member.pk, type__in=EXPLAINED.get(type_, ()), cause=None).first()
 
 
+def _stalled(type_: str, member: Member) -> Incident | None:
+    """The open incident for which it can't get on: its own, or that of what it stands on."""
+    if type_ != STUCK:
+        return None
+    beneath = []
+    if isinstance(member, Instance):
+        beneath = [member.server_id]
+    elif isinstance(member, Resource) and member.instance:
+        beneath = [member.instance_id, member.instance.server_id]
+    elif isinstance(member, Address) and member.resource.instance:
+        beneath = [member.resource.instance_id, member.resource.instance.server_id]
+    why = Q(subject=member.pk) & ~Q(type=STUCK) | Q(subject__in=beneath)
+    return open_incidents().filter(why, type__in=STALLS, cause=None).order_by("created_at").first()
+
+
 def _filling(type_: str, member: Member) -> Incident | None:
     """The incident of the archive that a full disk comes from."""
     if type_ not in FULL:
@@ -178,6 +195,10 @@ def _adopt(cause: Incident) -> None:
     if cause.cause is None:
         milder = [type_ for type_, graver in EXPLAINED.items() if cause.type in graver]
         open_incidents().filter(subject=cause.subject, type__in=milder, cause=None).update(cause=cause)
+    if cause.type in STALLS and cause.cause is None:
+        # Two that are stuck and stand on each other: the one beneath explains the one above.
+        stuck = open_incidents().filter(type=STUCK, cause=None).exclude(pk=cause.pk)
+        stuck.filter(subject__in=[cause.subject, *_above(cause)]).update(cause=cause)
     if cause.type in CAUSES[SERVER]:
         instances = list(Instance.objects.filter(server=cause.subject).values_list("pk", flat=True))
     elif cause.type in CAUSES[INSTANCE]:
@@ -187,6 +208,15 @@ def _adopt(cause: Incident) -> None:
     resources = Resource.objects.filter(instance__in=instances).values_list("pk", flat=True)
     explained = [*instances, *resources]
     open_incidents().filter(subject__in=explained, cause=None).exclude(pk=cause.pk).update(cause=cause)
+
+
+def _above(cause: Incident) -> list[uuid.UUID]:
+    """All that stands on what it is about: instances, their databases, and the addresses of those."""
+    instances = list(Instance.objects.filter(server=cause.subject).values_list("pk", flat=True))
+    beneath = [cause.subject, *instances]
+    resources = list(Resource.objects.filter(instance__in=beneath).values_list("pk", flat=True))
+    addresses = Address.objects.filter(resource__in=[cause.subject, *resources]).values_list("pk", flat=True)
+    return [*instances, *resources, *addresses]
 
 
 def hindrance(incident: Incident, server: Server | None) -> Incident | None:

@@ -68,7 +68,7 @@ dir=$home/jobs/$job
 if [ -z "$job" ] || [ ! -d "$dir" ]; then
     echo job=none
 else
-    pid= since= code=
+    pid='' since='' code=''
     read -r pid since < "$dir/pid"
     runs=$(started "$pid")
     [ -r "$dir/code" ] && read -r code < "$dir/code"

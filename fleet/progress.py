@@ -15,7 +15,7 @@ FILLS = ("taken_what", "taken_bytes", "taken_of", "taken_s", "taken_at")
 # ends with the job, whatever becomes of that.
 SAYING = """
 far() {
-    echo "far=$1 $(date +%s) ${2:-0} ${3:-}"
+    echo "far=$1 $(date +%s || true) ${2:-0} ${3:-}"
 }
 size() {
     du -sb "$1" | cut -f 1
@@ -25,8 +25,10 @@ watch() {
         pause=1
         while sleep "$pause" > /dev/null 2>&1 && kill -0 $$ 2> /dev/null; do
             since=$(date +%s)
-            echo "sent=$("$@" 2> /dev/null)"
-            pause=$((1 + 10 * ($(date +%s) - since)))
+            sent=$("$@" 2> /dev/null) || sent=''
+            now=$(date +%s)
+            echo "sent=$sent"
+            pause=$((1 + 10 * (now - since)))
         done
     ) < /dev/null &
     watcher=$!

@@ -269,7 +269,11 @@ begin() {
     launch
     unlock
 }
-recovers() { [ "$(echo 'SELECT pg_catalog.pg_is_in_recovery()' | "$@" 2> /dev/null)" != f ]; }
+# One that lets nobody in yet does.
+recovers() {
+    recovery=$(echo 'SELECT pg_catalog.pg_is_in_recovery()' | "$@" 2> /dev/null) || return 0
+    [ "$recovery" != f ]
+}
 
 # Whether it came to where it was to: it stopped at its target, or else it replayed all that there has to be.
 judge() {

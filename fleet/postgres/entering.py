@@ -120,13 +120,16 @@ deputize() {{
 SQL
     )
     [ -n "$deputy" ] || {{ echo "$1 has no owner in whose name herdsite could act" >&2; exit 1; }}
-    changed=
-    line="herdsite \\"$(id -un)\\" \\"$deputy\\""
+    changed='' account=$(id -un)
+    line="herdsite \\"$account\\" \\"$deputy\\""
     grep -qxF "$line" "$data/pg_ident.conf" || {{ printf '%s\\n' "$line" >> "$data/pg_ident.conf"; changed=1; }}
     # A cluster that was made before there were deputies.
     ! grep -q '^local  *all  *all  *reject$' "$data/pg_hba.conf" ||
         {{ sed -i 's/^\\(local  *all  *all  *\\)reject$/\\1peer map=herdsite/' "$data/pg_hba.conf"; changed=1; }}
-    [ -z "$changed" ] || kill -HUP "$(head -n 1 "$data/postmaster.pid")"
+    if [ -n "$changed" ]; then
+        read -r postmaster < "$data/postmaster.pid"
+        kill -HUP "$postmaster"
+    fi
     tries=50
     until said=$("$bin/psql" -X -q -h "$socket" -p "$port" -U "$deputy" -w -d "$1" -c '' 2>&1 < /dev/null); do
         tries=$((tries - 1))

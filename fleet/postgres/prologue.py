@@ -69,3 +69,19 @@ read -r up rest < /proc/uptime
 echo "boot_id=$run"
 echo "uptime_s=$up"
 """
+
+# An order that was held up on its way must not undo a later one: the file says which it is of.
+NEWER = """
+told() { sed -n "s/^herdsite.$1 = '\\([0-9]*\\)'.*/\\1/p" "$2" 2> /dev/null | tail -n 1; }
+newer() {
+    for one in generation serial; do
+        had=$(told $one "$data/herdsite.conf")
+        has=$(told $one "$data.files/herdsite.conf")
+        if [ "${had:-0}" -gt "${has:-0}" ]; then
+            echo "this order's $one is ${has:-0}, it has taken ${had:-0}" >&2
+            exit 3
+        fi
+        [ "${had:-0}" -eq "${has:-0}" ] || break
+    done
+}
+"""

@@ -59,17 +59,20 @@ files_into "$data.files"
 began=$(date +%s)
 sh "$data.files/restore.sh" < "$data.files/restore.in"
 cp "$data.files"/* "$data/"
-printf 'herdsite "%s" postgres\\n' "$(id -un)" > "$data/pg_ident.conf"
+account=$(id -un)
+printf 'herdsite "%s" postgres\\n' "$account" > "$data/pg_ident.conf"
 touch "$data/recovery.signal"
 mkdir -p "$data/log"
 far replaying "" "$data"
 begin -W
-until [ "$(superuser -c 'SELECT pg_catalog.pg_is_in_recovery()' 2> /dev/null < /dev/null)" = f ]; do
+until leads=$(superuser -c 'SELECT pg_catalog.pg_is_in_recovery()' 2> /dev/null < /dev/null) && [ "$leads" = f ]; do
     running || { sleep 0.5; running || { why >&2; exit 1; }; }
     sleep 0.1
 done
-echo "restored_s=$(($(date +%s) - began))"
-echo "newest=$(superuser -c 'SELECT extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp())' < /dev/null)"
+now=$(date +%s)
+echo "restored_s=$((now - began))"
+newest=$(superuser -c 'SELECT extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp())' < /dev/null)
+echo "newest=$newest"
 far checking
 if [ -x "$bin/pg_amcheck" ]; then
     theirs > "$data.theirs"
@@ -99,7 +102,8 @@ deputize "$database"
 sed 's/^/rows=/' "$data.rows"
 stop 30
 "$bin/pg_checksums" --check -D "$data" > "$data.checksums" 2>&1 || { tail -n 3 "$data.checksums" >&2; exit 1; }
-echo "bytes=$(du -sb "$data" | cut -f1)"
+bytes=$(du -sb "$data" | cut -f1)
+echo "bytes=$bytes"
 """
 )
 

@@ -8,7 +8,7 @@ after these two, and begins with the prologue.
 from fleet.jobs import CLEAN
 from fleet.listeners import UNCONTESTED
 from fleet.postgres.entering import ENTERING
-from fleet.postgres.prologue import PROLOGUE
+from fleet.postgres.prologue import NEWER, PROLOGUE
 from fleet.postgres.wal_scripts import ENDS, OWED, PROMOTING
 
 COMMON = """
@@ -115,7 +115,9 @@ files_into() {
 # Those files to where they belong, each whole or not at all.
 place() {
     for file in "$data.files"/* "$data.files"/.[!.]*; do
-        [ ! -e "$file" ] || { sync "$file" && mv -f "$file" "$1/"; }
+        [ -e "$file" ] || continue
+        sync "$file"
+        mv -f "$file" "$1/"
     done
     rmdir "$data.files"
 }
@@ -148,7 +150,8 @@ if [ ! -e "$data/PG_VERSION" ]; then
     "$bin/initdb" -D "$new" --username=postgres --auth-local=peer --auth-host=scram-sha-256 \\
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums < /dev/null > /dev/null
     files_into "$new"
-    printf 'herdsite "%s" postgres\\n' "$(id -un)" > "$new/pg_ident.conf"
+    account=$(id -un)
+    printf 'herdsite "%s" postgres\\n' "$account" > "$new/pg_ident.conf"
     lock
     heed
     mv -T "$new" "$data"
@@ -210,25 +213,9 @@ rm -rf "$data.gone"
 # HOME JOB: a job that was to change it is killed and forgotten.
 CLEAR = ORDERED + "shift 2\n" + CLEAN
 
-# An order that was held up on its way must not undo a later one: the file says which it is of.
-_NEWER = """
-told() { sed -n "s/^herdsite.$1 = '\\([0-9]*\\)'.*/\\1/p" "$2" 2> /dev/null | tail -n 1; }
-newer() {
-    for one in generation serial; do
-        had=$(told $one "$data/herdsite.conf")
-        has=$(told $one "$data.files/herdsite.conf")
-        if [ "${had:-0}" -gt "${has:-0}" ]; then
-            echo "this order's $one is ${has:-0}, it has taken ${had:-0}" >&2
-            exit 3
-        fi
-        [ "${had:-0}" -eq "${has:-0}" ] || break
-    done
-}
-"""
-
 CONFIGURE = (
     ORDERED
-    + _NEWER
+    + NEWER
     + """
 rm -rf "$data.files"
 mkdir -p "$data.files"
@@ -243,7 +230,8 @@ place "$data"
 _PARTED = """
 history=$(ls "$data"/pg_wal/*.history | tail -n 1)
 echo "timeline_id=$((0x$(basename "$history" .history)))"
-echo "forked_lsn=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)"
+forked=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)
+echo "forked_lsn=$forked"
 """
 
 # One that is not promoted yet knows only where the history before its own began.
@@ -262,7 +250,7 @@ fi
 # held up undoes it; what else it is told to be it is told afterwards.
 PROMOTE = (
     ORDERED
-    + _NEWER
+    + NEWER
     + OWED
     + PROMOTING
     + """
@@ -276,7 +264,7 @@ fi
 mark=$data/herdsite.promoting
 if [ -e "$data/standby.signal" ]; then
     "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p" > "$mark"
-elif [ -e "$mark" ] && [ "$(writes "$@")" = "$(cat "$mark")" ]; then
+elif [ -e "$mark" ] && cut_off "$@"; then
     # A promotion died on its way, and left what would go on writing its former leader's timeline.
     unlock
     stop 10

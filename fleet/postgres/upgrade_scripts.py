@@ -17,13 +17,17 @@ UPGRADE = (
     + """
 unlock
 new=$bin old=$3 major=$4 socket=$5 port=$6 fresh=$data.new work=$data.upgrade
-there() { [ "$(cat "$data/PG_VERSION" 2> /dev/null)" = "$major" ]; }
+there() {
+    { read -r has < "$data/PG_VERSION"; } 2> /dev/null || return 1
+    [ "$has" = "$major" ]
+}
 
 # pg_upgrade enters every database as the superuser. It finds none of a database's or a role's settings there, and no
 # event trigger.
 export PGOPTIONS="$7" PGCLIENTENCODING=UTF8
 quiet() {
-    [ "$("$1/postgres" -V | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')" -lt 17 ] || echo '-c event_triggers=off'
+    version=$("$1/postgres" -V | sed 's/^[^0-9]*\\([0-9]*\\).*/\\1/')
+    [ "$version" -lt 17 ] || echo '-c event_triggers=off'
 }
 
 # The error in the log that it points to, or else what it said last, without the command lines and the names of files
@@ -56,8 +60,10 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     cp "$data.files"/* "$fresh/"
     rm -rf "$data.files"
     cd "$work"
+    before=$(quiet "$old")
+    after=$(quiet "$bin")
     "$bin/pg_upgrade" -b "$old" -B "$bin" -d "$data" -D "$fresh" -U postgres -s "$socket" -p "$port" -P "$port" \\
-        -o "$(quiet "$old")" -O "$(quiet "$bin")" --link < /dev/null > "$work/said" 2>&1 || refused
+        -o "$before" -O "$after" --link < /dev/null > "$work/said" 2>&1 || refused
     touch "$fresh/herdsite.upgraded"
     sync "$fresh/herdsite.upgraded" "$fresh"
 fi
@@ -83,8 +89,9 @@ place "$data"
 rm -f "$data/herdsite.upgraded"
 start
 ended
-echo "timeline_id=$("$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p")"
-echo "system_identifier=$("$bin/pg_controldata" -D "$data" | sed -n 's/^Database system identifier: *//p')"
+control=$("$bin/pg_controldata" -D "$data")
+printf '%s\\n' "$control" | sed -n -e "s/^Latest checkpoint's TimeLineID: */timeline_id=/p" \\
+    -e 's/^Database system identifier: */system_identifier=/p'
 """
 )
 

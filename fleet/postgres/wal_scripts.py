@@ -32,7 +32,8 @@ lineage() {
     done
     [ -n "${newest:-}" ] || return 0
     last=$(grep '^[0-9]' "$newest" | tail -n 1)
-    parent=$(printf '%s\n' "$last" | cut -f 1) forked=$(printf '%s\n' "$last" | cut -f 2)
+    parent=$(printf '%s\n' "$last" | cut -f 1)
+    forked=$(printf '%s\n' "$last" | cut -f 2)
 }
 
 # Have the archive_command $1 archive the file $2, a path in the data directory, under its name. Nobody waits longer
@@ -97,15 +98,18 @@ owed() {
 # An archive that hangs holds up what replays. Where restore_command knows how to answer no when it is told to, it is:
 # PostgreSQL itself would take one that a signal ended for the end of all recovery.
 PROMOTING = r"""
-# The timeline that it writes to, or would, as a number.
-writes() {
+# It writes to the timeline that it was on before, or would: it never came to lead. What can't be asked is an error.
+cut_off() {
+    before=$(cat "$mark") || exit 1
     if running; then
-        name=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres \
-            -c 'SELECT pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn())')
-        echo "$((0x$(echo "$name" | cut -c 1-8)))"
+        writes=$("$bin/psql" -X -At -h "$4" -p "$5" -U postgres -d postgres \
+            -c "SELECT ('x' || pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()),
+                                               8))::bit(32)::int") ||
+            exit 1
     else
-        "$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p"
+        writes=$("$bin/pg_controldata" -D "$data" | sed -n "s/^Latest checkpoint's TimeLineID: *//p") || exit 1
     fi
+    [ "$writes" = "$before" ]
 }
 # The process that replays.
 startup() {

@@ -46,7 +46,7 @@ done < /proc/diskstats
 read -r release < /proc/sys/kernel/osrelease && echo "kernel=$release"
 ( . /etc/os-release && printf 'os_release=%s\n' "$PRETTY_NAME" )
 [ -e /var/run/reboot-required ] && echo reboot_required=true || echo reboot_required=false
-found= memory=
+found='' memory=''
 for file in "$home"/*/postmaster.pid "$home"/*/*/postmaster.pid "$home"/*/*/*/postmaster.pid; do
     { read -r pid < "$file"; } 2>/dev/null || continue
     [ "/proc/$pid/cwd" -ef "${file%/*}" ] || continue

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from fleet.archives.base import Archive, Line
+from fleet.archives.base import SEGMENT_BYTES, Archive, Line
 from fleet.models import Timeline
+from fleet.states import EXPIRED
+from fleet.succession import lsn
 
 
 def archive(name: str) -> Archive:
@@ -46,6 +48,21 @@ def ancestry(timeline: Timeline) -> list[Timeline]:
             found.append(one)
         one = one.parent
     return found
+
+
+def handed_over(timeline: Timeline) -> tuple[str, list[Timeline]]:
+    """Of one whose leader another took over from: the last segment that its archive has to have all by itself (the one
+    that they parted in goes on as the next timeline's), and the timelines that came after it, in whose places whoever
+    led then archived what was left. "" where nobody took over, or nobody knows yet where."""
+    kin = list(timeline.resource.timelines.all()) if timeline.resource else []
+    after: list[Timeline] = []
+    for one in sorted(kin, key=lambda each: each.created_at):
+        if one.parent_id in (timeline.pk, *(each.pk for each in after)) and one.major == timeline.major:
+            after.append(one)
+    heir = next((one for one in reversed(after) if one.parent_id == timeline.pk and one.forked_lsn), None)
+    parted = (lsn.known(heir.forked_lsn) or 0) // SEGMENT_BYTES if heir else 0
+    until = f"{timeline.timeline_id:08X}{(parted - 1) >> 8:08X}{(parted - 1) & 255:08X}" if parted else ""
+    return until, [one for one in after if one.archive == timeline.archive and is_ready(one) and one.state != EXPIRED]
 
 
 def begin(name: str, writer: str, *, archived: bool, parent: Timeline | None = None, **fields: object) -> Timeline:

@@ -37,3 +37,19 @@ def leases(**_kwargs: Any) -> list[CheckMessage]:
         for state in states_of(kind)
         if policy.beat_timeout(kind, state) >= ring.granted(kind, state)
     ]
+
+
+@register
+def actions(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E020: a beat's lease may end before its action has got to a host, where it is asked for again."""
+    before = policy.REACH_S + policy.CLOCK_READ_S
+    return [
+        Error(
+            f"To reach a host and read its clock may take {before:g} s, an action on a {kind} is held for "
+            f"{policy.act_timeout(kind) + policy.LEASE_MARGIN_S:g} s.",
+            hint="Raise the action's time in fleet/policy.py, or lower REACH_S and CLOCK_READ_S there.",
+            id="herdsite.E020",
+        )
+        for kind in LIFE
+        if before >= policy.act_timeout(kind)
+    ]

@@ -103,7 +103,8 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     if not last:
         raise AskError(unkept(source))
     now = datetime.now(UTC)
-    oldest, newest = window(source)
+    _from, newest = window(source)
+    oldest = min((one.ended_at for line in last for one in retaining.good(line) if one.ended_at), default=None)
     if oldest is None:
         raise AskError(
             f"{source.name} has no base backup yet: one is taken within minutes of its creation. Ask again then."
@@ -156,16 +157,27 @@ def _whole(line: Timeline, first_wal: str, at: datetime | None, backup: Backup) 
 
 
 def window(resource: Resource) -> tuple[datetime | None, datetime | None]:
-    """The oldest and the newest moment that one can go back to; None where there is none, or it is not known. The
-    newest is that of the last archived segment."""
+    """From when to when one can go back to every moment; None where that is not known. Before a hole in the archive
+    there may be others, which can be asked for. The newest is that of the last archived segment."""
     past = lines(resource)
-    ends = [backup.ended_at for line in past for backup in retaining.good(line) if backup.ended_at]
+    ends = [
+        backup.ended_at
+        for place, line in enumerate(past)
+        for backup in retaining.good(line)
+        if backup.ended_at and not _cut_off(past[:place], line, backup)
+    ]
     newest = None
     for line in past[:1]:
         age = line.facts.get("archive_last_age_s")
         if age and line.felt_at:
             newest = line.felt_at - timedelta(seconds=float(age))
     return min(ends, default=None), newest
+
+
+def _cut_off(after: list[Timeline], line: Timeline, backup: Backup) -> bool:
+    """Whether WAL is missing between the base backup and the present."""
+    ways = [(line, backup.first_wal), *((one, "") for one in after)]
+    return any(holes.crossed(holes.known(one.facts.get("archive_holes")), first, None) for one, first in ways)
 
 
 def lines(resource: Resource) -> list[Timeline]:

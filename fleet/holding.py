@@ -1,4 +1,5 @@
-"""Until when a beat may act, and for whom, asked of our database right before an order is sent to a host."""
+"""Until when a beat may act, and for whom, asked of our database right before an order is sent to a host; and its lease
+is made to last for as long as that may take."""
 
 import time
 from dataclasses import dataclass
@@ -37,18 +38,28 @@ class Right:
         return Order(epoch, self.plane, self.reign, anchor.boot_id, anchor.uptime_s + left)
 
 
-def right(kind: str, id: UUID, lease: UUID) -> Right:
-    """That of a beat that has the lease of a thing, or acts on it. Raises LeaseLost when it is over."""
+def right(kind: str, id: UUID, lease: UUID, lasts_s: float = policy.CALL_S) -> Right:
+    """That of a beat that has the lease of a thing, or acts on it: as it is now, and for what takes `lasts_s` (s) once
+    the host is reached, so that no other begins meanwhile. Raises LeaseLost when it is over."""
     asked_at = _clock()
-    acts, until = ("acting", "acting_until") if hasattr(KINDS[kind], "acting") else ("lease", "leased_until")
+    apart = hasattr(KINDS[kind], "acting")
+    longer = "greatest({0}, clock_timestamp() + %(seconds)s * interval '1 s')"
+    held = "({0} = %(lease)s AND {1} > clock_timestamp())"
+    # Whoever acts apart holds what it acts by, and leaves the looks alone.
+    acts = held.format("acting", "acting_until") if apart else "false"
+    looks = f"{held.format('lease', 'leased_until')} AND NOT coalesce({acts}, false)"
+    acting = f", acting_until = CASE WHEN {acts} THEN {longer.format('acting_until')} ELSE acting_until END"
+    until = f"CASE WHEN {acts} THEN acting_until WHEN {looks} THEN leased_until END"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""SELECT extract(epoch FROM greatest(CASE WHEN lease = %(lease)s THEN leased_until END,
-                                                   CASE WHEN {acts} = %(lease)s THEN {until} END)
-                               - clock_timestamp())::float8, plane.id, plane.epoch
-                FROM {ring.table_of(kind)} AS member LEFT JOIN fleet_controlplane AS plane ON true
-                WHERE member.id = %(id)s""",
-            {"lease": lease, "id": id},
+            f"""UPDATE {ring.table_of(kind)} AS member
+                SET leased_until = CASE WHEN {looks} THEN {longer.format("leased_until")} ELSE leased_until END
+                    {acting if apart else ""}
+                WHERE id = %(id)s
+                RETURNING extract(epoch FROM {until} - clock_timestamp())::float8,
+                          (SELECT id FROM fleet_controlplane LIMIT 1),
+                          (SELECT epoch FROM fleet_controlplane LIMIT 1)""",
+            {"lease": lease, "id": id, "seconds": policy.REACH_S + lasts_s + policy.LEASE_MARGIN_S},
         )
         row = cursor.fetchone()
     if row is None or row[0] is None or row[0] <= 0:

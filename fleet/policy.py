@@ -75,6 +75,11 @@ HASTY_SUSPECT_S = 0.1
 LATE_LOOK_S = 0.5
 # How long one action may take; what takes longer is started detached.
 ACT_TIMEOUT_S = 25.0
+# What an action asks of a host takes no longer than this, unless it says so when it asks for its lease (s). Reaching
+# the host comes before that, and reading its clock before an order.
+CALL_S = 10.0
+REACH_S = 3.0
+CLOCK_READ_S = 3.0
 # A step of a changeover is short: whoever dies in one holds up its customers for no longer than this.
 STEP_TIMEOUT_S = 12.0
 # What lives in the archive is looked at over its host, and nobody waits for it but a person (s).

@@ -111,14 +111,18 @@ def fence(instance: Instance, acting: Acting) -> str:
     """Stop what may not lead, for good; where its WAL ended goes onto the receipt of the changeover that it lost."""
     shell, subject = hosts.ordered(acting)
     Instance.objects.filter(pk=instance.pk).update(fenced_by=instance.epoch)
-    ended = control.fence(shell, subject, instance.generation).get("lsn") or control.end(shell, subject)
+    ended = control.fence(shell, subject, instance.generation).get("lsn", "")
+    if not ended:
+        hosts.right(acting, control.READ_S)
+        ended = control.end(shell, subject)
+    hosts.right(acting, control.READ_S)
     settled = receipts.note_end(instance, ended, shell, subject)
     return f"WAL ended at {ended or 'an unknown position'}" + (f": {settled}" if settled else "")
 
 
 def unfence(instance: Instance, acting: Acting) -> str:
     """Take away the mark that a changeover left on the host of who leads on."""
-    control.unfence(*hosts.ordered(acting), instance.generation + 1)
+    control.unfence(*hosts.ordered(acting, control.START_S), instance.generation + 1)
     Instance.objects.filter(pk=instance.pk).update(fenced_by=None)
     return f"the mark of epoch {instance.fenced_by}"
 

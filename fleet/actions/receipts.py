@@ -4,6 +4,7 @@ leader's end is seen."""
 from contextlib import suppress
 from dataclasses import replace
 
+from fleet import ledger
 from fleet.models import Changeover, Instance
 from fleet.postgres import control
 from fleet.subject import Subject
@@ -27,7 +28,6 @@ def note_end(instance: Instance, end: str, shell: Shell, subject: Subject) -> st
     if gone.bytes and line is not None:
         with suppress(TransportError):
             gone = replace(gone, commits=control.commits(shell, subject, line.timeline_id, since))
-    changeover.receipt["discarded"] = vars(gone)
-    Changeover.objects.filter(pk=changeover.pk).update(receipt=changeover.receipt)
+    ledger.settle(changeover, vars(gone))
     counted = "not counted" if gone.commits is None else f"{gone.commits}"
     return f"{gone.bytes} bytes past the fork, commits in them: {counted if gone.bytes else 0}"

@@ -95,8 +95,14 @@ class Archive(Protocol):
         a signal file. Fails before it writes when there is no such backup, when something else is in that place, or
         when the disk has no room. Does nothing if it is done already."""
 
-    def look(self, line: Line, home: str) -> Script:
-        """Say in NAME=VALUE lines what the line holds; `read` understands them. Fast, whatever the line's length."""
+    def filling(self, line: Line, subject: Subject) -> Wiring:
+        """How a member that is not its writer, and never was, puts what the place of a line that is closed lacks into
+        that place."""
+
+    def look(self, line: Line, home: str, until: str = "", others: Sequence[Line] = ()) -> Script:
+        """Say in NAME=VALUE lines what the line holds; `read` understands them. Fast, whatever the line's length. One
+        that is closed has to have all up to the segment `until`, in its own place or in those of the `others`, into
+        which whoever led after it archives what was left."""
 
     def read(self, said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:
         """What `look` said, as facts and as the base backups, oldest first. The facts, None for what there is not:
@@ -134,6 +140,15 @@ def is_segment(name: str) -> bool:
 def begins(name: str) -> int:
     """Where the WAL segment of that name begins, in bytes."""
     return int(name[8:16], 16) << 32 | int(name[16:24], 16) * SEGMENT_BYTES
+
+
+def names_between(missing: str) -> list[str]:
+    """The segments of a range "FIRST-LAST"; none for a history file."""
+    first, _, last = missing.partition("-")
+    if not (is_segment(first) and is_segment(last)):
+        return []
+    ends = [begins(name) // SEGMENT_BYTES for name in (first, last)]
+    return [f"{first[:8]}{number >> 8:08X}{number & 255:08X}" for number in range(ends[0], ends[1] + 1)]
 
 
 def told(said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:

@@ -39,6 +39,12 @@ class Directory:
 
     def writing(self, line: Line, subject: Subject, ancestors: Sequence[Line] = ()) -> Wiring:
         written_by(line, subject)
+        return self._writing(line, ancestors)
+
+    def filling(self, line: Line, subject: Subject) -> Wiring:  # noqa: ARG002 (every host is alike)
+        return self._writing(line, ())
+
+    def _writing(self, line: Line, ancestors: Sequence[Line]) -> Wiring:
         place, before = (line.name, line.writer, str(line.timeline_id)), (one.name for one in ancestors)
         push = command("sh", PUSH, self.root, *place, "%p", "%f", *before)
         settings = {"archive_command": push, "archive_timeout": f"{ARCHIVE_TIMEOUT_S}s"}
@@ -63,8 +69,8 @@ class Directory:
             raise ValueError(f"{into!r} does not lie below {subject.home!r}")
         return self._script(scripts.RESTORE, line, plain(label), into.rstrip("/"))
 
-    def look(self, line: Line, home: str) -> Script:  # noqa: ARG002 (every host is alike)
-        return self._script(scripts.LOOK, line, str(line.timeline_id))
+    def look(self, line: Line, home: str, until: str = "", others: Sequence[Line] = ()) -> Script:  # noqa: ARG002
+        return self._script(scripts.LOOK, line, str(line.timeline_id), until, *(one.name for one in others))
 
     def read(self, said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:
         return told(said)

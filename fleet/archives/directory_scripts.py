@@ -57,7 +57,8 @@ if [ -n "$segment" ]; then
     system=$(od -An -tu8 -j24 -N8 "$path" | tr -d ' ')
     claim "$system" "$place/system"
     [ "$claimed" = "$system" ] || refuse "this WAL is of the system $system, and the place is $claimed's"
-    [ "$(stat -c %s "$path")" -eq 16777216 ] || refuse "this file does not have 16 MB"
+    size=$(stat -c %s "$path")
+    [ "$size" -eq 16777216 ] || refuse "this file does not have 16 MB"
 fi
 
 shift 6
@@ -125,11 +126,12 @@ begun() {
 }
 
 unpack_next() {
-    number=$(((0x$(echo "$name" | cut -c 9-16) << 8) + 0x$(echo "$name" | cut -c 17-24) + 1))
-    next=$(printf '%.8s%08X%08X' "$name" $((number >> 8)) $((number & 255)))
+    high=${name#????????}
+    number=$(((0x${high%????????} << 8) + 0x${high#????????} + 1))
+    next=$(printf '%.8s%08X%08X' "$name" $((number >> 8)) $((number & 255))) || return 0
     find_in "$next" "$@" || return 0
-    rm -rf "$ahead"
-    mkdir "$ahead"
+    rm -rf "$ahead" || return 0
+    mkdir "$ahead" || return 0
     : > "$ahead/.$next"
     { gzip -dc "$stored" > "$ahead/.$next" && mv "$ahead/.$next" "$ahead/$next" || rm -f "$ahead/.$next"; } &
 }
@@ -202,7 +204,8 @@ far verifying
     + """ "$into/data"
 first=$(sed -n 's/^START WAL LOCATION: .*(file \\([0-9A-F]*\\))$/\\1/p' "$into/data/backup_label")
 range='.*"Timeline": \\([0-9]*\\),.*"End-LSN": "\\([0-9A-F/]*\\)".*'
-set -- $(sed -n "s|$range|\\1 \\2|p" "$into/data/backup_manifest" | tail -n 1)
+range=$(sed -n "s|$range|\\1 \\2|p" "$into/data/backup_manifest" | tail -n 1)
+set -- $range
 [ "$1" -eq "$timeline" ] || fail "the instance is on timeline $1, and $line is the place of timeline $timeline"
 number=$((((0x${2%/*} << 32) + 0x${2#*/} - 1) / 16777216))
 last=$(printf '%08X%08X%08X' "$1" $((number / 256)) $((number % 256)))
@@ -253,7 +256,8 @@ tli=$(printf %08X "$timeline")
 
 forked() {
     [ "$timeline" -gt 1 ] && [ -e "$place/wal/$tli.history.gz" ] || return 0
-    set -- $(gzip -dc "$place/wal/$tli.history.gz" | grep '^[0-9]' | tail -n 1)
+    history=$(gzip -dc "$place/wal/$tli.history.gz" | grep '^[0-9]' | tail -n 1)
+    set -- $history
     [ $# -lt 2 ] || printf '%s%08X%08X' "$tli" $((0x${2%/*})) $((0x${2#*/} / 16777216))
 }
 
@@ -263,9 +267,9 @@ stored() {
 """
 )
 
-# ROOT LINE TIMELINE. The WAL must begin at the oldest base backup, or else where the timeline does. Segments of a
-# timeline without its history file are a gap too, and so is what can't be read: a look reads what came or changed since
-# the look before, the oldest first, and not more than its time allows.
+# ROOT LINE TIMELINE UNTIL OTHER…. The WAL must begin at the oldest base backup, or else where the timeline does.
+# Segments of a timeline without its history file are a gap too, and so is what can't be read: a look reads what came or
+# changed since the look before, the oldest first, and not more than its time allows.
 LOOK = (
     _LISTING
     + """
@@ -278,10 +282,17 @@ for name in $(cat "$place/damaged" 2>/dev/null) $(unread | cut -d ' ' -f 2); do
     [ ! "$place/wal/$name" -nt "$place/read" ] || touch -r "$place/wal/$name" "$place/read"
 done
 [ -z "$damaged" ] && rm -f "$place/damaged" || echo "$damaged" > "$place/damaged"
-whole() { stored | awk -v damaged="$damaged " '!index(damaged, " " $1 " ")'; }
+until=$4
+shift 4
+whole() {
+    stored | awk -v damaged="$damaged " '!index(damaged, " " $1 " ")'
+    for other; do
+        [ ! -d "$root/$other/wal" ] || find "$root/$other/wal" -name "$tli*.gz" -printf '%f 0 %T@\\n'
+    done
+}
 
 kept=$(cat "$place"/backups/*/kept 2>/dev/null | sort -k 2n) || true
-from= saved=0 backups=
+from='' saved=0 backups=''
 while read -r label began ended first last bytes stop; do
     [ -n "$label" ] || continue
     from=${from:-$first}
@@ -292,8 +303,10 @@ $kept
 KEPT
 history=
 [ "$timeline" -eq 1 ] || [ -e "$place/wal/$tli.history.gz" ] || history=$tli.history
-from=${from:-$(forked)} now=$(date +%s)
-whole | awk -v tli="$tli" -v from="$from" -v saved="$saved" -v history="$history" -v now="$now" '"""
+[ -n "$from" ] || from=$(forked)
+now=$(date +%s)
+whole "$@" | sort -u -k 1,1 | awk -v tli="$tli" -v from="$from" -v saved="$saved" -v history="$history" -v now="$now" \\
+    -v until="$until" '"""
     + SEGMENTS
     + """'
 echo "archive_backups=$backups"

@@ -48,6 +48,12 @@ class Pgbackrest:
 
     def writing(self, line: Line, subject: Subject, ancestors: Sequence[Line] = ()) -> Wiring:
         written_by(line, subject)
+        return self._writing(line, subject, ancestors)
+
+    def filling(self, line: Line, subject: Subject) -> Wiring:
+        return self._writing(line, subject, ())
+
+    def _writing(self, line: Line, subject: Subject, ancestors: Sequence[Line]) -> Wiring:
         before = (one.name for one in ancestors)
         push = command("sh", PUSH, line.name, line.writer, str(line.timeline_id), "%p", "%f", *before)
         settings = {"archive_command": push, "archive_timeout": f"{ARCHIVE_TIMEOUT_S}s"}
@@ -74,8 +80,8 @@ class Pgbackrest:
             raise ValueError(f"{into!r} does not lie below {subject.home!r}")
         return self._script(scripts.RESTORE, line, plain(label), into.rstrip("/"))
 
-    def look(self, line: Line, home: str) -> Script:  # noqa: ARG002 (every host is alike)
-        return self._script(scripts.LOOK, line, str(line.timeline_id))
+    def look(self, line: Line, home: str, until: str = "", others: Sequence[Line] = ()) -> Script:  # noqa: ARG002
+        return self._script(scripts.LOOK, line, str(line.timeline_id), until, *(one.name for one in others))
 
     def read(self, said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:
         backups = [one for stanza in json.loads(said["archive_info"]) for one in stanza["backup"] if _ours(one)]

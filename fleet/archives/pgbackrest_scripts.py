@@ -30,7 +30,7 @@ backrest() {
 }
 
 backups() {
-    info=$(backrest --output=json info)
+    info=$(backrest --output=json info) || return 1
     shape='{"annotation":{"herdsite":"\([^"]*\)"},"archive":{"start":"\([0-9A-F]*\)".*"error":false,'
     shape="$shape"'.*"size":\([0-9]*\)},"label":"\([^"]*\)".*'
     printf '%s\n' "$info" | sed 's/{"annotation":\|{"archive":{/\n&/g' | sed -n "s/^$shape/\4 \1 \2 \3/p"
@@ -203,22 +203,36 @@ history=
 forked() {
     [ "$timeline" -gt 1 ] && [ -z "$history" ] || return 0
     path=$(printf '%s\n' "$listing" | sed -n "s|^\([^ ]*/$tli.history\) .*|\1|p" | tail -n 1)
-    set -- $(backrest repo-get "archive/$line/$path" | grep '^[0-9]' | tail -n 1)
+    parent=$(backrest repo-get "archive/$line/$path" | grep '^[0-9]' | tail -n 1)
+    set -- $parent
     [ $# -lt 2 ] || printf '%s%08X%08X' "$tli" $((0x${2%/*})) $((0x${2#*/} / 16777216))
 }
 """
 )
 
-# LINE TIMELINE. The backups are told as the tool tells them.
+# LINE TIMELINE UNTIL OTHER…. The backups are told as the tool tells them.
 LOOK = (
     _LISTING
     + """
 from=$(backups | sed -n '1s/^[^ ]* [^ ]* \\([^ ]*\\) .*/\\1/p')
-from=${from:-$(forked)} now=$(date +%s)
-segments | awk -v tli="$tli" -v from="$from" -v saved=0 -v history="$history" -v now="$now" '"""
+[ -n "$from" ] || from=$(forked)
+now=$(date +%s)
+until=$3
+shift 3
+whole() {
+    segments
+    for other; do
+        listing=$(backrest --recurse --output=json repo-ls "archive/$other" | sed 's/},"/}\\n"/g' |
+            sed -n "s/$shape/\\1 0 \\3/p") || return 1
+        segments
+    done
+}
+whole "$@" | sort -u -k 1,1 | awk -v tli="$tli" -v from="$from" -v saved=0 -v history="$history" -v now="$now" \\
+    -v until="$until" '"""
     + SEGMENTS
     + """'
-printf 'archive_info=%s\\n' "$(backrest --output=json info)"
+info=$(backrest --output=json info)
+printf 'archive_info=%s\\n' "$info"
 """
 )
 
@@ -240,10 +254,9 @@ missing=$(segments | awk -v tli="$tli" -v from="$first" -v only=1 '"""
 for path in $(printf '%s\\n' "$listing" | sed -n 's|^\\([^ ]*/[0-9A-F]\\{24\\}-[^ ]*\\.gz\\) .*|\\1|p'); do
     name=${path##*/}
     place=${name%%-*} sum=${name#*-}
-    [ "${place#????????}" \\< "${first#????????}" ] && continue
-    read -r found rest <<SUM
-$(backrest repo-get "archive/$line/$path" | gzip -dc 2>/dev/null | sha1sum)
-SUM
+    expr "${place#????????}" '<' "${first#????????}" > /dev/null && continue
+    found=$(backrest repo-get "archive/$line/$path" | gzip -dc 2>/dev/null | sha1sum)
+    found=${found%% *}
     [ "$found" = "${sum%%.*}" ] || { echo "damaged in $line: $place" >&2; code=1; }
 done
 [ "$code" -eq 0 ] || exit 1
@@ -293,7 +306,9 @@ printf '%s\\n' "$listed" | awk -v keep="$keep" '$2 == keep { exit } { print $1, 
 DROP = (
     _ENTER
     + """
-[ -n "$(backrest repo-ls "archive/$line")$(backrest repo-ls "backup/$line")" ] || exit 0
+wal=$(backrest repo-ls "archive/$line")
+kept=$(backrest repo-ls "backup/$line")
+[ -n "$wal$kept" ] || exit 0
 backrest stop
 backrest --pg1-path=/nonexistent --force stanza-delete
 """

@@ -63,10 +63,10 @@ written=$((0x${name%"${name#????????}"}))
 [ "$written" -le "$timeline" ] || refuse "this WAL is of timeline $written, and the place is of timeline $timeline"
 """
 
-# What is between FROM ("" for the first that there is) and the last segment of the timeline TLI: the first lines of a
-# look, or, with `only`, what is missing. archive_missing_since says when the segment before
-# each gap came. It reads lines "NAME.gz BYTES TIME" sorted by name. mawk knows no hexadecimal, and prints whole numbers
-# as %d up to 2^31 only.
+# What is between FROM ("" for the first that there is) and the last segment of the timeline TLI, or the segment UNTIL
+# if there is to be one: the first lines of a look, or, with `only`, what is missing. archive_missing_since says when
+# the segment before each gap came. It reads lines "NAME.gz BYTES TIME" sorted by name. mawk knows no hexadecimal, and
+# prints whole numbers as %d up to 2^31 only.
 SEGMENTS = r"""
 function hex(text,    value, place) {
     for (value = place = 0; place++ < length(text);) value = value * 16 + index(digits, substr(text, place, 1)) - 1
@@ -89,6 +89,7 @@ substr($1, 1, 8) == tli && length($1) == 27 {
     before = $3
 }
 END {
+    if (until && wanted != "" && number(until) >= wanted) gap(wanted, number(until))
     if (only) { print missing; exit }
     age = now - at
     if (count && history) { since = "," since; missing = history (missing ? "," : "") missing }

@@ -69,6 +69,8 @@ def timeline(member: Any, now: Any, _intent: Intent | None) -> Known:
         "drill_due": member.state == OPEN and _drill_due(member, now),
         "superseded": writer is None or not _leads(writer) or writer.state == DESTROYED,
         "expirable": bool(retaining.expirable(member, now)) if member.archive else False,
+        "hole_told": bool(member.facts.get("archive_missing"))
+        and member.attrs.get("hole_told") == member.facts.get("archive_missing"),
         "kept": member.state == CLOSED and retaining.needed(member, now, member.has_children),
     }
     return subject, facts, None
@@ -92,7 +94,9 @@ def _host(writer: Instance | None) -> Server | None:
 
 def _look(timeline: Timeline, server: Server, job: str) -> Script:
     """What `look` says, and how its drill is, as one script without arguments: a probe's question has none."""
-    look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home)
+    until, after = archiving.handed_over(timeline) if timeline.state == CLOSED else ("", [])
+    others = [archiving.line(one) for one in after]
+    look = archiving.archive(timeline.archive).look(archiving.line(timeline), server.home, until, others)
     return Script((LOOK + progress.LOOK if job else "") + inline(look), (), look.stdin)
 
 
@@ -145,6 +149,7 @@ def timelines() -> QuerySet[Any]:
         Timeline.objects.select_related("plan", "parent", "resource")
         .prefetch_related(
             Prefetch("instances", Instance.objects.select_related("server")),
+            "resource__timelines",
             Prefetch("backups", Backup.objects.filter(method=Backup.BASE).exclude(state__in=(EXPIRED, FAILED))),
         )
         .annotate(

@@ -28,7 +28,7 @@ from fleet.states import (
 )
 from fleet.subject import INSTANCE, RESOURCE, SERVER, Subject
 from fleet.subjects import customers, instance_subject, job
-from fleet.succession import capacity
+from fleet.succession import capacity, sorting
 
 # A standby that is down gets so long before another is built in its place.
 STANDBY_PATIENCE = timedelta(minutes=2)
@@ -89,6 +89,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "configured": configured(member, wanted),
         "upstream_state": member.upstream.state if member.upstream else None,
         "short_of": short_of(member),
+        "sorts_unlike": sorts_unlike(member),
         "hasty": member.plan.high_availability,
         "standby_ready": member.standby_ready,
         "planned": member.planned,
@@ -124,6 +125,13 @@ def short_of(member: Any) -> str | None:
     if member.role != Instance.STANDBY or member.upstream is None:
         return None
     return capacity.short_of(member.facts.get("capacity"), member.upstream.facts.get("capacity"))
+
+
+def sorts_unlike(member: Any) -> str | None:
+    """In what a standby's host sorts in another way than its leader's, as both said last."""
+    if member.role != Instance.STANDBY or member.upstream is None:
+        return None
+    return sorting.unlike(member.facts.get("sorts"), member.upstream.facts.get("sorts"))
 
 
 def resource(member: Any, now: Any, intent: Intent | None) -> Known:

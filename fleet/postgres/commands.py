@@ -3,7 +3,7 @@ script with its arguments and stdin, or into argv; control.py runs them."""
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -144,6 +144,13 @@ def end(subject: Subject) -> Script:
 def archive_rest(subject: Subject) -> Script:
     """Archive by hand what one that is fenced had not archived: all of its WAL, up to its last record."""
     return Script(rest_scripts.REST, _ordered(subject))
+
+
+def fill_archive(subject: Subject, push: str, beside: Mapping[str, str], segments: Sequence[str]) -> Script:
+    """Archive by hand those of the `segments` that it has whole, with the archive_command `push` and its files
+    `beside`. Prints got=NAME for each that is in the archive then."""
+    args = (*_ordered(subject), subject.home, subject.socket, str(subject.port), push, *segments)
+    return Script(rest_scripts.FILL, args, sections(beside).encode())
 
 
 def unfence(subject: Subject, generation: int) -> Script:

@@ -5,11 +5,11 @@ All raise Unreachable or Refused when the host can't be asked, and CommandFailed
 when that is because of the order that the Subject bears.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 
-from fleet import jobs, orders
+from fleet import jobs, orders, policy
 from fleet.orders import Anchor
 from fleet.postgres import commands, roles, wal
 from fleet.postgres.config import Sizing
@@ -23,6 +23,8 @@ from fleet.transports.base import CommandFailed, Shell, TransportError, checked
 # Iterations make guessing dear. The monitoring role's password is 192 random bits, which nobody guesses, and it logs
 # in at every beat. A customer's role keeps the usual number: there are drivers that refuse less.
 OURS = 1
+# How long what waits for PostgreSQL to start, and what reads its WAL, may take (s).
+START_S, READ_S = 20.0, 20.0
 
 
 class TooLate(CommandFailed):
@@ -135,13 +137,13 @@ def fence(shell: Shell, subject: Subject, generation: int, timeout: float = 10.0
 
 def end(shell: Shell, subject: Subject) -> str:
     """Where the WAL of one that runs no more ends; "" when that can't be read."""
-    return _now(shell, commands.end(subject), 20.0).get("lsn", "")
+    return _now(shell, commands.end(subject), READ_S).get("lsn", "")
 
 
 def commits(shell: Shell, subject: Subject, timeline: int, since: str) -> int | None:
     """How many transactions one that runs no more has committed on that timeline since that position; None where its
     WAL can't be read."""
-    said = _now(shell, wal.commits(subject, timeline, since), 20.0).get("commits", "")
+    said = _now(shell, wal.commits(subject, timeline, since), READ_S).get("commits", "")
     return int(said) if said.isdigit() else None
 
 
@@ -163,9 +165,21 @@ def rest(shell: Shell, subject: Subject) -> dict[str, str]:
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 
+def fill_archive(
+    shell: Shell, subject: Subject, push: str, beside: Mapping[str, str], segments: Sequence[str], timeout: float
+) -> list[str]:
+    """Have it archive those of the segments that it has whole (commands.fill_archive). Returns which are in the archive
+    then."""
+    script = commands.fill_archive(subject, push, beside, segments)
+    argv = ["sh", "-c", script.text, "herdsite", *script.args]
+    with _refusals():
+        out = checked(argv, shell.run(argv, stdin=script.stdin, timeout=timeout)).out
+    return [line.removeprefix("got=") for line in out.splitlines() if line.startswith("got=")]
+
+
 def unfence(shell: Shell, subject: Subject, generation: int) -> None:
     """Let it run again, as what it was."""
-    _now(shell, commands.unfence(subject, generation), 20.0)
+    _now(shell, commands.unfence(subject, generation), START_S)
 
 
 def start(shell: Shell, subject: Subject, job: str) -> None:
@@ -233,7 +247,7 @@ def clear(shell: Shell, subject: Subject, job: str) -> None:
     _now(shell, commands.clear(subject, job))
 
 
-def anchor(shell: Shell, timeout: float = 3.0) -> Anchor:
+def anchor(shell: Shell, timeout: float = policy.CLOCK_READ_S) -> Anchor:
     """The host's clock as it is now."""
     found = orders.anchor(_now(shell, commands.Script(ANCHOR, ()), timeout))
     if found is None:

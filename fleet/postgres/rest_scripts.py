@@ -1,5 +1,5 @@
-"""What runs on a host to get into the archive what a leader that runs no more had not archived. POSIX sh, as in
-scripts.py.
+"""What runs on hosts to get into an archive what its leader did not bring there: from that one itself when it runs no
+more, or from whoever else has it. POSIX sh, as in scripts.py.
 """
 
 from fleet.postgres.scripts import ORDERED
@@ -73,5 +73,44 @@ fi
 printf 'archived=%s\\nleft=%s\\nend=%s\\n' "$archived" "$left" "$end" > "$said.new"
 sync "$said.new"
 mv "$said.new" "$said"
+"""
+)
+
+# HOME SOCKET PORT PUSH SEGMENT…. On stdin: the files that PUSH, an archive_command, needs. A member has a segment whole
+# once it has come past the segment's end itself: what lies in a file alone says nothing, since files are made long
+# before they are full. What a former leader alone had is kept with its stray writes.
+FILL = (
+    ORDERED
+    + WAL
+    + ENDS
+    + """
+home=$3 socket=$4 port=$5 push=$6
+shift 6
+rm -rf "$data.files"
+mkdir -p "$data.files"
+files_into "$data.files"
+place "$data"
+unlock
+if running; then
+    at=$("$bin/psql" -X -At -h "$socket" -p "$port" -U postgres -d postgres -c 'SELECT CASE
+        WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
+        ELSE pg_catalog.pg_current_wal_lsn() END')
+else
+    at=$(ends)
+fi
+[ -n "$at" ] || exit 0
+at=$(position "$at")
+for name; do
+    end=$(begins "$name")
+    end=$((end + 16777216))
+    for file in "$data/pg_wal/$name" "$home"/strays/*/wal/"$name"; do
+        [ -e "$file" ] || continue
+        case $file in "$data"/*) [ "$end" -le "$at" ] || continue ;; esac
+        if by_hand "$push" "$file"; then
+            echo "got=$name"
+            break
+        fi
+    done
+done
 """
 )

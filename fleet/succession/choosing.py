@@ -21,7 +21,8 @@ class Candidate:
     """A member as it was looked at just now. `received_lsn` is flushed to its disk. `required`: the record names it
     (quorum.Record). `can_drain`: archive or peers may hold WAL that it lacks. `follower`: a customer reads from it.
     `former`: it led, and is stopped for good. `unfollowed`: whoever was to lead after it was never seen to, and no
-    customer was led there. `short_of`: what it has less of than the leader (succession/capacity.py)."""
+    customer was led there. `short_of`: what it has less of than the leader (succession/capacity.py). `sorts_unlike`: in
+    what its host sorts in another way than the leader's (succession/sorting.py)."""
 
     name: str
     zone: str
@@ -39,6 +40,7 @@ class Candidate:
     unfollowed: bool = False
     replay_paused: bool | None = None
     short_of: str | None = None
+    sorts_unlike: str | None = None
 
     @property
     def has(self) -> int | None:
@@ -152,7 +154,11 @@ def why_not(leader: Leader, candidate: Candidate, limits: Limits) -> str:
         return f"{candidate.name} can't be promoted: its settings are below its leader's, {candidate.short_of}"
     if candidate.replay_paused is True:
         return f"{candidate.name} can't be promoted: replay is paused"
-    return parted_or_late(leader, candidate, limits) if limits.planned else ""
+    if not limits.planned:
+        return ""
+    if candidate.sorts_unlike:
+        return f"indexes on text would be wrong on {candidate.name}: its host has {candidate.sorts_unlike}"
+    return parted_or_late(leader, candidate, limits)
 
 
 def parted_or_late(leader: Leader, candidate: Candidate, limits: Limits) -> str:

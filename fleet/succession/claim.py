@@ -23,7 +23,13 @@ class Claim:
 
 # What a leader that waits for a standby can't rule out: PostgreSQL acknowledges such a commit all the same.
 NOT_WAITING = "a client cancels the wait or has set synchronous_commit to less"
-UNLOGGED = Claim("unlogged tables are emptied: {unlogged_tables}", ("unlogged_tables",))
+UNLOGGED = Claim(
+    "unlogged tables are emptied: {unlogged_tables} ({unlogged_bytes} bytes)", ("unlogged_tables", "unlogged_bytes")
+)
+SORTS = Claim(
+    "the new leader's host sorts text with {sorts_unlike}: indexes on text may be wrong there until REINDEX",
+    ("sorts_unlike",),
+)
 WEAK = Claim(
     "commits of {weak_commits} databases or roles wait for no standby (synchronous_commit): they may be lost",
     ("weak_commits",),

@@ -49,10 +49,10 @@ def segment(content: bytes = b"", system: int = SYSTEM, size: int = SEGMENT_BYTE
     return (header + content).ljust(size, b"\0")
 
 
-def push(writer: Leader, name: str, content: bytes, before: str = "") -> Result:
+def push(writer: Leader, name: str, content: bytes, before: str = "", to: Wiring | None = None) -> Result:
     path = Path(writer.subject.data, name)
     writer.rig.do(Script('cat > "$1"', (str(path),), content))
-    return writer.push(writer.rig.archive.writing(writer.line, writer.subject), name, before)
+    return writer.push(to or writer.rig.archive.writing(writer.line, writer.subject), name, before)
 
 
 def place(writer: Leader) -> Path:
@@ -290,3 +290,29 @@ def test_a_standby_takes_one_at_a_time(writer: Leader) -> None:
     writer.rig.do(Script('mv "$1/recovery.signal" "$1/standby.signal"', (writer.subject.data,)))
     assert writer.fetch(wiring, name(RECOVERED[0]), "fetched").code == 0
     assert not ahead.exists()
+
+
+def test_a_closed_line_has_to_reach_where_its_successor_began(writer: Leader) -> None:
+    for number in (3, 4):
+        assert push(writer, name(number), segment(b"old")).code == 0
+    heir = Line(f"{writer.line.name}-heir", 4, str(writer.subject.id))
+    writer.rig.do(writer.rig.archive.prepare(heir, writer.subject))
+
+    def missing() -> str | None:
+        look = writer.rig.archive.look(writer.line, "", name(7), [heir])
+        said = dict(entry.split("=", 1) for entry in writer.rig.do(look).splitlines())
+        return writer.rig.archive.read(said)[0]["archive_missing"]
+
+    lacks_history = "00000003.history"
+    assert missing() == f"{lacks_history},{name(5)}-{name(7)}"
+    assert push(writer, lacks_history, b"2\t0/3000000\tno reason\n").code == 0
+    theirs = writer.rig.archive.writing(heir, writer.subject)
+    for number in (5, 7):
+        assert push(writer, name(number), segment(b"left"), to=theirs).code == 0
+    assert missing() == f"{name(6)}-{name(6)}"
+    # The same one twice, and one of the successor's own, are no answer.
+    assert push(writer, name(7), segment(b"left")).code == 0
+    assert push(writer, name(6, 4), segment(b"own"), to=theirs).code == 0
+    assert missing() == f"{name(6)}-{name(6)}"
+    assert push(writer, name(6), segment(b"left")).code == 0
+    assert missing() == ""

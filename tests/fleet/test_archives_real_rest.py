@@ -2,13 +2,17 @@
 that is made of that archive has it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from fleet import jobs
+from fleet.archives.base import Line
 from fleet.archives.directory import Directory
 from fleet.postgres import commands, control
+from fleet.postgres.commands import Script
 from fleet.providers.local import spawn
 from fleet.succession import lsn
 from tests.archived import Leader, Rig, job, job_ended, restoring
@@ -77,6 +81,28 @@ def test_a_leader_that_is_let_go_on_archives_on(lost: Leader, rig: Rig) -> None:
     rig.do(commands.unfence(lost.subject, 3))
     lost.sql("INSERT INTO t VALUES (6)")
     lost.archived()
+    assert rig.look(lost.line)[0]["archive_missing"] == ""
+
+
+def test_whoever_has_it_whole_fills_a_hole(lost: Leader, rig: Rig) -> None:
+    place(lost, "away").rename(place(lost, "writer"))
+    rig.do(commands.unfence(lost.subject, 2))
+    lost.sql("SELECT pg_switch_wal()")
+    last = lost.archived()
+    wal = sorted(path.name for path in place(lost, "wal").iterdir() if len(path.name) == 27)
+    # The archive loses two of them; a third that nobody has written to yet lies there as a file.
+    hole = [name.removesuffix(".gz") for name in wal[-3:-1]]
+    ahead = f"{last[:16]}{int(last[16:], 16) + 1:08X}"
+    for name in hole:
+        rig.do(Script('rm "$1"', (str(rig.stored(lost.line, name)),)))
+    rig.do(Script('[ -e "$1/$3" ] || cp "$1/$2" "$1/$3"', (f"{lost.subject.data}/pg_wal", last, ahead)))
+    assert rig.look(lost.line)[0]["archive_missing"] == f"{hole[0]}-{hole[1]}"
+    line = Line(lost.line.name, 1, lost.line.writer)
+    other = replace(lost.subject, id=uuid4())
+    wiring = rig.archive.filling(line, other)
+    push = wiring.settings["archive_command"]
+    got = control.fill_archive(rig.shell, other, push, wiring.files, [*hole, ahead], 60)
+    assert got == hole
     assert rig.look(lost.line)[0]["archive_missing"] == ""
 
 

@@ -11,7 +11,7 @@ from fleet.jobs import DONE, Look
 from fleet.postgres import control, replication, roles
 from fleet.postgres.config import MONITOR
 from fleet.postgres.statements import statement
-from fleet.succession import capacity
+from fleet.succession import capacity, sorting
 from fleet.transports.base import CommandFailed, Database, Row
 from fleet.transports.sql import PsycopgSql
 from tests.authority import shown
@@ -103,7 +103,10 @@ def test_a_commit_whose_wait_was_cancelled_is_counted_once_the_old_leader_is_rea
 def test_what_a_promotion_empties_is_counted_before(leader: Cluster, standby: Cluster) -> None:
     leader.sql("CREATE UNLOGGED TABLE u AS SELECT generate_series(1, 1000) AS n")
     caught_up(leader, standby)
-    assert seen(leader, statement("unlogged", 17))["unlogged_tables"] == 1
+    said = seen(leader, statement("unlogged", 17))
+    assert said["unlogged_tables"] == 1 and said["unlogged_bytes"] >= 1000 * 28
+    sorts = [sorting.read(seen(one, statement("sorting", 17))["sorts"]) for one in (leader, standby)]
+    assert sorts[0] == sorts[1] and seen(leader, LOOK)["sorts"] == seen(standby, LOOK)["sorts"]
     control.halt(leader.shell, leader.subject, 10, 2)
     control.promote(standby.shell, standby.subject, 2)
     assert standby.sql("SELECT count(*) FROM u") == "0"

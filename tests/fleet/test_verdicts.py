@@ -250,10 +250,10 @@ def test_nobody_is_told_lossless_whose_sessions_do_not_wait(world: Premium):
 
 def test_a_planned_move_says_that_it_empties_unlogged_tables(world: Premium):
     row = world.herd._row
-    world.herd._row = lambda cluster: row(cluster) | {"unlogged_tables": 3}  # type: ignore[method-assign]
+    world.herd._row = lambda cluster: row(cluster) | {"unlogged_tables": 3, "unlogged_bytes": 8192}  # type: ignore[method-assign]
     changeover = begin(world, Changeover.SWITCHOVER)
     world.settle(lambda: ended(changeover))
-    assert again(changeover).receipt["notes"] == ["unlogged tables are emptied: 3"]
-    assert "Unlogged tables are emptied: 3." in loss(again(changeover))[0]
+    assert again(changeover).receipt["notes"] == ["unlogged tables are emptied: 3 (8192 bytes)"]
+    assert "Unlogged tables are emptied: 3 (8192 bytes)." in loss(again(changeover))[0]
     told = Event.objects.filter(subject=changeover.pk).values_list("why", flat=True)
     assert any("unlogged tables are emptied: 3" in why for why in told)

@@ -150,7 +150,7 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
         # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
         # table does it once the host answers.
         try:
-            shell, subject = hosts.orders(source, acting, changeover.epoch)
+            shell, subject = hosts.orders(source, acting, changeover.epoch, control.START_S)
             # A host that takes no order of ours has not got our mark either.
             with suppress(control.Superseded):
                 control.unfence(shell, subject, changeover.generation)
@@ -163,6 +163,7 @@ def roll_back(changeover: Changeover, acting: Acting) -> str:
                 return note
     address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()
     if address and source:
+        hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
         provider = acting.ports.provider(address.provider)
         provider.associate(address.name, source.server.name, changeover.resource.generation)
     if "upgrading" in changeover.marks:

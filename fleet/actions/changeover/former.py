@@ -19,7 +19,11 @@ def candidate(changeover: Changeover, instance: Instance, acting: Acting) -> Can
     try:
         shell, subject = hosts.orders(instance, acting, changeover.epoch)
         said = control.fence(shell, subject, instance.generation, FENCE_S)
-        end = lsn.known(said.get("lsn") or control.end(shell, subject))
+        ended = said.get("lsn", "")
+        if not ended:
+            hosts.right(acting, control.READ_S)
+            ended = control.end(shell, subject)
+        end = lsn.known(ended or None)
     except (TransportError, ActionError):
         end = None
     line = own_line(instance)
@@ -60,6 +64,7 @@ def lead(changeover: Changeover, target: Instance, acting: Acting) -> dict[str, 
     """Tell it what it is to be, as it is on record by now, and let it run."""
     shell, subject = hosts.orders(target, acting, changeover.epoch)
     control.configure(shell, subject, streams.files(target, subject))
+    hosts.right(acting, control.START_S)
     control.unfence(shell, subject, target.generation)
     Instance.objects.filter(pk=target.pk).update(fenced_by=None)
     return {}

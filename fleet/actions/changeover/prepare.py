@@ -18,9 +18,9 @@ from fleet.postgres import control
 from fleet.postgres.statements import statement
 from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 from fleet.subject import Subject
-from fleet.succession import capacity, lsn
+from fleet.succession import capacity, lsn, sorting
 from fleet.succession.choosing import Candidate, Leader, Limits, choose, why_not
-from fleet.succession.claim import UNLOGGED, WEAK
+from fleet.succession.claim import SORTS, UNLOGGED, WEAK
 from fleet.succession.loss import Look, recalled
 from fleet.succession.quorum import CANT_LOSE
 from fleet.transports.base import Row, TransportError
@@ -35,6 +35,7 @@ LOOK = f"""SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
            AS replay_paused,
        (SELECT pg_catalog.string_agg(name || '=' || setting, ' ') FROM pg_catalog.pg_settings WHERE name IN ({_SIZES}))
            AS capacity,
+       {sorting.SORTS} AS sorts,
        coalesce((SELECT received_tli FROM pg_catalog.pg_stat_wal_receiver),
                 (SELECT ('x' || pg_catalog.max(pg_catalog.left(name, 8)))::bit(32)::int
                    FROM pg_catalog.pg_ls_waldir() WHERE name ~ '^[0-9A-F]{{24}}$'),
@@ -43,6 +44,7 @@ LOOK = f"""SELECT pg_catalog.pg_is_in_recovery() AS in_recovery,
        (SELECT extract(epoch FROM pg_catalog.clock_timestamp() - last_msg_receipt_time)::pg_catalog.float8
           FROM pg_catalog.pg_stat_wal_receiver) AS heard_s"""
 LOOK_TIMEOUT_S = 1.0
+CHECKPOINT_S = 22.0
 PLANNED = Limits(policy.SWITCH_LAG_BYTES, policy.LONGEST_S, planned=True)
 
 
@@ -93,7 +95,9 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
     if why := rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
     weak = 0 if planned else int(source.facts.get("weak_commits") or 0)
+    unlike = _sorts_unlike(said.get(target.pk), source)
     notes = [*_emptied(resource, acting, planned), *([WEAK.told({"weak_commits": weak})] if weak else [])]
+    notes += [SORTS.told({"sorts_unlike": unlike})] if unlike else []
     if planned:
         _checkpoint(source, acting)
         changing.enter(Resource.objects.get(pk=resource.pk), acting.because)
@@ -113,15 +117,16 @@ def prepare(changeover: Changeover, acting: Acting) -> str:
 def _emptied(resource: Resource, acting: Acting, serves: bool) -> list[str]:
     """Unlogged tables come empty out of every promotion: how many there are, as a leader that `serves` says now, or as
     one said last that nobody must wait for."""
-    count: Any = resource.facts.get("unlogged_tables")
+    known: dict[str, Any] = {name: resource.facts.get(name) for name in ("unlogged_tables", "unlogged_bytes")}
     database = subjects.database_of(resource) if serves else None
     if database is not None:
         with suppress(TransportError):
-            row = acting.ports.sql.fetch(database, [statement("unlogged", resource.major)], timeout=LOOK_TIMEOUT_S)[0][
-                0
-            ]
-            count = row.get("unlogged_tables", count)
-    return [UNLOGGED.told({"unlogged_tables": count})] if count and int(count) else []
+            asked = [statement("unlogged", resource.major)]
+            row = acting.ports.sql.fetch(database, asked, timeout=LOOK_TIMEOUT_S)[0][0]
+            known |= {name: row[name] for name in known if name in row}
+    if not int(known["unlogged_tables"] or 0):
+        return []
+    return [UNLOGGED.told(known if known["unlogged_bytes"] is not None else known | {"unlogged_bytes": "unknown"})]
 
 
 def _made_for_it(changeover: Changeover, acting: Acting) -> str:
@@ -148,6 +153,8 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
         if source := changeover.source:
             at = lsn.known(source.facts.get("lsn"))
             leader = Leader([Look(at, 0.0)] if at else [], timeline_of(source), source.server.zone, None)
+            if unlike := _sorts_unlike(said, source):
+                return refuse(changeover, acting, f"{target.name} can't take over: its host sorts with {unlike}")
             if unfit := why_not(leader, _candidate(target, said, False, source), PLANNED):
                 raise ActionError(f"{target.name} can't take over yet: {unfit}")
     if why := _older(changeover, target, acting) or rehearse(changeover, target, acting):
@@ -220,7 +227,12 @@ def _candidate(one: Instance, said: Row | None, required: bool, source: Instance
         follower=one.standby_for_id is None,
         replay_paused=said.get("replay_paused") if said else None,
         short_of=capacity.short_of(said.get("capacity"), source.facts.get("capacity")) if said else None,
+        sorts_unlike=_sorts_unlike(said, source),
     )
+
+
+def _sorts_unlike(said: Row | None, source: Instance) -> str | None:
+    return sorting.unlike(said.get("sorts"), source.facts.get("sorts")) if said else None
 
 
 def _looks(source: Instance, said: Iterable[Row], acting: Acting) -> list[Look]:
@@ -239,4 +251,5 @@ def _looks(source: Instance, said: Iterable[Row], acting: Acting) -> list[Look]:
 def _checkpoint(source: Instance, acting: Acting) -> None:
     """Stopping writes out what is dirty: with it written now, stopping takes a moment."""
     shell, subject = hosts.of(source, acting)
-    control.run_sql(shell, subject, "SET statement_timeout = '20s';\nCHECKPOINT;\n", timeout=22.0)
+    hosts.right(acting, CHECKPOINT_S)
+    control.run_sql(shell, subject, "SET statement_timeout = '20s';\nCHECKPOINT;\n", timeout=CHECKPOINT_S)

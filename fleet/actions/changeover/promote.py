@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, ledger, lifecycle, quorums, ring, streams, upgrading
+from fleet import archiving, ledger, lifecycle, policy, quorums, ring, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import beside, former, upgrade
@@ -218,6 +218,7 @@ def _lead(changeover: Changeover, target: Instance, acting: Acting) -> str:
     address = Address.objects.filter(resource=changeover.resource_id).first()
     if address is None:
         return ""
+    hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
     try:
         acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
     except ProviderError as error:

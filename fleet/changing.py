@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from fleet import epochs, lifecycle, names, ring
+from fleet import epochs, ledger, lifecycle, names, ring
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Intent, Plan, Resource
 from fleet.states import (
@@ -138,7 +138,7 @@ def _supersede(
     )
     if other is None or not (other == instead_of or _gives_way(other, resource, force, by_itself)):
         return
-    Changeover.objects.filter(pk=other.pk).update(marks=other.marks | {"why": SUPERSEDED})
+    ledger.supersede(other, SUPERSEDED)
     # Where the new leader leads by our records and serves nobody any more, what is left of it is nobody's to do.
     lifecycle.move(other, "finish" if other.state == REPOINTING else "cancel", Because(None, SUPERSEDED, because.actor))
     asked = Intent.objects.filter(pk=other.marks.get("intent"))

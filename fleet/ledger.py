@@ -127,6 +127,30 @@ def note(changeover: Changeover, marks: dict[str, Any], expects: dict[str, Any],
     return row is not None
 
 
+def supersede(changeover: Changeover, why: str) -> None:
+    """Say on one that is about to be ended why; whoever ends it has locked it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE fleet_changeover SET marks = marks || %s::jsonb WHERE id = %s",
+            [json.dumps({"why": why}), changeover.pk],
+        )
+    changeover.marks["why"] = why
+
+
+def settle(changeover: Changeover, discarded: dict[str, Any]) -> bool:
+    """Put what its old leader's host was found to hold onto its receipt, once. False: that was done before."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """UPDATE fleet_changeover SET receipt = receipt || jsonb_build_object('discarded', %s::jsonb)
+                WHERE id = %s AND receipt <> '{}' AND coalesce(receipt -> 'discarded', 'null') = 'null'""",
+            [json.dumps(discarded), changeover.pk],
+        )
+        done = cursor.rowcount == 1
+    if done:
+        changeover.receipt["discarded"] = discarded
+    return done
+
+
 @contextmanager
 def locked(changeover: Changeover, lease: UUID) -> Iterator[Resource]:
     """A transaction in which nobody else moves its resource; gives that as it is now. Raises Overtaken."""

@@ -12,12 +12,16 @@ def start() -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         ControlPlane.objects.get_or_create(only=True)
         row = ControlPlane.objects.select_for_update().get()
-        cursor.execute("SELECT system_identifier::text, timeline_id FROM pg_control_system(), pg_control_checkpoint()")
-        system, timeline = cursor.fetchone()
-        if (row.system, row.timeline) == (system, timeline):
+        cursor.execute(
+            """SELECT system_identifier::text, timeline_id, pg_relation_filepath('fleet_controlplane')
+               FROM pg_control_system(), pg_control_checkpoint()"""
+        )
+        found = cursor.fetchone()
+        if (row.system, row.timeline, row.place) == found:
             return False
-        known = bool(row.system)
+        # What was known before there was a `place` is the same database still.
+        known = bool(row.system) and (row.place != "" or (row.system, row.timeline) != found[:2])
         row.epoch += known
-        row.system, row.timeline = system, timeline
-        row.save(update_fields=["epoch", "system", "timeline"])
+        row.system, row.timeline, row.place = found
+        row.save(update_fields=["epoch", "system", "timeline", "place"])
         return known

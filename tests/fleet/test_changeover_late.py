@@ -3,11 +3,15 @@ nothing, whatever became of the changeover. And what a changeover leaves behind 
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from fleet import changing, intake, intents, planes, policy, subjects
@@ -19,7 +23,7 @@ from fleet.models import Changeover, ControlPlane, Instance, Intent
 from fleet.orders import Order
 from fleet.postgres import control
 from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PROMOTING
-from fleet.transports.base import Unreachable
+from fleet.transports.base import TransportError, Unreachable
 from herdsite.turns import Turn
 from incidents import watch
 from tests.fakeherd import NOW, FakeHerd
@@ -65,16 +69,16 @@ def writers(world: Premium) -> list[str]:
     return sorted(data.split("/")[-2] for data, one in world.herd.clusters.items() if one.runs and not one.standby)
 
 
-def held_up(monkeypatch: pytest.MonkeyPatch, step: str, kind: str = "changeover") -> list[Callable[[], Any]]:
+def held_up(monkeypatch: pytest.MonkeyPatch, step: str, kind: str = "changeover") -> list[partial[Any]]:
     """The first worker that comes to the step is held up right after it was asked for its lease. Gives what lets it go
     on."""
-    real, late = ACTIONS[kind][step], []
+    real, late = ACTIONS[kind][step], list[partial[Any]]()
 
     def pause(member: Any, acting: Any) -> Any:
         if late:
             return real(member, acting)
         kept = copy.copy(member)
-        late.append(lambda: real(kept, acting))
+        late.append(partial(real, kept, acting))
         raise ActionError("(this worker is held up)")
 
     monkeypatch.setitem(ACTIONS[kind], step, pause)
@@ -329,6 +333,35 @@ def test_our_database_restored_to_before_a_changeover_touches_nobody_and_pages(w
     assert world.herd.did == did
     assert "records_outdated" in watch.open_types(again(world.standby).watch)
     assert "two_writers" not in watch.open_types(again(world.standby).watch)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("cancelled", [False, pytest.param(True, marks=pytest.mark.thorough)])
+def test_a_worker_held_up_while_our_database_was_restored_gives_the_herd_no_second_leader(
+    world: Premium, monkeypatch: pytest.MonkeyPatch, step: str, cancelled: bool
+):
+    if step == "roll_back" or cancelled:
+        world.herd.refuses.add("halt")
+    late = held_up(monkeypatch, step)
+    changeover = begin(world)
+    world.settle(lambda: late or ended(changeover))
+    before = transaction.savepoint()
+    world.settle(lambda: ended(changeover), 60)
+    world.settle(world.whole, 60)
+    leads, bytes_ = writers(world), {data: one.lsn for data, one in world.herd.clusters.items()}
+    transaction.savepoint_rollback(before)
+    # By the copy of our records it still has the right to go on.
+    for go_on in late:
+        change(changeover, lease=go_on.args[1].lease, leased_until=Now() + timedelta(minutes=1))
+    ControlPlane.objects.update_or_create(only=True, defaults={"system": "another"})
+    planes.start()
+    for go_on in late:
+        with suppress(LeaseLost, ActionError, TransportError):
+            go_on()
+    for _ in range(6):
+        world.round()
+    assert writers(world) == leads
+    assert bytes_.keys() == world.herd.clusters.keys()
 
 
 def test_a_host_takes_orders_of_one_herdsite_only(world: Premium):

@@ -68,9 +68,11 @@ def not_got(said: Mapping[str, str]) -> str:
     """What could not be archived from a host that lives, by what came of it there (control.rest), in a sentence; ""
     when all was."""
     if not said["end"]:
-        return "Where its WAL ended can't be read on its host: what its archive lacks is not known."
+        return "The end of the former leader's WAL can't be read on its host: what the archive lacks is not known."
     left = said["left"].split(",") if said["left"] else []
-    return f"WAL on its host that could not be archived: {', '.join(left[:3])}{' …' * (len(left) > 3)}." if left else ""
+    if not left:
+        return ""
+    return f"WAL on the former leader's host could not be archived: {', '.join(left[:3])}{' …' * (len(left) > 3)}."
 
 
 def segment_end(name: str) -> int | None:

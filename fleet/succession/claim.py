@@ -27,7 +27,7 @@ UNLOGGED = Claim(
     "unlogged tables are emptied: {unlogged_tables} ({unlogged_bytes} bytes)", ("unlogged_tables", "unlogged_bytes")
 )
 SORTS = Claim(
-    "the new leader's host sorts text with {sorts_unlike}: indexes on text may be wrong there until REINDEX",
+    "the new leader's host has {sorts_unlike}: indexes on text may be wrong until REINDEX",
     ("sorts_unlike",),
 )
 WEAK = Claim(

@@ -1,12 +1,14 @@
-"""WAL that a leader wrote before another took over is not in its archive, so nobody can go back to what was written
-then: find it with whoever has it still.
+"""WAL that a leader wrote before another took over is missing in the archive: a restore to that time is not possible.
+The WAL is archived from whichever instance still has it.
 
 Symptom: the archive of a closed timeline ends before the point at which its successor began, or has a hole.
-Look first: was the archive away, or its archiver behind, when the leader was lost? Which members have that WAL?
-Steps: each member that answers (the leader, standbys, followers, the former leader) archives by hand what it has of it;
-what nobody has is lost, and a base backup of the timeline that is written now has to exist, from which on every moment
-can be gone back to again.
-Give up when: nobody has it. A person is told which moments can't be gone back to; forks and restores refuse them.
+Look first: was the archive unreachable, or the archiver behind, when the leader was lost? Which instances have that
+WAL?
+Steps: every instance that answers (the leader, standbys, followers, the former leader) archives what is missing and
+what it has of that; for the rest, a base backup of the present timeline is taken, from which on every time can be
+restored again.
+Give up when: no instance has the missing WAL. A person is told which times can't be restored; forks and restores to
+them are refused.
 """
 
 from fleet import archiving, retaining, ring, subjects
@@ -46,11 +48,11 @@ def fill(case: Case) -> Outcome:
         got |= set(had)
         told.append(f"{member.name} had {len(had)} of {len(left)} segments")
     ring.nudge(Timeline.KIND, [line.pk])
-    note = "; ".join(told) or "nobody is left to ask"
+    note = "; ".join(told) or "no instance is left"
     if got:
         # What came is seen by the timeline's next look, and there may be more.
         return again(3, note)
-    return fixed(f"{note}: what is missing is lost")
+    return fixed(f"{note}: the missing WAL is lost")
 
 
 def renew(case: Case) -> Outcome:
@@ -68,7 +70,7 @@ def renew(case: Case) -> Outcome:
             return again(5, f"a base backup of {written.name} is on its way")
     missing = line.facts.get("archive_missing")
     Timeline.objects.filter(pk=line.pk).update(attrs=line.attrs | {"hole_told": missing})
-    return give_up(f"{_words(line)}; nobody has that WAL any more")
+    return give_up(f"{_words(line)}; no instance has that WAL")
 
 
 STEPS = (fill, renew)
@@ -78,7 +80,7 @@ def _words(line: Timeline) -> str:
     """Which moments are lost with what is missing."""
     lost = []
     for hole in holes.known(line.facts.get("archive_holes")):
-        since = f"{hole.since:%Y-%m-%d %H:%M:%S} UTC" if hole.since else "its beginning"
+        since = f"{hole.since:%Y-%m-%d %H:%M:%S} UTC" if hole.since else "the beginning"
         lost.append(f"{line.name} misses {hole.name}: no moment from {since} to the next base backup can be restored")
     return "; ".join(lost) or f"{line.name} lacks WAL"
 

@@ -224,7 +224,7 @@ def _bring_rest(case: Case, changeover: Changeover, source: Instance) -> str:
     if look.job in (jobs.NONE, jobs.RUNNING):
         return f"what {source.name} had not archived is being archived"
     if look.job != jobs.DONE:
-        return _rest_is_over(case, changeover, source, f"Archiving the rest of its WAL failed: {look.why}", "")
+        return _rest_is_over(case, changeover, source, f"Archiving WAL of {source.name} failed: {look.why}", "")
     return _rest_is_over(case, changeover, source, remains.not_got(said), said["end"], said["archived"])
 
 

@@ -154,7 +154,11 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
             at = lsn.known(source.facts.get("lsn"))
             leader = Leader([Look(at, 0.0)] if at else [], timeline_of(source), source.server.zone, None)
             if unlike := _sorts_unlike(said, source):
-                return refuse(changeover, acting, f"{target.name} can't take over: its host sorts with {unlike}")
+                return refuse(
+                    changeover,
+                    acting,
+                    f"{target.name} can't take over: {unlike}",
+                )
             if unfit := why_not(leader, _candidate(target, said, False, source), PLANNED):
                 raise ActionError(f"{target.name} can't take over yet: {unfit}")
     if why := _older(changeover, target, acting) or rehearse(changeover, target, acting):

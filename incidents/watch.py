@@ -38,6 +38,8 @@ PAGE, WARN = "page", "warn"
 SEVERITIES = (PAGE, WARN)
 GIB = 2**30
 HOUR_S = 3600
+# For so long a new leader may be archiving what its predecessor did not (s).
+HOLE_S = 300
 # So far off a clock may be (s); how long a look takes is known no better.
 CLOCK_S = 2
 
@@ -153,6 +155,7 @@ diverged = Condition(
     _diverged,
 )
 # Where nothing is promised, nothing is missing.
+missing = said("archive_missing")
 unsafe = named(
     f"the plan includes a standby, and for {UNSAFE_S} s a failover could have lost acknowledged writes",
     over("unsafe_s", UNSAFE_S),
@@ -270,10 +273,10 @@ ALARMS: tuple[Alarm, ...] = (
           "The customer's own setting keeps herdsite out"),
 
     # of archives
-    Alarm("archive_hole",        TIMELINE, state(CLOSED) & said("archive_missing") & no("hole_told"),
+    Alarm("archive_hole",        TIMELINE, state(CLOSED) & over("state_s", HOLE_S) & missing & no("hole_told"),
           2, 1, PAGE, ("fill_archive",),
           "WAL from before the last change of leader is missing in the archive"),
-    Alarm("archive_gap",         TIMELINE, state(OPEN) & said("archive_missing"),
+    Alarm("archive_gap",         TIMELINE, state(OPEN) & missing,
           2, 1, PAGE, ("take_backup",),
           "WAL is missing in the archive: a restore to a time in that gap is not possible"),
     Alarm("backup_stale",        TIMELINE, state(OPEN) & yes("prepared") & over("backup_age_s", 30 * HOUR_S),

@@ -17,12 +17,13 @@ from fleet.archives.base import names_between
 from fleet.intents import AskError, ask
 from fleet.models import Instance, Timeline
 from fleet.postgres import control
-from fleet.states import DESTROYED, DESTROYING, OPEN
+from fleet.states import DESTROYED, DESTROYING, DOWN, OPEN
 from fleet.transports.base import TransportError
 from incidents.outcomes import CantAct, Case, Outcome, again, fixed, give_up
 
-# So many segments go with one call: each is compressed and made durable.
-AT_ONCE, FILL_S = 16, 20.0
+# So many segments go with one call, and so many members are asked in one step: each segment is compressed and made
+# durable, and the step has to end within its lease.
+AT_ONCE, FILL_S, MEMBERS = 4, 5.0, 3
 PATIENCE_S = 3600.0
 
 
@@ -94,11 +95,10 @@ def _missing(line: Timeline) -> list[str]:
 
 
 def _members(line: Timeline) -> list[Instance]:
-    """All that belong to its database or were copied of it there, the leader first."""
-    kin = (
-        Timeline.objects.filter(resource=line.resource_id) if line.resource_id else Timeline.objects.filter(pk=line.pk)
+    """Those of its database whose servers are up, the leader first."""
+    kin = Timeline.objects.filter(resource=line.resource_id) if line.resource_id else [line]
+    up = (
+        Instance.objects.filter(timeline__in=kin).exclude(state__in=(DESTROYING, DESTROYED)).exclude(server__state=DOWN)
     )
-    found = (
-        Instance.objects.filter(timeline__in=kin).exclude(state__in=(DESTROYING, DESTROYED)).select_related("server")
-    )
-    return sorted(found, key=lambda one: (one.role != Instance.LEADER, one.name))
+    found = sorted(up.select_related("server"), key=lambda one: (one.role != Instance.LEADER, one.name))
+    return found[:MEMBERS]

@@ -148,7 +148,7 @@ FIRES = [
     ),
     ("timeline", {"state": "open", "archive_missing": "A-B"}, "archive_gap"),
     ("instance", {"sorts_unlike": "glibc 2.36, its leader's with 2.31"}, "sorts_unlike"),
-    ("timeline", {"state": "closed", "archive_missing": "A-B", "hole_told": False}, "archive_hole"),
+    ("timeline", {"state": "closed", "state_s": 600.0, "archive_missing": "A-B", "hole_told": False}, "archive_hole"),
     ("timeline", {"state": "open", "prepared": True, "backup_age_s": 200_000.0}, "backup_stale"),
     (
         "address",

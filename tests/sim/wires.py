@@ -122,7 +122,7 @@ def _what(argv: Sequence[str]) -> str:
     """A command's short name."""
     if argv[0].endswith("/psql"):
         return "psql"
-    if argv[2] in NOW:
+    if len(argv) > 2 and argv[2] in NOW:
         return NOW[argv[2]]
     return {6: "clean", 7: "look"}.get(len(argv), "job")
 

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.faults import Herdsite
+from bench.movestrikes import MOVES
 from bench.premium import NotYet, grow
 from bench.setup import say
 from bench.trouble import CATALOGUE, Fault, Scene, Told, own, suffer
 from observations import retention
+
+ALL = (*CATALOGUE, *MOVES)
 
 
 def measure(quick: bool, minutes: float, seed: int) -> dict[str, Any]:
@@ -49,10 +52,10 @@ def _at_random(seed: int, once: bool) -> Iterator[Fault]:
     """The same faults in the same order for the same seed; each of them once, or endlessly."""
     draw = random.Random(seed)
     while True:
-        yield from draw.sample(CATALOGUE, len(CATALOGUE)) if once else [draw.choice(CATALOGUE)]
+        yield from draw.sample(ALL, len(ALL)) if once else [draw.choice(ALL)]
         if once:
             return
 
 
 def _stays(told: Told) -> bool:
-    return any(fault.kind == told.kind and fault.moves is False for fault in CATALOGUE)
+    return any(fault.kind == told.kind and fault.moves is False for fault in ALL)

@@ -211,12 +211,12 @@ def kill_workers(*states: str) -> Callable[[Scene], None]:
 
     def strike(scene: Scene) -> None:
         kill_host(scene)
-        _catch(scene, states, scene.kill_workers)
+        catch(scene, states, scene.kill_workers)
 
     return strike
 
 
-def _catch(scene: Scene, states: Sequence[str], then: Callable[[], object]) -> None:
+def catch(scene: Scene, states: Sequence[str], then: Callable[[], object]) -> None:
     """Do something once in each of these states of the changeover, as far as it is seen in them."""
     left, end = set(states), time.monotonic() + OVER_S
     while left and time.monotonic() < end:
@@ -242,14 +242,14 @@ def bounce_database(scene: Scene) -> None:
         embedded.start()
         connections.close_all()
 
-    _catch(scene, (FENCING, PROMOTING), bounce)
+    catch(scene, (FENCING, PROMOTING), bounce)
 
 
 def lose_both(scene: Scene) -> None:
     """The standby's host dies in the middle of the failover to it."""
     standby = scene.standby_host
     kill_host(scene)
-    _catch(scene, (PREPARING,), lambda: chaos.kill_host(scene.premium.provider, standby))
+    catch(scene, (PREPARING,), lambda: chaos.kill_host(scene.premium.provider, standby))
 
 
 def ask_twice(scene: Scene) -> None:
@@ -278,17 +278,17 @@ def freeze_herdsite(scene: Scene) -> None:
     for process in scene.herdsite():
         with suppress(psutil.NoSuchProcess):
             process.suspend()
-            scene.undo.callback(_resume, process)
+            scene.undo.callback(resume, process)
 
 
 def freeze_worker(scene: Scene) -> None:
     """One worker process stands still with whatever it holds."""
     process = next(one for one in scene.herdsite() if "feel" in " ".join(one.cmdline()) and not one.children())
     process.suspend()
-    scene.undo.callback(_resume, process)
+    scene.undo.callback(resume, process)
 
 
-def _resume(process: psutil.Process) -> None:
+def resume(process: psutil.Process) -> None:
     with suppress(psutil.NoSuchProcess):
         process.resume()
 

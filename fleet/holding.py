@@ -49,7 +49,7 @@ def right(kind: str, id: UUID, lease: UUID, lasts_s: float = policy.CALL_S) -> R
     acts = held.format("acting", "acting_until") if apart else "false"
     looks = f"{held.format('lease', 'leased_until')} AND NOT coalesce({acts}, false)"
     acting = f", acting_until = CASE WHEN {acts} THEN {longer.format('acting_until')} ELSE acting_until END"
-    until = f"CASE WHEN {acts} THEN acting_until WHEN {looks} THEN leased_until END"
+    until = f"CASE WHEN {acts} THEN {'acting_until' if apart else 'NULL'} WHEN {looks} THEN leased_until END"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""UPDATE {ring.table_of(kind)} AS member

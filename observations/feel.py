@@ -27,7 +27,7 @@ _ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53300", "57014", "55P03")
 REFUSED_S = 0.3
 
 # What a failover goes by, and what nobody can look at any more when there is one: kept until a look says another thing.
-LASTING = ("weak_commits", "capacity", "unlogged_tables")
+LASTING = ("weak_commits", "capacity", "sorts", "unlogged_tables", "unlogged_bytes")
 
 Attrs = dict[str, str | None]
 

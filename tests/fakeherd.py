@@ -51,7 +51,7 @@ WELL: dict[str, Any] = {
     "read_only": False,
     "can_write": True,
     "version": 170010,
-}
+} | dict.fromkeys(("heard", "heard_s", "at", "received", "replayed"))
 
 
 @dataclass

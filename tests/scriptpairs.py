@@ -1,6 +1,7 @@
 """Two real host scripts at once on one data directory, command by command: bash runs each with a DEBUG trap that waits
 for the word to go on, so a test decides who takes which step. PostgreSQL's programs are small stand-ins."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -168,21 +169,23 @@ class Running:
     def __init__(self, host: Host, script: Script) -> None:
         self.host, self.code, self.steps = host, None, 0
         self.blocked = False
-        said, self._hear = os.pipe()
+        said, hear = os.pipe()
         self._listen = os.fdopen(said, "rb", buffering=0)
         word, self._word = os.pipe()
+        # Away from the numbers by which the script knows them.
+        theirs = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in (hear, word)]
         self._out = open(host.home / f"said-{uuid4().hex[:8]}", "w+b")  # noqa: SIM115
-        wires = f"exec 20>&{self._hear} 21<&{word} {self._hear}>&- {word}<&-\n" + BATON
+        wires = f"exec 20>&{theirs[0]} 21<&{theirs[1]} {theirs[0]}>&- {theirs[1]}<&-\n" + BATON
         argv = ["bash", "--posix", "-c", wires + script.text, "herdsite", *script.args]
         self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=self._out, stderr=self._out, pass_fds=(self._hear, word),
+            argv, stdin=subprocess.PIPE, stdout=self._out, stderr=self._out, pass_fds=theirs,
             env={"PATH": f"{host.bin}:/usr/bin:/bin"},
         )  # fmt: skip
         assert self._process.stdin
         self._process.stdin.write(script.stdin)
         self._process.stdin.close()
-        os.close(self._hear)
-        os.close(word)
+        for one in (hear, word, *theirs):
+            os.close(one)
         self._waits()
 
     def _waits(self) -> None:
@@ -193,6 +196,8 @@ class Running:
             self.code = self._process.wait()
             os.close(self._word)
             self._listen.close()
+            self._ended = self.said
+            self._out.close()
 
     def step(self) -> None:
         self.steps += 1
@@ -210,6 +215,8 @@ class Running:
 
     @property
     def said(self) -> str:
+        if self._out.closed:
+            return self._ended
         self._out.seek(0)
         return textwrap.shorten(self._out.read().decode(), 400)
 

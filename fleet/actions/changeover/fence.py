@@ -112,6 +112,7 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
     except TransportError as error:
         return refuse(changeover, acting, f"PostgreSQL on {source.name} did not stop within {HALT_S:g} s: {error}")
     end = lsn.known(said.get("lsn"))
+    hosts.right(acting, CATCH_UP_S)
     if target.role == Instance.STANDBY and not _has(target, end, timeline_of(source), acting):
         return refuse(
             changeover, acting, f"{target.name} has not received all WAL of {source.name}, up to {said.get('lsn')}"

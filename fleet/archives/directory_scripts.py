@@ -267,7 +267,7 @@ stored() {
 """
 )
 
-# ROOT LINE TIMELINE UNTIL OTHER…. The WAL must begin at the oldest base backup, or else where the timeline does.
+# ROOT LINE TIMELINE [UNTIL OTHER…]. The WAL must begin at the oldest base backup, or else where the timeline does.
 # Segments of a timeline without its history file are a gap too, and so is what can't be read: a look reads what came or
 # changed since the look before, the oldest first, and not more than its time allows.
 LOOK = (
@@ -282,8 +282,8 @@ for name in $(cat "$place/damaged" 2>/dev/null) $(unread | cut -d ' ' -f 2); do
     [ ! "$place/wal/$name" -nt "$place/read" ] || touch -r "$place/wal/$name" "$place/read"
 done
 [ -z "$damaged" ] && rm -f "$place/damaged" || echo "$damaged" > "$place/damaged"
-until=$4
-shift 4
+until=${4:-}
+shift $(($# < 4 ? $# : 4))
 whole() {
     stored | awk -v damaged="$damaged " '!index(damaged, " " $1 " ")'
     for other; do

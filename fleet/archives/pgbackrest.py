@@ -81,7 +81,8 @@ class Pgbackrest:
         return self._script(scripts.RESTORE, line, plain(label), into.rstrip("/"))
 
     def look(self, line: Line, home: str, until: str = "", others: Sequence[Line] = ()) -> Script:  # noqa: ARG002
-        return self._script(scripts.LOOK, line, str(line.timeline_id), until, *(one.name for one in others))
+        more = (until, *(one.name for one in others)) if until else ()
+        return self._script(scripts.LOOK, line, str(line.timeline_id), *more)
 
     def read(self, said: Mapping[str, str]) -> tuple[dict[str, str | None], list[Kept]]:
         backups = [one for stanza in json.loads(said["archive_info"]) for one in stanza["backup"] if _ours(one)]

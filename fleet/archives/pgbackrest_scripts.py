@@ -210,15 +210,15 @@ forked() {
 """
 )
 
-# LINE TIMELINE UNTIL OTHER…. The backups are told as the tool tells them.
+# LINE TIMELINE [UNTIL OTHER…]. The backups are told as the tool tells them.
 LOOK = (
     _LISTING
     + """
 from=$(backups | sed -n '1s/^[^ ]* [^ ]* \\([^ ]*\\) .*/\\1/p')
 [ -n "$from" ] || from=$(forked)
 now=$(date +%s)
-until=$3
-shift 3
+until=${3:-}
+shift $(($# < 3 ? $# : 3))
 whole() {
     segments
     for other; do

@@ -165,9 +165,15 @@ def _inner(command: str) -> str:
 def _joined(lines: list[str]) -> list[str]:
     """Lines that belong together as one; no comments, and nothing of what stands between quotes over several lines."""
     joined: list[str] = []
-    open_ = ""
+    open_ = until = ""
     for line in lines:
         bare = line.strip()
+        # What stands in a here document is no command.
+        if until:
+            until = "" if bare == until else until
+            continue
+        if here := re.search(r"<<'?(\w+)'?", bare):
+            until = here[1]
         if not open_ and (not bare or bare.startswith("#")):
             continue
         open_ = f"{open_} {bare.removesuffix(chr(92))}".strip()

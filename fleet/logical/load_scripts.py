@@ -58,7 +58,8 @@ SELECT pg_catalog.format('CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I', :'sc
 SELECT pg_catalog.format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I CASCADE', name, :'schema')
   FROM pg_catalog.pg_available_extensions WHERE name = :'name' \\gexec
 SQL
-            echo "$name could not be made: $(head -n 1 "$work/said")"
+            why=$(head -n 1 "$work/said")
+            echo "$name could not be made: $why"
     done < "$work/extensions"
     superuser -v fresh="$fresh" -v loader="$loader" -v disk="$disk" > /dev/null <<'SQL'
 SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO %I', :'fresh', :'loader') \\gexec
@@ -105,9 +106,9 @@ fill() {
     make
     stop=$work/pid
     [ "$1" = all ] || stop=
-    [ "$1" = schema ] ||
-        watch size "$(superuser -c "SELECT pg_catalog.current_setting('data_directory') || '/base/' || oid
-                       FROM pg_catalog.pg_database WHERE datname = '$fresh'" < /dev/null)"
+    folder=$(superuser -c "SELECT pg_catalog.current_setting('data_directory') || '/base/' || oid
+                             FROM pg_catalog.pg_database WHERE datname = '$fresh'" < /dev/null)
+    [ "$1" = schema ] || watch size "$folder"
     statements "$1" | run "$loader" "$again" "$stop" > "$work/judged"
     [ "$1" = schema ] || unwatch
     ! grep -q '^bad' "$work/judged" || return 0
@@ -182,7 +183,10 @@ file=$1 limit=$2 exact=$3 resolve=$4 size=$5 disk=$6 mode=$7 loader=$8
 fresh=${database}_new_$id gone=${database}_old_$id
 work=$home/.load-$id
 IFS= read -r url
-there() { [ -n "$(superuser -c "SELECT 1 FROM pg_catalog.pg_database WHERE datname = '$1'" < /dev/null)" ]; }
+there() {
+    known=$(superuser -c "SELECT 1 FROM pg_catalog.pg_database WHERE datname = '$1'" < /dev/null) || exit 1
+    [ -n "$known" ]
+}
 away() {
     rm -rf "$work"
     drop "$fresh" || true

@@ -20,7 +20,8 @@ expanded() {
 # A tar in which a directory of pg_dump lies.
 untarred() {
     ! tar -tvf "$file" 2> /dev/null | grep -qv '^[-d]' || fail "its tar holds something else than files"
-    [ "$(tar -tvf "$file" | awk '{ bytes += $3 } END { printf "%.0f", bytes }')" -le "$limit" ] ||
+    holds=$(tar -tvf "$file" | awk '{ bytes += $3 } END { printf "%.0f", bytes }')
+    [ "$holds" -le "$limit" ] ||
         fail "it is larger than the $limit bytes that may come"
     mkdir "$work/tar"
     tar -xf "$file" -C "$work/tar" --no-same-owner --no-same-permissions 2> "$work/said" < /dev/null ||
@@ -58,12 +59,16 @@ unpacked() {
     504b0304*) fail "it is a zip file: send the dump itself, or as .gz" ;;
     1f8b* | 28b52ffd* | 425a68* | fd377a585a00) fail "it is compressed more than twice: send it as .gz" ;;
     esac
-    if [ "$(at "$file" 257 5)" = ustar ]; then
-        [ "$(tar -tf "$file" 2> /dev/null | head -n 1)" = toc.dat ] || untarred
+    magic=$(at "$file" 257 5)
+    if [ "$magic" = ustar ]; then
+        first=$(tar -tf "$file" 2> /dev/null | head -n 1)
+        [ "$first" = toc.dat ] || untarred
         return 0
     fi
     kind=sql
-    [ "$(head -c 4096 "$file" | tr -d '\000' | wc -c)" -eq "$(head -c 4096 "$file" | wc -c)" ] ||
+    begins=$(head -c 4096 "$file" | wc -c)
+    text=$(head -c 4096 "$file" | tr -d '\000' | wc -c)
+    [ "$text" -eq "$begins" ] ||
         fail "it is no dump of PostgreSQL: make one with pg_dump -Fc"
     ! tail -c 4096 "$file" | grep -qa '^-- PostgreSQL database cluster dump complete' ||
         fail "it is of a whole server (pg_dumpall): dump the one database with pg_dump -Fc"

@@ -35,8 +35,8 @@ if [ ! -e "$root/$name" ]; then
 fi
 sync "$root"
 echo "began=$began"
-echo "ended=$(stat -c %Y "$root/$name")"
-echo "bytes=$(stat -c %s "$root/$name")"
+stat -c 'ended=%Y' "$root/$name"
+stat -c 'bytes=%s' "$root/$name"
 """
 )
 
@@ -93,9 +93,9 @@ reader=$!
 wait "$reader" || fail "what pg_dump wrote can't be read"
 [ ! -e "$work/failed" ] || fail "pg_dump did not end well"
 echo "began=$began"
-echo "ended=$(date +%s)"
-echo "bytes=$(cat "$work/sent")"
-echo "parts=$(cat "$work/number")"
+date +ended=%s
+sed 's/^/bytes=/' "$work/sent"
+sed 's/^/parts=/' "$work/number"
 """
 )
 

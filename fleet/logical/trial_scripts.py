@@ -28,18 +28,21 @@ began=$(date +%s)
 "$bin/initdb" -D "$data" --username=postgres --auth=peer --encoding=UTF8 --locale=C.UTF-8 --no-sync \\
     < /dev/null > /dev/null
 cp "$data.files/postgresql.conf" "$data.files/pg_hba.conf" "$data/"
-printf 'herdsite "%s" postgres\\n' "$(id -un)" > "$data/pg_ident.conf"
+account=$(id -un)
+printf 'herdsite "%s" postgres\\n' "$account" > "$data/pg_ident.conf"
 mkdir -p "$data/log"
 "$bin/pg_ctl" start -D "$data" -w -t 60 -s -l "$data/log/startup.log" < /dev/null || { why >&2; exit 1; }
 superuser < "$data.files/make.sql" > /dev/null
 sh "$data.files/load.sh" < "$data.files/load.in"
-echo "restored_s=$(($(date +%s) - began))"
+now=$(date +%s)
+echo "restored_s=$((now - began))"
 far counting
 deputize "$database"
 "$bin/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$socket" -p "$port" -U "$deputy" -w -d "$database" \\
     < "$data.files/rows.sql" > "$data.rows"
 sed 's/^/rows=/' "$data.rows"
 stop 30
-echo "bytes=$(du -sb "$data" | cut -f1)"
+bytes=$(du -sb "$data" | cut -f1)
+echo "bytes=$bytes"
 """
 )

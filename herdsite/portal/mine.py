@@ -32,7 +32,7 @@ from herdsite.portal.shown import moment
 
 NOBODY = "Please open this page from your platform's dashboard. A session ends after some hours."
 ASKED = "Requested. The request is carried out in a moment; progress is shown below."
-CHOSEN = "Chosen. Work that is planned from now on waits for it."
+CHOSEN = "Maintenance window set. Work that is planned from now on waits for it."
 NO_VERB = "Such a request can't be asked of this database."
 NOTHING = "There is no such database of yours, or it has been removed."
 

@@ -148,7 +148,7 @@ def test_what_goes_or_is_gone_is_not_provisioned_again(call, state) -> None:
     sent = third()
     call.provision(sent)
     change(Resource.objects.get(), state=state)
-    assert "removed" in problem(call.provision(sent), 422)
+    assert "destroyed" in problem(call.provision(sent), 422)
     assert Resource.objects.count() == 1
 
 

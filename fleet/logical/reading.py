@@ -160,6 +160,15 @@ END {
 # (in the file `set`) stays as it is.
 NAMING = r"""
 function role(name) { return name == theirs || name == "\"" theirs "\"" ? owner : name }
+# Whether it ends within a text or a name.
+function unfinished(text,    place, sign, within) {
+    for (place = 1; place <= length(text); place++) {
+        sign = substr(text, place, 1)
+        if (within == "" && (sign == "'" || sign == "\"")) within = sign
+        else if (sign == within) within = ""
+    }
+    return within != ""
+}
 function said(    parameter) {
     if (match(text, /^ALTER DATABASE ("([^"]|"")*"|[^ ]+) SET /)) {
         parameter = substr(text, RLENGTH + 1)
@@ -211,8 +220,7 @@ BEGIN {
 text == "" && !/^(GRANT|REVOKE|ALTER|COMMENT ON DATABASE|CREATE POLICY|SET SESSION|RESET SESSION) ?/ { next }
 {
     text = text == "" ? $0 : text "\n" $0
-    quotes = text
-    if (gsub(/'/, "", quotes) % 2 || gsub(/"/, "", quotes) % 2 || text !~ /;$/) next
+    if (unfinished(text) || text !~ /;$/) next
     said()
     text = ""
 }

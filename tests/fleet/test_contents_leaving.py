@@ -136,6 +136,19 @@ def test_roles_and_database_get_the_names_that_they_have_here(tmp_path, before: 
     assert named(tmp_path, f"SET x = 1;\n{before}\n\n-- end\n") == f"{after}\n"
 
 
+def test_a_quote_within_a_text_or_a_name_ends_no_statement_late(tmp_path) -> None:
+    text = (
+        "ALTER DATABASE away SET search_path TO 'Odd \" One', 'x';\nALTER DATABASE away SET jit TO 'off';\n"
+        'GRANT SELECT ON TABLE "it\'s" TO app;\nGRANT SELECT ON TABLE t TO app;\n'
+    )
+    assert named(tmp_path, text).splitlines() == [
+        "ALTER DATABASE \"new\" SET search_path TO 'Odd \" One', 'x';",
+        "ALTER DATABASE \"new\" SET jit TO 'off';",
+        'GRANT SELECT ON TABLE "it\'s" TO "shop";',
+        'GRANT SELECT ON TABLE t TO "shop";',
+    ]
+
+
 def test_what_the_database_has_set_itself_stays(tmp_path) -> None:
     text = "ALTER DATABASE away SET \"DateStyle\" TO 'SQL';\nALTER ROLE app IN DATABASE away SET jit TO 'off';\n"
     assert named(tmp_path, text, held="database:DateStyle\nrole:jit\n") == ""

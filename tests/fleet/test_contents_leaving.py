@@ -88,7 +88,7 @@ def test_what_fails_alike_is_told_once_with_how_often(tmp_path) -> None:
     )
     log = "".join("left=" + "\t".join(line[1:]) + "\n" for line in judged(tmp_path, text))
     (told,) = leaving.told(log, leaving.LEFT)
-    assert told == f"privilege: GRANT SELECT ON TABLE t0 TO anon; and 2 more ({message}; its role is not here)"
+    assert told == f"privilege: GRANT SELECT ON TABLE t0 TO anon; and 2 more ({message}; the role does not exist here)"
     assert leaving.told(log, leaving.WILL) == []
 
 

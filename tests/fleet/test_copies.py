@@ -176,7 +176,7 @@ def test_what_is_no_moment_is_refused_with_an_example() -> None:
 
 
 def test_who_follows_nobody_can_not_unfollow() -> None:
-    with pytest.raises(AskError, match="follows nobody"):
+    with pytest.raises(AskError, match="is not a follower"):
         intents.ask(archived(), "unfollow", actor="anna")
 
 

@@ -57,6 +57,8 @@ GIVEN: dict[str, Any] = {
     "job": "shop-1-build",
     "database": "shop",
     "sql": "SELECT 1",
+    "push": "true",
+    "segments": ("0" * 24,),
 }
 
 

@@ -181,7 +181,7 @@ def test_a_backup_of_what_leads_no_more_is_given_up(state: str) -> None:
 
 
 def test_a_kept_backup_is_removed_when_its_time_is_over() -> None:
-    known = {"due_out": True}
+    known = {"due_out": True, "trying": False}
     assert walk("backup", KEPT, known, confirmed(True))[0] == KEPT
     assert known["removed"]
 

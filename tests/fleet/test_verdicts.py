@@ -144,7 +144,7 @@ def test_a_standby_whose_replay_stands_still_is_not_required_and_not_promoted(wo
     changeover = begin(world, Changeover.SWITCHOVER)
     world.settle(lambda: ended(changeover))
     assert again(changeover).state == CANCELLED
-    assert "less than its leader" in str(again(changeover).marks["why"]) or "less than its leader" in str(
+    assert "below its leader's" in str(again(changeover).marks["why"]) or "below its leader's" in str(
         Event.objects.filter(subject=changeover.pk).values_list("why", flat=True)
     )
     assert writers(world) == [world.leader.data]

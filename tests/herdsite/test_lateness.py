@@ -28,7 +28,7 @@ def look(took_s: float) -> Look:
 def test_silence_that_a_late_process_met_is_not_known() -> None:
     told = beat.unheard(look(1.4), late_s=policy.LATE_LOOK_S)
     assert (told.attrs["service_available"], told.attrs["ssh"], told.attrs["load1"]) == (None, None, "3")
-    assert "late by 0.5 s" in str(told.attrs["look_failed"])
+    assert "0.5 s late" in str(told.attrs["look_failed"])
 
 
 def test_what_was_refused_at_once_was_heard_by_a_late_process_too() -> None:

@@ -58,8 +58,10 @@ SELECT pg_catalog.format('CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I', :'sc
 SELECT pg_catalog.format('CREATE EXTENSION IF NOT EXISTS %I SCHEMA %I CASCADE', name, :'schema')
   FROM pg_catalog.pg_available_extensions WHERE name = :'name' \\gexec
 SQL
-            why=$(head -n 1 "$work/said")
-            echo "$name could not be made: $why"
+            {
+                cause=$(head -n 1 "$work/said")
+                echo "$name could not be made: $cause"
+            }
     done < "$work/extensions"
     superuser -v fresh="$fresh" -v loader="$loader" -v disk="$disk" > /dev/null <<'SQL'
 SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO %I', :'fresh', :'loader') \\gexec

@@ -34,13 +34,14 @@ POLICIES = (
     Policy("/api/", ()),
     Policy("/", (*OURS, "script-src 'self'", "style-src 'self'")),
 )
+# Only what Chromium knows: it complains of others on each page.
 PERMISSIONS = ", ".join(
     f"{name}=()"
     for name in (
-        "accelerometer", "autoplay", "bluetooth", "browsing-topics", "camera", "display-capture", "encrypted-media",
+        "accelerometer", "autoplay", "browsing-topics", "camera", "display-capture", "encrypted-media",
         "fullscreen", "gamepad", "geolocation", "gyroscope", "hid", "idle-detection", "local-fonts", "magnetometer",
         "microphone", "midi", "payment", "picture-in-picture", "publickey-credentials-create", "screen-wake-lock",
-        "serial", "usb", "web-share", "xr-spatial-tracking",
+        "serial", "usb", "xr-spatial-tracking",
     )
 )  # fmt: skip
 FIXED = {

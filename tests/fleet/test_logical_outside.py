@@ -22,11 +22,11 @@ from tests.clusters import Cluster
         ("https:///x", "begins with https"),
         ("http://example.com/x", "Only https"),
         ("https://user:pass@example.com/x", "password"),
-        ('https://example.com/x"\noutput = "/etc/passwd', "no address"),
-        ('https://example.com/x"', "no address"),
-        ("https://example.com:port/x", "no address"),
-        ("https://exa mple.com/x", "no address"),
-        ("https://[::1/x", "no address"),
+        ('https://example.com/x"\noutput = "/etc/passwd', "Not an address"),
+        ('https://example.com/x"', "Not an address"),
+        ("https://example.com:port/x", "Not an address"),
+        ("https://exa mple.com/x", "Not an address"),
+        ("https://[::1/x", "Not an address"),
     ],
 )
 def test_what_is_no_address_is_refused(url: str, why: str, settings) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psutil
 from django.utils import timezone
@@ -19,8 +19,8 @@ BECAUSE = Because(None, "planned work", "bench")
 FROZEN_S = 30.0
 
 
-def move(scene: Scene, **more: object) -> None:
-    changing.begin(scene.premium.resource, Changeover.SWITCHOVER, BECAUSE, **more)  # type: ignore[arg-type]
+def move(scene: Scene, not_before: datetime | None = None) -> None:
+    changing.begin(scene.premium.resource, Changeover.SWITCHOVER, BECAUSE, not_before=not_before)
 
 
 def lose_leader_in_switchover(scene: Scene) -> None:
@@ -43,7 +43,7 @@ def lose_leader_before_window(scene: Scene) -> None:
 
 
 def freeze_acting_worker(scene: Scene) -> None:
-    """Whoever takes the steps of a switchover stands still in one after the other, for longer than its lease."""
+    """The worker that takes the steps of a switchover is frozen in one after the other, for longer than its lease."""
 
     def freeze() -> None:
         workers = [one for one in scene.herdsite() if "work" in " ".join(one.cmdline()) and not one.children()]

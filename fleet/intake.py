@@ -84,8 +84,9 @@ def asked_just_now(member: Member, verb: str, actor: str, again: bool = False) -
 
 def _one_thing(member: Member) -> list[UUID]:
     """What is the same thing to whoever asks: a database that has an instance of its own, and that instance."""
-    own = isinstance(member, Resource) and member.instance_id and member.own_instance
-    return [member.pk, member.instance_id] if own else [member.pk]  # type: ignore[attr-defined]
+    if isinstance(member, Resource) and member.instance_id and member.own_instance:
+        return [member.pk, member.instance_id]
+    return [member.pk]
 
 
 def hand_down(instance: Member, intent: Intent) -> Intent:

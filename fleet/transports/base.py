@@ -125,3 +125,10 @@ def checked(argv: Sequence[str], result: Result) -> Result:
     if not result.ok:
         raise CommandFailed(argv, result)
     return result
+
+
+def masked(text: str, secrets: Sequence[str]) -> str:
+    """The text without what must not be read; the longest secret first, since one may lie in another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

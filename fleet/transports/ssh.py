@@ -21,7 +21,7 @@ import paramiko
 import structlog
 
 from fleet.transports import logins
-from fleet.transports.base import Host, Refused, Result, TransportError, Unreachable
+from fleet.transports.base import Host, Refused, Result, TransportError, Unreachable, masked
 from fleet.transports.deadlines import late, left, since
 from fleet.transports.pinning import judge, place
 
@@ -388,12 +388,6 @@ def spent(future: Future[Connection]) -> bool:
 
 def public(key: paramiko.PKey) -> str:
     return f"{key.get_name()} {key.get_base64()}"
-
-
-def masked(text: str, secrets: Sequence[str]) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def reason(error: Exception | None) -> str:

@@ -35,8 +35,7 @@ LARGE = b"".join(b"%d a line with a \\ and a ' in it\n" % n for n in range(30_00
 
 @pytest.fixture(params=ODD, ids=ODD)
 def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sshd]:
-    if not PROGRAM:
-        pytest.skip("OpenSSH's server is not installed")
+    assert PROGRAM, "OpenSSH's server is missing: apt install openssh-server, which bin/test does as root"
     kind, how = ODD[request.param]
     (tmp_path / "banner").write_text("Authorized use only.\n" * 40)
     more = how.get("more", "").replace("{folder}", str(tmp_path))
@@ -89,8 +88,7 @@ def test_many_at_once_all_come_back(odd: Sshd, tmp_path: Path) -> None:
 
 
 def test_a_host_that_runs_nothing_for_us_is_refused_with_what_it_says(tmp_path: Path, pool: Connections) -> None:
-    if not PROGRAM:
-        pytest.skip("OpenSSH's server is not installed")
+    assert PROGRAM, "OpenSSH's server is missing: apt install openssh-server, which bin/test does as root"
     server = Sshd(tmp_path, "ed25519", login="echo This account is not available.; exit 1;")
     server.start()
     try:

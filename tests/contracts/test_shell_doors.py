@@ -16,8 +16,7 @@ pytestmark = pytest.mark.sshd
 
 @pytest.fixture
 def sshd(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Sshd]:
-    if not PROGRAM:
-        pytest.skip("OpenSSH's server is not installed")
+    assert PROGRAM, "OpenSSH's server is missing: apt install openssh-server, which bin/test does as root"
     server = Sshd(tmp_path, "ed25519", more=getattr(request, "param", ""))
     server.start()
     yield server

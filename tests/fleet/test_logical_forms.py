@@ -5,7 +5,6 @@ import gzip
 import io
 import lzma
 import re
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -89,8 +88,6 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_dump_is_loaded_in_any_form_and_by_any_name(world: World, tmp_path: Path, form: str) -> None:
     options, packed = FORMS[form]
-    if form.endswith("zstd") and not shutil.which("zstd"):
-        pytest.skip("zstd is not on this machine")
     shop, other = world.resource("shop"), world.resource("other")
     world.fill("shop")
     world.fill("shop", "SELECT lo_from_bytea(4242, '\\x00ff')")

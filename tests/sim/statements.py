@@ -30,7 +30,7 @@ class Plan:
     def __init__(self, sql: str) -> None:
         self.sql, self.name, self.used = sql, "", 0
         self.order: list[str | int] = []
-        known: dict[str, int] = {}
+        known: dict[str | int, int] = {}
         numbers = count(0)
 
         def place(match: re.Match[str]) -> str:
@@ -38,9 +38,9 @@ class Plan:
                 return "%"
             key: str | int = match[1] or next(numbers)
             if key not in known:
-                known[key] = len(known) + 1  # type: ignore[index]
+                known[key] = len(known) + 1
                 self.order.append(key)
-            return f"${known[key]}"  # type: ignore[index]
+            return f"${known[key]}"
 
         self.numbered = _PLACE.sub(place, sql)
 

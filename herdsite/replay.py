@@ -24,6 +24,7 @@ from fleet.states import DESTROYING, move
 from fleet.subject import SERVER, Subject
 from fleet.think import LIFE
 from herdsite import beat
+from herdsite.thought import Thought, ponder
 from incidents.models import Incident
 from observations.models import Observation
 from observations.probes.table import PROBES
@@ -156,13 +157,13 @@ class Life:
 
     def _think(
         self, at: datetime, vantage: str, attrs: dict[str, str | None], events: list[Event], tally: Tally
-    ) -> Generator[Difference, None, tuple[beat.Thought, bool]]:
+    ) -> Generator[Difference, None, tuple[Thought, bool]]:
         """One thought about it, and whether it can't be told."""
         state = self.row.state
-        thought = beat.ponder(*self._loaded(at, at, attrs, events), vantage)
+        thought = ponder(*self._loaded(at, at, attrs, events), vantage)
         then = self._then(events, thought.rule)
         if then != _does(thought.rule):
-            earlier = beat.ponder(*self._loaded(at, at - MOMENT, attrs, events), vantage)
+            earlier = ponder(*self._loaded(at, at - MOMENT, attrs, events), vantage)
             thought = earlier if self._then(events, earlier.rule) == _does(earlier.rule) else thought
             then = self._then(events, thought.rule)
         now = _does(thought.rule)
@@ -217,7 +218,7 @@ class Life:
         claim = ring.Claim(uuid4(), [self.member.pk], at)
         return context.Loaded(self.row, subject, intent, facts, None), claim, look
 
-    def _cant_tell(self, thought: beat.Thought) -> bool:
+    def _cant_tell(self, thought: Thought) -> bool:
         """Whether a row above the one that won could not be judged for want of what only our own database knew."""
         rows = tried(LIFE[self.member.KIND], self.row.state, thought.facts)
         return any(
@@ -225,7 +226,7 @@ class Life:
             for rule, verdict in rows
         )
 
-    def _alarms(self, at: datetime, until: datetime, thought: beat.Thought) -> Iterator[Difference]:
+    def _alarms(self, at: datetime, until: datetime, thought: Thought) -> Iterator[Difference]:
         then = {one.type for one in self.incidents if at <= _opened(one) < until}
         now = set(thought.judged.opened)
         for type_ in sorted(then - now):
@@ -238,7 +239,7 @@ class Life:
         ended = {one.type for one in self.incidents if one.resolved_at and at <= one.resolved_at < until}
         self.row.watch = {name: stands for name, stands in self.row.watch.items() if name not in ended}
 
-    def _follow(self, at: datetime, events: list[Event], thought: beat.Thought, untold: bool) -> None:
+    def _follow(self, at: datetime, events: list[Event], thought: Thought, untold: bool) -> None:
         """Move as the row says; as it happened, where that can't be told, and where people or commands did it."""
         then = thought.rule.then
         for event in events:

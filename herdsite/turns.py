@@ -20,6 +20,7 @@ from fleet.ports import Ports
 from fleet.states import AVAILABLE, states_of
 from fleet.subject import CHANGEOVER, KINDS
 from herdsite import beat, pulse, wiring
+from herdsite.thought import Thought, ponder
 from incidents.models import Incident
 from observations.record import Look
 
@@ -176,7 +177,7 @@ class Turn:
         else:
             self._acting[self.actors.submit(_fresh, what)] = ring_
 
-    def _finish(self, kind: str, thought: beat.Thought) -> tuple[int, int]:
+    def _finish(self, kind: str, thought: Thought) -> tuple[int, int]:
         return 1, beat.finish(kind, [thought], self.ports, self.vantage)
 
     def _count(self, beats: int, errors: int) -> None:
@@ -241,7 +242,7 @@ class Turn:
         if not self._flying:
             return
         done, _still = wait(self._flying, timeout=0.05, return_when=FIRST_COMPLETED)
-        felt: dict[str, list[beat.Thought]] = {}
+        felt: dict[str, list[Thought]] = {}
         for future in done:
             claimed = self._flying.pop(future)
             look = future.result()
@@ -249,7 +250,7 @@ class Turn:
                 ring.hand_back(claimed.loaded.subject.kind, claimed.claim, [claimed.loaded.subject.id])
                 continue
             try:
-                thought = beat.ponder(claimed.loaded, claimed.claim, look, self.vantage)
+                thought = ponder(claimed.loaded, claimed.claim, look, self.vantage)
             except Exception as error:
                 beat.stumble(claimed.loaded, claimed.claim, error)
                 self.errors += 1

@@ -9,7 +9,7 @@ from fleet.roles import READ, SCOPES
 
 
 class Forbidden(AskError):
-    """It could be done, and not by who asks."""
+    """The verb fits the thing, and the asker may not use it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Asker:
 
 
 def scopes_of(user: Any) -> frozenset[str]:
-    """What a login may do with the whole herd. Staff may look."""
+    """Says what a login may do with the whole herd. Staff may look."""
     if not user.is_active:
         return frozenset()
     held = {scope.name for scope in SCOPES.values() if user.has_perm(scope.permissions[0])}
@@ -53,6 +53,6 @@ def missing(asker: Asker, scope: str) -> str:
 
 
 def may(asker: Asker, scope: str) -> None:
-    """What is no verb of a thing (a link, a token, a policy, the brake) asks here. Raises Forbidden."""
+    """Decides for links, tokens, policies and the brake, which are no verbs of a thing. Raises Forbidden."""
     if why := missing(asker, scope):
         raise Forbidden(why)

@@ -100,7 +100,7 @@ def candidates(resource: Resource) -> list[str]:
 
 
 def plans_to_move_to(resource: Resource) -> str:
-    """What is said where a resize names no plan."""
+    """The refusal of a resize that names no plan."""
     tier = STARTER if resource.plan.shared else PRODUCTION
     names = Plan.objects.filter(offered=True, tier=tier).exclude(pk=resource.plan_id).values_list("name", flat=True)
     return f"Say the plan that {resource.name} is to move to. Choose one of: {_listed(names)}."
@@ -153,7 +153,7 @@ def room(resource: Resource, other: Plan) -> None:
 
 
 def loss(text: str) -> str:
-    """What may be lost, as it is kept. ValueError for what is no loss."""
+    """Returns the accepted loss as it is stored. ValueError for text that names no loss."""
     try:
         changing.accepted(text)
     except ValueError as error:

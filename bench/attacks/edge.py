@@ -25,7 +25,7 @@ def _holds_up(site: Site, opening: bytes) -> str:
         try:
             return "" if site.serves() else "pages fail meanwhile"
         except OSError as error:
-            return f"nobody else is served: {error}"
+            return f"other clients are not served: {error}"
 
 
 def silence(site: Site) -> str:
@@ -71,7 +71,7 @@ def login_made_up(site: Site) -> str:
     for header in ("Cookie: sessionid=0123456789abcdef", "Authorization: Bearer herd_0"):
         head = f"POST /api/v1/resources HTTP/1.1\r\nHost: localhost\r\n{header}\r\nContent-Length: {LONG}\r\n\r\n-"
         if status(site.send(head.encode())) != 413:
-            return f"whoever sends {header!r} may send {LONG} bytes"
+            return f"a client that sends {header!r} may send {LONG} bytes"
     return ""
 
 

@@ -16,7 +16,7 @@ class Site:
         return socket.create_connection((self.host, self.port), timeout=PATIENCE_S)
 
     def send(self, data: bytes) -> bytes:
-        """What comes back to some bytes, until the end of the answer's header or of the connection; the connection is
+        """Returns the answer to some bytes, until its header or the connection ends; the connection is
         closed afterwards."""
         with self.connect() as sock:
             sock.sendall(data)

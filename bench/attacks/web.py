@@ -40,7 +40,7 @@ def session_made_up(site: Site) -> str:
 
 
 def metrics_through_a_proxy(site: Site) -> str:
-    """What a proxy on this machine would pass on, whatever the stranger claims to be."""
+    """Sends the headers of a proxy on this machine, whatever the stranger claims to be."""
     for header in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "X-Forwarded-Host"):
         if site.get("/metrics", {header: "127.0.0.1"}).status != 403:
             return f"/metrics with {header}"

@@ -81,7 +81,7 @@ def abandon_load(resource: Resource, acting: Acting) -> str | None:
 
 
 def _log(shell: Shell, subject: Subject, acting: Acting) -> str:
-    """What its job told of the dump."""
+    """Reads what the dump's job told of it."""
     argv = ["sh", "-c", leaving.TOLD, "herdsite", f"{subject.home}/jobs/{acting.subject.job}/log"]
     return checked(argv, shell.run(argv)).out
 

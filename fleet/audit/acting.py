@@ -40,7 +40,7 @@ def in_name_of(who: Acting) -> Iterator[None]:
 
 @contextmanager
 def by_command(argv: Sequence[str]) -> Iterator[None]:
-    """What a command does is done by whoever runs it. Only its name is kept: what follows may hold a secret."""
+    """The user who runs a command is the actor of what it does. Only its name is kept: the rest may hold a secret."""
     name = argv[1] if len(argv) > 1 else ""
     if not name or name in MACHINERY:
         yield

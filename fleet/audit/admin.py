@@ -29,7 +29,7 @@ class EntryAdmin(BySubject):
 
 
 def audit(member: Member) -> Section | None:
-    """What people did to it."""
+    """Lists what people did to the thing."""
     found = Entry.objects.filter(subject=str(member.pk))[:SHOWN]
     rows = [
         (when(e.at), e.actor or "nobody", e.address or "—", e.door, e.action, e.reason, _told(e.before), _told(e.after))

@@ -162,7 +162,7 @@ def _unlinked() -> list[str]:
 
 
 def _guards() -> Iterator[str]:
-    """What is wrong with the triggers: one that is off leaves no trace of what was done meanwhile."""
+    """Lists faults of the audit triggers: one that is off leaves no trace of what was done meanwhile."""
     found = {
         name: (enabled, function, body.strip())
         for name, enabled, function, body in _rows(

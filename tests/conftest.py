@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from hypothesis import settings as hypothesis_settings
 
 from fleet import certificates
 from observations import retention
+
+# The suite draws the same cases wherever it runs: what passed once passes again, and a failure can be had again.
+# `--hypothesis-profile=search` draws new ones.
+hypothesis_settings.register_profile("same", derandomize=True)
+hypothesis_settings.register_profile("search", hypothesis_settings(print_blob=True), derandomize=False)
+hypothesis_settings.load_profile("same")
 
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
 REAL = (

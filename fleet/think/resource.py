@@ -1,5 +1,8 @@
 """What herdsite does about a database as its customer sees it. One row a beat, first match wins."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fleet.conditions import Condition, always, asked, is_, named, no, over, reached, under, yes
 from fleet.rules import ANY, WAIT, Rule, do, go
 from fleet.states import (
@@ -32,11 +35,20 @@ takes_no_writes = Condition(
 )
 instance_serves = is_("instance_state", "available")
 serves = named("customers can log in and write", yes("service_available") & ~takes_no_writes)
+
+
+def _own_doing(facts: Mapping[str, Any]) -> bool | None:
+    """A login that failed without a code (nothing answered) is no doing of the customer's; no login says nothing."""
+    if facts["service_available"] is None:
+        return None
+    return facts["service_code"] == "28P01" or bool(facts["closed"])
+
+
 # Nobody of ours sets these; and whoever changes his own password leaves ours behind.
 own_doing = Condition(
     "the customer's own setting keeps herdsite out: another password, no connections allowed, …",
-    ("service_code", "closed"),
-    lambda facts: facts["service_code"] == "28P01" or bool(facts["closed"]),
+    ("service_available", "service_code", "closed"),
+    _own_doing,
 )
 locked_out = named(f"{own_doing}", own_doing & instance_serves)
 explained = named(

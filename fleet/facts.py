@@ -60,7 +60,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("members", INT, "", "things on it that are to stay: instances of a server, databases of an instance"),
     ("leaders", INT, "", "instances on a server that lead, or serve as followers"),
     ("placed", BOOL, "", "an instance is assigned to the database"),
-    ("own_instance", BOOL, "", "the instance beneath serves this resource alone"),
+    ("own_instance", BOOL, "", "the instance serves one resource alone"),
     ("members_answer", BOOL, "", "an instance of the server has answered since the doubt began"),
     ("handed", TEXT, "", "result of the request once passed to the instance: none, open, done, refused"),
     ("dropped", BOOL, "", "database and role are gone from the shared instance"),

@@ -28,7 +28,7 @@ from fleet.states import (
 )
 from fleet.strays import unread
 from fleet.think.instance import host_knows_more
-from fleet.think.resource import own_doing, takes_no_writes
+from fleet.think.resource import NO_CONNECTIONS, NO_LOCKS, no_room, own_doing, takes_no_writes
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
     *("server", "instance", "resource"),
@@ -126,6 +126,30 @@ cant_write = Condition(
     f"{takes_no_writes}, or herdsite's test write was refused",
     ("service_available", "can_write", "customers_read_only", *takes_no_writes.names),
     _cant_write,
+)
+# PostgreSQL names the limit that is reached: the role's or the database's own, or that of the whole instance.
+own_limit = Condition(
+    "PostgreSQL names the limit of the role or of the database",
+    ("service_why",),
+    lambda facts: (
+        None
+        if facts["service_why"] is None
+        else any(f"too many connections for {what}" in facts["service_why"] for what in ("role", "database"))
+    ),
+)
+
+
+def _no_locks(facts: Mapping[str, Any]) -> bool | None:
+    """A look that succeeds has no code."""
+    if facts["service_available"] is True:
+        return False
+    return None if facts["service_code"] is None else facts["service_code"] == NO_LOCKS
+
+
+no_locks = Condition(
+    "PostgreSQL refuses herdsite's login: out of shared memory for locks",
+    ("service_available", "service_code"),
+    _no_locks,
 )
 in_recovery = named(
     "herdsite's records name it the leader, and it is in recovery",
@@ -242,6 +266,9 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("connections_exhausted", INSTANCE, share("connections", "max_connections", 95),
           3, 3, WARN, ("free_connections",),
           "Almost all connections are in use: the next client may be refused"),
+    Alarm("out_of_locks",        INSTANCE, no_locks & no("own_instance"),
+          3, 1, PAGE, (),
+          "The lock table of a shared instance stays full: none of its customers can log in"),
     Alarm("long_transaction",    INSTANCE, over("longest_transaction_s", 2 * HOUR_S),
           2, 2, WARN, (),
           "A transaction has been open for 2 hours: VACUUM can't clean up behind it"),
@@ -271,6 +298,13 @@ ALARMS: tuple[Alarm, ...] = (
     Alarm("locked_out",          RESOURCE, no("service_available") & own_doing & instance_serves,
           2, 2, WARN, ("ask_customer",),
           "The customer's own setting keeps herdsite out"),
+
+    Alarm("connections_used_up", RESOURCE, no_room & is_("service_code", NO_CONNECTIONS) & own_limit,
+          2, 2, WARN, ("ask_customer",),
+          "The customer's sessions use all connections that the plan includes"),
+    Alarm("locks_used_up",       RESOURCE, no_room & is_("service_code", NO_LOCKS) & yes("own_instance"),
+          2, 1, WARN, ("ask_customer",),
+          "The customer's sessions use all locks of the instance: new sessions are refused"),
 
     # of archives
     Alarm("archive_hole",        TIMELINE, state(CLOSED) & over("state_s", HOLE_S) & missing & no("hole_told"),
@@ -310,7 +344,10 @@ ALARMS: tuple[Alarm, ...] = (
 # fmt: on
 
 # What its customer alone can mend, and hears of when it opens.
-THEIRS = ("durability_weakened", "row_limit", "read_only_set", "locked_out")
+THEIRS = (
+    *("durability_weakened", "row_limit", "read_only_set", "locked_out"),
+    *("connections_used_up", "locks_used_up"),
+)
 
 BY_KIND = {kind: tuple(alarm for alarm in ALARMS if kind in alarm.kinds) for kind in KINDS}
 BY_TYPE = {alarm.type: alarm for alarm in ALARMS}

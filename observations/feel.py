@@ -21,7 +21,7 @@ from observations.probes.table import PROBES
 from observations.record import Look
 
 # The server said no to us alone: it lives, and whether its customers are served is not known from this.
-_ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53300", "57014", "55P03")
+_ALIVE_BUT = ("28000", "28P01", "3D000", "42501", "53200", "53300", "57014", "55P03")
 
 # What says no does so within this; what takes longer is silent, and asking its host too would only take as long again.
 REFUSED_S = 0.3

@@ -35,6 +35,7 @@ REAL = (
     "fleet/test_replication",
     "fleet/test_restoring",
     "fleet/test_standbys_real.py",
+    "fleet/test_tenants.py",
     "fleet/test_tls.py",
     "herdsite/test_edge_attacks.py",
     "herdsite/test_embedded.py",

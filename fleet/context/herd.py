@@ -83,6 +83,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "server_state": member.server.state,
         "machine": member.server.facts.get("machine"),
         "members": member.members,
+        "own_instance": not member.plan.shared,
         "doubt_window_s": window_s,
         "role": member.role,
         "outdated": member.outdated,

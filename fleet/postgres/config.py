@@ -52,6 +52,8 @@ def settings(sizing: Sizing, major: int, bind: str, port: int, socket: str, tls:
         **reserve,
         "password_encryption": "scram-sha-256",
         **encryption,
+        # Who begins to log in and does not go on holds a connection for no longer than this.
+        "authentication_timeout": "10s",
         # A client that is gone, or sits in a transaction for ever, gives its connection and its locks back.
         "tcp_keepalives_idle": "30s",
         "tcp_keepalives_interval": "5s",

@@ -50,6 +50,12 @@ own_doing = Condition(
     ("service_available", "service_code", "closed"),
     _own_doing,
 )
+# What says so is alive; whether it is its own limit or its instance's, nothing is mended by a restart or a move.
+NO_LOCKS, NO_CONNECTIONS = "53200", "53300"
+no_room = named(
+    "PostgreSQL answers and has no locks or no connections left for another session",
+    no("service_available") & is_("service_code", NO_LOCKS, NO_CONNECTIONS) & ~own_doing,
+)
 locked_out = named(f"{own_doing}", own_doing & instance_serves)
 explained = named(
     "the database does not serve, and its instance is down, stopped or fenced",
@@ -136,6 +142,10 @@ LIFE = (
          go("come_up"),                "Customers can log in"),
 
     # 300: doubt, verdict, return
+    # Before 301: neither a failover nor a restart makes room for long.
+    Rule(298, AVAILABLE,               no_room,
+         WAIT,                         "PostgreSQL refuses another session, because locks or connections are used up: "
+                                       "PostgreSQL is alive, and the database is not in doubt"),
     # Before 301: a customer who locks herdsite out is not a database in doubt.
     Rule(300, AVAILABLE,               no("service_available") & locked_out,
          WAIT,                         "The customer's own setting keeps herdsite out: the customer is told, and the "
@@ -144,6 +154,9 @@ LIFE = (
          go("doubt"),                  "A failed look is only a doubt: other workers look before any verdict"),
     Rule(303, AVAILABLE,               takes_no_writes,
          go("doubt"),                  "The database answers and accepts no writes: one such look is only a doubt"),
+    Rule(308, UNWELL,                  no_room & instance_serves,
+         go("come_back"),              "PostgreSQL answers: it refuses another session, because locks or connections "
+                                       "are used up"),
     Rule(310, UNWELL,                  no("service_available") & locked_out,
          go("come_back"),              "The customer's own setting keeps herdsite out, and the instance serves"),
     Rule(311, UNWELL,                  serves,

@@ -53,6 +53,9 @@ SAID = (
     ("not currently accepting connections", "55000"),
     ("too many (clients|connections)", "53300"),
     ("connection slots are reserved", "53300"),
+    # A log-in takes locks: where the lock table is full, nobody gets in.
+    ("out of shared memory", "53200"),
+    ("out of memory", "53200"),
     ("the database system is", "57P03"),
     ("terminating connection", "57P01"),
 )

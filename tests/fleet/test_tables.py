@@ -177,6 +177,18 @@ def test_whom_its_customer_has_locked_out_is_not_down_and_its_password_can_be_ro
         assert think(LIFE["resource"], state, Facts(NOW, known | {"asked": "rotate"})).then.name == "rotate"
 
 
+@pytest.mark.parametrize("code", ["53200", "53300"])
+def test_a_database_that_has_no_room_for_another_session_is_neither_in_doubt_nor_down(code: str) -> None:
+    """Whatever else is known: a PostgreSQL that says so is alive, and neither a restart nor a move makes room."""
+    known = _database(service_available=False, in_recovery=None, read_only=None, doubt_s=600.0, sql_vantages=3)
+    known |= {"service_code": code, "closed": "", "vantage_sees": True, "state_s": 600.0}
+    assert think(LIFE["resource"], "available", Facts(NOW, known)).then == WAIT
+    for state in ("uncertain", "down"):
+        assert think(LIFE["resource"], state, Facts(NOW, known)).then.name == "come_back"
+    down = known | {"instance_state": "down"}
+    assert think(LIFE["resource"], "uncertain", Facts(NOW, down)).then.name == "go_down"
+
+
 def test_what_leads_by_our_records_and_is_in_recovery_is_promoted_again() -> None:
     known = {"role": "leader", "outdated": False, "service_available": True, "in_recovery": True, "configured": True}
     known |= {"moving": False, "job": "none", "state_s": 60.0, "quorum_step": "nothing"}

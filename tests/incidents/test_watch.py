@@ -146,6 +146,17 @@ FIRES = [
         ("resource", {"state": "down", "service_available": False, "instance_state": "available"} | why, "locked_out")
         for why in ({"service_code": "28P01"}, {"service_code": "53300", "closed": "CONNECTION_LIMIT"})
     ),
+    *(
+        ("resource", {"service_available": False, "service_code": "53300", "closed": "", "service_why": why}, type_)
+        for why in ('FATAL: too many connections for role "anna"', 'FATAL: too many connections for database "anna"')
+        for type_ in ("connections_used_up",)
+    ),
+    (
+        "resource",
+        {"service_available": False, "service_code": "53200", "closed": "", "own_instance": True},
+        "locks_used_up",
+    ),
+    ("instance", {"service_code": "53200", "own_instance": False}, "out_of_locks"),
     ("timeline", {"state": "open", "archive_missing": "A-B"}, "archive_gap"),
     ("instance", {"sorts_unlike": "glibc 2.36, its leader's with 2.31"}, "sorts_unlike"),
     ("timeline", {"state": "closed", "state_s": 600.0, "archive_missing": "A-B", "hole_told": False}, "archive_hole"),
@@ -236,6 +247,26 @@ def test_a_disk_that_fills_is_full_when_its_room_is_used_up() -> None:
     assert forecast.full_in_s(before, 109.0, now, 110.0) is None
 
 
+def test_a_customer_is_not_blamed_for_an_instance_that_is_full() -> None:
+    """Of 50 databases that are refused, none is told that it has used everything up."""
+    refused = {"state": "available", "service_available": False, "closed": "", "own_instance": False}
+    for code, why in (
+        ("53300", "FATAL: sorry, too many clients already"),
+        ("53300", "FATAL: remaining connection slots are reserved for roles with the SUPERUSER attribute"),
+        ("53200", "FATAL: out of shared memory"),
+    ):
+        assert open_types(beats("resource", refused | {"service_code": code, "service_why": why}, 50)) == []
+
+
+def test_an_instance_that_lets_a_login_in_again_is_not_out_of_locks() -> None:
+    full = {"service_code": "53200", "own_instance": False}
+    assert open_types(beats("instance", full, 3)) == ["out_of_locks"]
+    streaks = watch.judge("instance", dict.fromkeys(FACTS) | full, {"out_of_locks": (True, 0)}).streaks
+    well = dict.fromkeys(FACTS) | {"service_available": True, "own_instance": False}
+    assert watch.judge("instance", well, streaks).closed == ("out_of_locks",)
+    assert open_types(beats("instance", full | {"own_instance": True}, 50)) == []
+
+
 @pytest.mark.parametrize(
     "theirs",
     [
@@ -243,6 +274,20 @@ def test_a_disk_that_fills_is_full_when_its_room_is_used_up() -> None:
         {"state": "available", "service_available": True, "can_write": False, "customers_read_only": True},
         {"state": "down", "service_available": False, "service_code": "28P01", "instance_state": "available"},
         {"state": "down", "service_available": False, "closed": "CONNECTION_LIMIT", "instance_state": "available"},
+        {
+            "state": "available",
+            "service_available": False,
+            "service_code": "53300",
+            "closed": "",
+            "service_why": 'FATAL: too many connections for role "anna"',
+        },
+        {
+            "state": "available",
+            "service_available": False,
+            "service_code": "53200",
+            "closed": "",
+            "own_instance": True,
+        },
     ],
 )
 def test_what_its_customer_has_set_pages_nobody(theirs: dict[str, Any]) -> None:

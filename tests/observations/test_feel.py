@@ -130,7 +130,7 @@ def test_no_answer_is_told_with_its_reason(herd: Herd, kind: str, error: Excepti
     assert "service" in look.probed or "login" in look.probed
 
 
-@pytest.mark.parametrize("code", ["28000", "28P01", "3D000", "42501", "53300", "57014", "55P03"])
+@pytest.mark.parametrize("code", ["28000", "28P01", "3D000", "42501", "53200", "53300", "57014", "55P03"])
 def test_a_server_that_refuses_us_alone_lives(herd: Herd, code: str) -> None:
     herd.world.fail(PLACE, Refused("not you", code))
     look = herd.feel(subject(INSTANCE))
@@ -139,7 +139,7 @@ def test_a_server_that_refuses_us_alone_lives(herd: Herd, code: str) -> None:
     assert look.attrs["service_why"] == "not you"
 
 
-@pytest.mark.parametrize("code", ["28P01", "3D000", "53300"])
+@pytest.mark.parametrize("code", ["28P01", "3D000", "53200", "53300"])
 def test_a_customer_who_is_refused_is_not_served(herd: Herd, code: str) -> None:
     herd.world.fail(PLACE, Refused("not you", code))
     look = herd.feel(subject(RESOURCE))

@@ -38,19 +38,19 @@ LIFE = (
          go("cancel"),                       "Cancel was requested, and nothing has been done yet"),
     # Before the rows for cancel: a leader that is lost can't be rolled back to.
     Rule(112, GONE_WRONG,                    yes("lost") & yes("planned") & no("handed_over"),
-         do("fail_over"),                    "The old leader can't carry on: a failover replaces this planned "
-                                             "changeover"),
+         do("fail_over"),                    "The old leader is not known to carry on: a failover replaces this "
+                                             "planned changeover"),
     Rule(113, FENCING,                       asked("cancel") & no("proven"),
-         do("roll_back"),                    "Cancel was requested: the old leader carries on"),
+         do("roll_back"),                    "Cancel was requested: the old leader is told to carry on"),
     Rule(114, PROMOTING,                     asked("cancel") & no("handed_over") & may_go_back,
          do("roll_back"),                    "Cancel was requested and no other instance leads yet: the old leader "
-                                             "carries on"),
+                                             "is told to carry on"),
     Rule(115, TOO_LATE,                      asked("cancel"),
          do("refuse"),                       "Cancel comes too late: the old leader is fenced, and the changeover "
                                              "has to be finished"),
     # Before 119: a changeover is rolled back only as long as herdsite's records name the old leader.
     Rule(117, NEEDS_HUMAN,                   asked("cancel") & no("handed_over"),
-         do("roll_back"),                    "Cancel was requested: the old leader carries on if it can"),
+         do("roll_back"),                    "Cancel was requested: the old leader is told to carry on"),
     Rule(119, NEEDS_HUMAN,                   asked("cancel"),
          do("refuse"),                       "Cancel comes too late: herdsite's records name the new leader already. "
                                              "Ask for retry, or fail over"),
@@ -59,7 +59,7 @@ LIFE = (
     Rule(123, RUNNING,                       asked("retry"),
          do("fulfil"),                       "The changeover is running already"),
     Rule(125, GOING_BACK,                    yes("rolled_back"),
-         go("cancel"),                       "The old leader leads again"),
+         go("cancel"),                       "Nothing was promoted, and what was prepared is undone"),
     Rule(127, NEEDS_HUMAN,                   no("planned") & no("proven") & is_("instance_state", "available"),
          do("roll_back"),                    "The old leader answers again: the failover is not needed"),
 
@@ -73,8 +73,8 @@ LIFE = (
     # 300: preparing: choose the new leader
     # Before 303: a planned changeover that is refused costs nothing, a failover that is refused needs a decision.
     Rule(301, (PREPARING, FENCING),          yes("refused") & yes("planned") & no("proven"),
-         do("roll_back"),                    "The planned changeover can't be done now: the old leader carries on, "
-                                             "and no customer is affected"),
+         do("roll_back"),                    "The planned changeover can't be done now: the old leader is told to "
+                                             "carry on"),
     Rule(303, (PREPARING, FENCING),          yes("refused") & no("proven"),
          go("give_up"),                      "The changeover can't go on without a person's decision"),
     Rule(309, PREPARING,                     yes("planned") & no("ready") & is_("target_state", "creating"),
@@ -98,10 +98,10 @@ LIFE = (
          WAIT,                               "pg_upgrade is running"),
     Rule(495, PROMOTING,                     upgrading & ended_badly,
          do("roll_back"),                    "pg_upgrade failed before any customer used the new version: the old "
-                                             "leader carries on"),
+                                             "leader is told to carry on"),
     Rule(497, PROMOTING,                     upgrading & is_("server_state", "down"),
          do("roll_back"),                    "The host with the new version was lost before any customer used it: "
-                                             "the old leader carries on"),
+                                             "the old leader is told to carry on"),
 
     # 500: promoting
     Rule(501, PROMOTING,                     no("promoted") & over("tries", 20),

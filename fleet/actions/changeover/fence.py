@@ -2,11 +2,10 @@
 with what is asked for it here."""
 
 import time
-from contextlib import suppress
 
 from fleet import changing, ledger, policy, quorums, subjects
 from fleet.actions import hosts
-from fleet.actions.base import Acting, ActionError, fulfil
+from fleet.actions.base import Acting, ActionError, answered
 from fleet.actions.changeover import beside, upgrade
 from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time, timeline_of
 from fleet.lifecycle import Because
@@ -16,7 +15,7 @@ from fleet.providers.base import ProviderError
 from fleet.succession import lsn
 from fleet.succession.ladder import Acceptance, Evidence, Proof, Unproven, prove
 from fleet.succession.quorum import CANT_LOSE
-from fleet.transports.base import TransportError
+from fleet.transports.base import TransportError, Unreachable
 
 SSH_PATIENCE_S = 6.0
 UNPROVEN = "Cannot prove that the former leader has stopped accepting writes"
@@ -109,6 +108,8 @@ def _stop(changeover: Changeover, source: Instance, target: Instance, acting: Ac
         said = control.halt(shell, subject, HALT_S, changeover.generation)
     except (control.TooLate, control.Superseded) as error:
         return refuse(changeover, acting, f"{source.name} refused the order to stop: {error}")
+    except Unreachable as error:
+        return refuse(changeover, acting, f"the host of {source.name} did not answer the order to stop: {error}")
     except TransportError as error:
         return refuse(changeover, acting, f"PostgreSQL on {source.name} did not stop within {HALT_S:g} s: {error}")
     end = lsn.known(said.get("lsn"))
@@ -144,37 +145,48 @@ def _has(target: Instance, end: int | None, timeline_id: int, acting: Acting) ->
 
 
 def roll_back(changeover: Changeover, acting: Acting) -> str:
-    """Nothing was promoted: the old leader goes on, and clients are let go on."""
+    """Nothing was promoted: the old leader is told to go on, and clients are let go on. What is told of it is what its
+    host answered."""
     source, note = changeover.source, "nothing has been done yet"
+    leads: bool | None = True
     ledger.renew(changeover, acting.lease)
     if source and ("paused" in changeover.marks or "fence_sent" in changeover.marks):
-        # A fence whose answer was lost may have left its mark. Where it can't be taken away now, the instance's own
-        # table does it once the host answers.
-        try:
-            shell, subject = hosts.orders(source, acting, changeover.epoch, control.START_S)
-            # A host that takes no order of ours has not got our mark either.
-            with suppress(control.Superseded):
-                control.unfence(shell, subject, changeover.generation)
-            Instance.objects.filter(pk=source.pk).update(fenced_by=None)
-            note = f"{source.name} leads on"
-        except (TransportError, ActionError) as error:
-            note = f"{source.name} can't be reached, and carries on as leader when its host answers: {error}"
-            if changeover.planned:
-                ledger.mark(changeover, acting.lease, "lost", why=note)
-                return note
+        leads, note = _let_lead(changeover, source, acting)
+        if leads is None and changeover.planned:
+            ledger.mark(changeover, acting.lease, "lost", why=note)
+            return note
     address = Address.objects.select_related("resource").filter(resource=changeover.resource).first()
     if address and source:
         hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
         provider = acting.ports.provider(address.provider)
         provider.associate(address.name, source.server.name, changeover.resource.generation)
+    why = changeover.marks.get("why", "")
     if "upgrading" in changeover.marks:
         upgrade.abandon(changeover, acting)
-        note = f"{note}: {acting.facts['job_why'] or 'the upgrade was interrupted'}"
-        ledger.mark(changeover, acting.lease, "rolled_back", why=note)
-    ledger.mark(changeover, acting.lease, "rolled_back")
+        why = note = f"{note}: {acting.facts['job_why'] or 'the upgrade was interrupted'}"
+    elif not leads:
+        why = f"{why}; {note}" if why else note
+    ledger.mark(changeover, acting.lease, "rolled_back", **({"why": why} if why else {}))
     if acting.intent:
-        fulfil(changeover, acting)
+        answered(acting, f"{acting.because.why}: {note}")
     return note
+
+
+def _let_lead(changeover: Changeover, source: Instance, acting: Acting) -> tuple[bool | None, str]:
+    """Tell it to go on, and whether it does: None where its host did not say, or could not. Only an answer takes the
+    owner from its mark; where one may be left, the instance's own table removes it (row 318)."""
+    try:
+        shell, subject = hosts.orders(source, acting, changeover.epoch, control.START_S)
+        control.unfence(shell, subject, changeover.generation)
+    except control.Superseded as error:
+        # Whoever gave the newer order says what it is to be: a failover of ours would be refused as well.
+        return False, f"{source.name} refused the order to go on: {error}"
+    except Unreachable as error:
+        return None, f"the host of {source.name} did not answer the order to go on: {error}"
+    except (TransportError, ActionError) as error:
+        return None, f"{source.name} could not be made to go on: {error}"
+    Instance.objects.filter(pk=source.pk).update(fenced_by=None)
+    return True, f"{source.name} leads on"
 
 
 def fail_over(changeover: Changeover, acting: Acting) -> str:

@@ -13,6 +13,9 @@ from fleet.states import AVAILABLE, DESTROYED, DESTROYING
 # How many releases of PostgreSQL 15 came out before the first of a version: minor releases of all come out together.
 BEHIND = {15: 0, 16: 4, 17: 8, 18: 14}
 
+# How many objects a refusal names.
+MOST = 5
+
 
 def chosen(resource: Resource, major: int | None) -> int:
     """The version that it is to have: the newer one, where there is just one and none is named. Its customers can't get
@@ -71,6 +74,15 @@ def too_old(version: int | None, program: str) -> str:
     if old[0] not in BEHIND or new[0] not in BEHIND or new[1] + BEHIND[new[0]] >= old[1] + BEHIND[old[0]]:
         return ""
     return f"PostgreSQL {new[0]}.{new[1]} is an older release than {old[0]}.{old[1]}: update it first"
+
+
+def unsafe(objects: list[str]) -> str:
+    """Why a database with these objects is not upgraded (fleet/postgres/queries/upgrade_runs.sql)."""
+    shown = f"{', '.join(objects[:MOST])}{' and others' if len(objects) > MOST else ''}"
+    return (
+        f"pg_upgrade would run functions of the customer as the superuser: {shown}. Drop these, have their functions "
+        "take a column (with SET search_path if they are in SQL), or dump and load the database instead"
+    )
 
 
 def major_of(changeover: Changeover) -> int | None:

@@ -19,7 +19,7 @@ hypothesis_settings.load_profile("same")
 REAL = (
     "contracts/",
     "fleet/test_archives_real",
-    "fleet/test_hostile.py",
+    "fleet/test_hostile",
     "fleet/test_jobs.py",
     "fleet/test_local_",
     "fleet/test_logical.py",

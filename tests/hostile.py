@@ -84,9 +84,10 @@ BEGIN
 END $do$
 """
 
-CONTENT = """
-CREATE TABLE bait (a int PRIMARY KEY DEFAULT evil.bite(1), t text CHECK (evil.bite(t)),
-                   g int GENERATED ALWAYS AS (evil.bite(1)) STORED);
+# What no upgrade takes (test_hostile_upgrade.py).
+GENERATED = ", g int GENERATED ALWAYS AS (evil.bite(1)) STORED"
+CONTENT = f"""
+CREATE TABLE bait (a int PRIMARY KEY DEFAULT evil.bite(1), t text CHECK (evil.bite(t)){GENERATED});
 INSERT INTO bait (a, t) SELECT n, 'row' || n FROM generate_series(1, 50) AS n;
 CREATE INDEX bait_expression ON bait (evil.bite(a)) WHERE evil.bite(t);
 CREATE STATISTICS bait_statistics ON evil.bite(a), t FROM bait;
@@ -100,7 +101,7 @@ CREATE TABLE split_one PARTITION OF split FOR VALUES FROM (0) TO (1000);
 INSERT INTO split SELECT generate_series(1, 20);
 CREATE DOMAIN evil.bad AS int DEFAULT evil.bite(1) CHECK (evil.bite(VALUE) = VALUE);
 CREATE TABLE typed (d evil.bad, r evil.bad[]);
-INSERT INTO typed VALUES (5, '{5}');
+INSERT INTO typed VALUES (5, '{{5}}');
 CREATE VIEW looks AS SELECT evil.bite(1) AS a, evil.bite() AS b;
 CREATE MATERIALIZED VIEW looked AS SELECT evil.bite(2) AS a;
 CREATE TABLE ruled (a int);
@@ -124,9 +125,9 @@ class Hostile:
         return self.cluster.connect(self.name, self.password, self.name)
 
 
-def spoil(cluster: Cluster, name: str, password: str, events: bool = True) -> Hostile:
-    """Fill the database `name`, which its owner of the same name logs into. With `events` a superuser has made
-    triggers for its owner that fire on every command, and from 17 on at every log-in."""
+def spoil(cluster: Cluster, name: str, password: str, events: bool = True, content: str = CONTENT) -> Hostile:
+    """Fill the database `name`, which its owner of the same name logs into, with `content`. With `events` a superuser
+    has made triggers for its owner that fire on every command, and from 17 on at every log-in."""
     mark = cluster.shell.home / f"struck-{secrets.token_hex(4)}"
     hostile = Hostile(cluster, name, password, mark)
     words = {"{mark}": str(mark), "{owner}": name, "{name}": name}
@@ -134,7 +135,7 @@ def spoil(cluster: Cluster, name: str, password: str, events: bool = True) -> Ho
     for word, value in words.items():
         text = text.replace(word, value)
     with hostile.session() as session:
-        for one in (text, CONTENT, SHADOW.replace("NAMES", ", ".join(f"'{word}'" for word in SHADOWED)), *_operators()):
+        for one in (text, content, SHADOW.replace("NAMES", ", ".join(f"'{word}'" for word in SHADOWED)), *_operators()):
             session.execute(one)
         for schema in ("evil", "public"):
             for catalog in CATALOGS:

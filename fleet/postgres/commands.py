@@ -12,6 +12,7 @@ from fleet import jobs
 from fleet.postgres import copy_scripts, entering, rest_scripts, scripts, upgrade_scripts
 from fleet.postgres.config import OLDEST, Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
+from fleet.postgres.statements import statement
 from fleet.subject import Subject
 
 PATIENCE_S = 30
@@ -104,7 +105,8 @@ def promote(subject: Subject, generation: int) -> Script:
 def upgrade(subject: Subject, old: str, beside: Mapping[str, str]) -> Script:
     """Bring what lies there, a standby whose leader was stopped cleanly, to the version of `subject`, and leave it
     stopped; `old` are the programs of the version that it has, `beside` its files by name."""
-    args = (*_ordered(subject), old, str(subject.major), *enter(replace(subject, major=OLDEST)))
+    enters = enter(replace(subject, major=OLDEST))
+    args = (*_ordered(subject), old, str(subject.major), *enters, statement("upgrade_runs", OLDEST))
     return Script(upgrade_scripts.UPGRADE, args, sections(beside).encode())
 
 

@@ -3,8 +3,10 @@
 from fleet.postgres.entering import ENTERING
 from fleet.postgres.scripts import ORDERED
 
-# Then OLD MAJOR SOCKET PORT OPTIONS: the programs of the version that it has, the version that it is to have, where
-# its socket is, and PGOPTIONS for both. On stdin: the files that it is born with in the new version.
+# Then OLD MAJOR SOCKET PORT OPTIONS RUNS: the programs of the version that it has, the version that it is to have,
+# where its socket is, PGOPTIONS for both, and SQL for what pg_upgrade would run of its customer's
+# (queries/upgrade_runs.sql): then it is refused, and nothing has run. On stdin: the files that it is born with in the
+# new version.
 #
 # It was a standby of a leader that has been stopped cleanly, and has all that this had. To pg_upgrade it has to have
 # been stopped as a leader: so it is started once as one that nobody can reach, which changes nothing in it. Its data is
@@ -30,6 +32,22 @@ quiet() {
     [ "$version" -lt 17 ] || echo '-c event_triggers=off'
 }
 
+# The databases of which pg_upgrade would run something, and of what. SQL that reads catalogs alone runs nothing.
+catalogs() {
+    PGOPTIONS="$PGOPTIONS $before" \\
+        "$old/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$socket" -p "$port" -U postgres -w -d "$@"
+}
+harmless() {
+    catalogs postgres -c 'SELECT datname FROM pg_catalog.pg_database WHERE datallowconn ORDER BY datname' \\
+        < /dev/null > "$work/databases"
+    while IFS= read -r name; do
+        catalogs "$name" -c "$1" < /dev/null > "$work/runs"
+        [ -s "$work/runs" ] || continue
+        objects=$(head -n 5 "$work/runs" | sed '$! s/$/,/' | tr '\\n' ' ' | cut -c 1-200)
+        echo "pg_upgrade would run functions of the customer in $name as the superuser: $objects"
+    done < "$work/databases" > "$work/harm"
+}
+
 # The error in the log that it points to, or else what it said last, without the command lines and the names of files
 # that say it again at length.
 refused() {
@@ -52,7 +70,13 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     rm -f "$data/standby.signal"
     "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$work/log" -o "-c listen_addresses='' -c archive_mode=off \\
         -c synchronous_standby_names='' -c unix_socket_directories='$socket'" < /dev/null
+    before=$(quiet "$old")
+    harmless "$8"
     stop 60
+    if [ -s "$work/harm" ]; then
+        cat "$work/harm" >&2
+        exit 1
+    fi
     bin=$new
     "$bin/initdb" -D "$fresh" --username=postgres --auth-local=peer --auth-host=scram-sha-256 \\
         --encoding=UTF8 --locale=C.UTF-8 --data-checksums < /dev/null > /dev/null
@@ -60,10 +84,13 @@ if ! there && [ ! -e "$fresh/herdsite.upgraded" ]; then
     cp "$data.files"/* "$fresh/"
     rm -rf "$data.files"
     cd "$work"
-    before=$(quiet "$old")
     after=$(quiet "$bin")
+    # Statistics are gathered anew by each owner. Carried over they would be read by the superuser, with the checks of
+    # the domains that are in them.
+    statistics=''
+    [ "$major" -lt 18 ] || statistics=--no-statistics
     "$bin/pg_upgrade" -b "$old" -B "$bin" -d "$data" -D "$fresh" -U postgres -s "$socket" -p "$port" -P "$port" \\
-        -o "$before" -O "$after" --link < /dev/null > "$work/said" 2>&1 || refused
+        -o "$before" -O "$after" --link ${statistics:+"$statistics"} < /dev/null > "$work/said" 2>&1 || refused
     touch "$fresh/herdsite.upgraded"
     sync "$fresh/herdsite.upgraded" "$fresh"
 fi

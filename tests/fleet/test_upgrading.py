@@ -6,6 +6,8 @@ import pytest
 from fleet import intents, policy, upgrading
 from fleet.intents import AskError
 from fleet.models import Changeover, Instance, Intent, Timeline
+from fleet.postgres import scripts
+from fleet.postgres.statements import statement
 from fleet.states import CANCELLED, DESTROYED, DONE
 from fleet.transports.base import Result
 from herdsite.turns import Turn
@@ -89,6 +91,17 @@ def test_an_older_release_is_refused_before_anybody_is_stopped(world: Premium) -
     assert "18.1 is an older release than 17.10: update it first" in again(intent).answer
     assert "halt" not in [verb for verb, _data in world.herd.did]
     assert again(world.resource).instance == world.leader
+
+
+def test_what_would_run_with_our_rights_is_refused_before_anybody_is_stopped(world: Premium) -> None:
+    asks = statement("upgrade_runs", 17).encode()
+    named = Result(0, "column g of table public.t\nindex public.i\n", "", 0.0)
+    world.herd.world.on(lambda ran: scripts.AS_DEPUTY in ran.argv and asks in ran.stdin, named)
+    intent = intents.ask(world.resource, "upgrade", actor="anna")
+    assert over(world).state == CANCELLED
+    world.settle(lambda: again(intent).state == Intent.REFUSED)
+    assert "as the superuser: column g of table public.t, index public.i. Drop these" in again(intent).answer
+    assert "halt" not in [verb for verb, _data in world.herd.did]
 
 
 def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:

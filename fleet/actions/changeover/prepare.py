@@ -9,7 +9,7 @@ from typing import Any
 from fleet import changing, copies, ledger, placement, policy, quorums, subjects, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
-from fleet.actions.changeover import former
+from fleet.actions.changeover import former, upgrade
 from fleet.actions.changeover.marks import answers_again, by_itself, call_off, refuse, refuse_in_time, timeline_of
 from fleet.actions.changeover.promote import rehearse
 from fleet.models import Changeover, Instance, Resource
@@ -161,7 +161,8 @@ def _made_for_it(changeover: Changeover, acting: Acting) -> str:
                 )
             if unfit := why_not(leader, _candidate(target, said, False, source), PLANNED):
                 raise ActionError(f"{target.name} can't take over yet: {unfit}")
-    if why := _older(changeover, target, acting) or rehearse(changeover, target, acting):
+    why = _older(changeover, target, acting) or upgrade.runs(changeover, acting)
+    if why := why or rehearse(changeover, target, acting):
         return refuse(changeover, acting, why)
     if changeover.source:
         _checkpoint(changeover.source, acting)

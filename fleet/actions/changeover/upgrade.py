@@ -8,9 +8,22 @@ from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.models import Changeover, Instance
 from fleet.postgres import control
+from fleet.postgres.statements import statement
 from fleet.sizes import sizing
 from fleet.states import DESTROYED, DESTROYING
 from fleet.subject import Subject
+
+
+def runs(changeover: Changeover, acting: Acting) -> str:
+    """Why pg_upgrade is not let at the database: what its customer has in there would run with the superuser's rights.
+    "" where nothing would, and for a changeover of another kind. The host asks the same again once the leader is
+    stopped, since the customer may have made more until then."""
+    if changeover.source is None or upgrading.major_of(changeover) is None:
+        return ""
+    shell, subject = hosts.of(changeover.source, acting)
+    sql = f"{statement('upgrade_runs', subject.major)};\n"
+    objects = control.run_as_deputy(shell, subject, sql, changeover.resource.dbname).splitlines()
+    return upgrading.unsafe(objects) if objects else ""
 
 
 def upgrade(changeover: Changeover, acting: Acting) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from fleet import epochs, ledger, lifecycle, names, ring
+from fleet import epochs, ledger, lifecycle, locking, names, ring
 from fleet.lifecycle import Because
 from fleet.models import Changeover, Instance, Intent, Plan, Resource
 from fleet.states import (
@@ -78,7 +78,7 @@ def begin(
         raise CantMove(why)
     try:
         with transaction.atomic():
-            fresh = Resource.objects.select_for_update().get(pk=resource.pk)
+            fresh = locking.lock_one(Resource, resource.pk)
             if reason == Changeover.FAILOVER:
                 _supersede(fresh, because, force, by_itself="case" in (marks or {}), instead_of=instead_of)
             changeover = Changeover(
@@ -133,9 +133,8 @@ def _supersede(
 ) -> None:
     """End what is open and gives way. Its asker is told; what it stopped or fenced is its instance's table's to start
     again (instance row 318), unless the failover leads on."""
-    other = (
-        Changeover.objects.select_for_update().filter(resource=resource).exclude(state__in=(DONE, CANCELLED)).first()
-    )
+    open_ = locking.lock(Changeover.objects.filter(resource=resource).exclude(state__in=(DONE, CANCELLED)))
+    other = next(iter(open_), None)
     if other is None or not (other == instead_of or _gives_way(other, resource, force, by_itself)):
         return
     ledger.supersede(other, SUPERSEDED)

@@ -6,6 +6,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q
 
+from fleet import locking
 from fleet.models import Instance
 from fleet.plans import STARTER
 
@@ -19,8 +20,8 @@ def draw(resource_id: Any) -> int:
                 "UPDATE fleet_resource SET epoch = epoch + 1 WHERE id = %s RETURNING epoch, instance_id", [resource_id]
             )
             epoch, leader = cursor.fetchone()
-        theirs = Instance.objects.filter(Q(pk=leader) | Q(standby_for=resource_id))
-        theirs.exclude(plan__tier=STARTER).update(epoch=epoch)
+        theirs = Instance.objects.filter(Q(pk=leader) | Q(standby_for=resource_id)).exclude(plan__tier=STARTER)
+        Instance.objects.filter(pk__in=locking.lock(theirs.values_list("pk", flat=True))).update(epoch=epoch)
     return int(epoch)
 
 

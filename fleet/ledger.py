@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from fleet import epochs
+from fleet import epochs, locking
 from fleet.lifecycle import LeaseLost
 from fleet.models import Changeover, Instance, Resource
 from fleet.states import (
@@ -105,7 +105,7 @@ def mark_fenced(changeover: Changeover, lease: UUID, instance: Instance, name: s
 def renew(changeover: Changeover, lease: UUID) -> None:
     """Draw another epoch for it, when it begins to undo what it did: its own earlier orders are too old from now on.
     Raises Overtaken, also when it is the new leader that leads already."""
-    with transaction.atomic():
+    with locked(changeover, lease, leads=(SOURCE,)):
         write(changeover, lease, leads=(SOURCE,), epoch=epochs.draw(changeover.resource_id))
 
 
@@ -152,11 +152,11 @@ def settle(changeover: Changeover, discarded: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def locked(changeover: Changeover, lease: UUID) -> Iterator[Resource]:
+def locked(changeover: Changeover, lease: UUID, leads: tuple[str, ...] = ()) -> Iterator[Resource]:
     """A transaction in which nobody else moves its resource; gives that as it is now. Raises Overtaken."""
     with transaction.atomic():
-        resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
-        write(changeover, lease)
+        resource = locking.lock_one(Resource, changeover.resource_id)
+        write(changeover, lease, leads=leads)
         yield resource
 
 

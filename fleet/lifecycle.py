@@ -5,7 +5,7 @@ Who is next to a thing that moved is nudged after the commit: its next beat is d
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import structlog
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import epochs, policy, ring
+from fleet import epochs, locking, policy, ring
 from fleet.models import Changeover, Event, Instance, Intent, Member, Resource
 from fleet.states import AVAILABLE, CANCELLED, DESTROYING, ENDS
 
@@ -41,12 +41,23 @@ class Because:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
-def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = None) -> Event:
-    """Take the transition `name`. With a lease, only if the beat is still ours (LeaseLost otherwise); raises
-    TransitionNotAllowed or ConcurrentTransition when the state is another by now."""
+def move(
+    member: Member,
+    name: str,
+    because: Because,
+    lease: uuid.UUID | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Event:
+    """Take the transition `name`. With a lease, only if the beat is still ours, and only if it is still `wanted`, which
+    is asked right before Intents are answered (LeaseLost otherwise); raises TransitionNotAllowed or
+    ConcurrentTransition when the state is another by now."""
     began = time.monotonic()
     with transaction.atomic():
-        if lease and not type(member)._default_manager.select_for_update().filter(pk=member.pk, lease=lease).exists():
+        if isinstance(member, Changeover) and name == "cancel":
+            # Its epoch is drawn from its resource, whose row comes first (fleet/locking.py).
+            locking.lock_one(Resource, member.resource_id)
+        mine = type(member)._default_manager.filter(pk=member.pk, lease=lease)
+        if lease and not locking.lock(mine.values_list("pk", flat=True)):
             raise LeaseLost(f"{member.name}: the lease ran out before {name}")
         source = member.state
         getattr(member, name)()
@@ -59,11 +70,13 @@ def move(member: Member, name: str, because: Because, lease: uuid.UUID | None = 
             fields.append(stamped)
         member.save(update_fields=fields)
         event = story(member, name, because, source, target)
-        if verbs := _ANSWERS.get(name):
-            answer(_open(member).filter(verb__in=verbs), Intent.DONE, because.why)
         if isinstance(member, Changeover) and target == CANCELLED:
             # What it told a host and is still under way is older than whatever that host is told next.
             epochs.draw(member.resource_id)
+        if not wanted():
+            raise LeaseLost(f"what was asked of {member.name} was cancelled before {name}")
+        if verbs := _ANSWERS.get(name):
+            answer(_open(member).filter(verb__in=verbs), Intent.DONE, because.why)
         if target == DESTROYING:
             answer(_open(member).exclude(verb="destroy"), Intent.CANCELLED, "being destroyed")
         if target in ENDS:

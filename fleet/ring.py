@@ -21,7 +21,7 @@ from fleet.models.member import KINDS, Watched
 from fleet.states import AVAILABLE
 
 # Whoever changes several rows and waits for them takes them in one order: so no two wait for each other.
-_LOCKED = "SELECT id FROM {} WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+_LOCKED = "SELECT id FROM {} WHERE id = ANY(%(ids)s) ORDER BY id FOR NO KEY UPDATE"
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -80,7 +80,7 @@ def claim(kind: str, queue: str, n: int, vantage: str) -> Claim:
                   AND (leased_until IS NULL OR leased_until < statement_timestamp())
                   {others_first}
                 ORDER BY due_at LIMIT %(n)s
-                FOR UPDATE SKIP LOCKED
+                FOR NO KEY UPDATE SKIP LOCKED
             )
             UPDATE {table_of(kind)} AS member
             SET lease = %(lease)s,
@@ -233,8 +233,10 @@ def hand_back(kind: str, claim: Claim, ids: Sequence[uuid.UUID]) -> None:
     if ids:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE {table_of(kind)} SET lease = NULL, leased_until = NULL WHERE id = ANY(%s) AND lease = %s",
-                [list(ids), claim.lease],
+                f"""WITH locked AS ({_LOCKED.format(table_of(kind))})
+                    UPDATE {table_of(kind)} AS member SET lease = NULL, leased_until = NULL
+                    FROM locked WHERE member.id = locked.id AND member.lease = %(lease)s""",
+                {"ids": list(ids), "lease": claim.lease},
             )
 
 

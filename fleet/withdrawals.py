@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 
-from fleet import askers, intake, lifecycle, ring, verbs
+from fleet import askers, intake, lifecycle, locking, ring, verbs
 from fleet.askers import Asker, Forbidden
 from fleet.choices import AskError
 from fleet.lifecycle import Because, story
@@ -74,10 +74,11 @@ def cancel(intent: Intent, by: str | Asker, reason: str = "") -> Intent:
     if why := may_cancel(intent, asker):
         raise Forbidden(why)
     with transaction.atomic():
-        intent = Intent.objects.select_for_update().get(pk=intent.pk)
+        # A beat that does it holds the thing itself first.
+        member: Member = locking.lock_one(MEMBERS[intent.kind], intent.subject)
+        intent = locking.lock_one(Intent, intent.pk)
         if why := obstacle(intent):
             raise AskError(why)
-        member: Member = MEMBERS[intent.kind].objects.get(pk=intent.subject)
         if moving := _changeover(intent):
             intake.write(moving, CANCEL, asker.name, reason, {}, f"{intent.pk}/{CANCEL}")
             return intent

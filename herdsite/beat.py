@@ -8,7 +8,6 @@ A result whose lease was lost is dropped: whoever has the lease now looks for hi
 import random
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -164,10 +163,7 @@ def _move(thought: Thought, vantage: str) -> None:
     member, name = thought.loaded.member, thought.rule.then.name
     if name in ("come_up", "come_back") and thought.facts["boot_id"]:
         member.attrs["boot_id"] = thought.facts["boot_id"]
-    with transaction.atomic() if _asked(thought) else nullcontext():
-        if not _taken_up(thought):
-            raise lifecycle.LeaseLost(f"what was asked of {member.name} was cancelled before {name}")
-        lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease)
+    lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease, lambda: _taken_up(thought))
 
 
 def _further(thought: Thought, vantage: str, only_looks: bool = False) -> Thought:

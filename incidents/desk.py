@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import lifecycle, ring
+from fleet import lifecycle, locking, ring
 from fleet.facts import Facts
 from fleet.lifecycle import Because
 from fleet.models import MEMBERS, Address, Changeover, Instance, Member, Resource, Server
@@ -192,22 +192,21 @@ def _changes_over(member: Member) -> bool:
 
 def _adopt(cause: Incident) -> None:
     """What stands on the thing and is in trouble already, and what said the same of it in a milder way."""
-    if cause.cause is None:
-        milder = [type_ for type_, graver in EXPLAINED.items() if cause.type in graver]
-        open_incidents().filter(subject=cause.subject, type__in=milder, cause=None).update(cause=cause)
-    if cause.type in STALLS and cause.cause is None:
-        # Two that are stuck and stand on each other: the one beneath explains the one above.
-        stuck = open_incidents().filter(type=STUCK, cause=None).exclude(pk=cause.pk)
-        stuck.filter(subject__in=[cause.subject, *_above(cause)]).update(cause=cause)
+    instances = []
     if cause.type in CAUSES[SERVER]:
         instances = list(Instance.objects.filter(server=cause.subject).values_list("pk", flat=True))
     elif cause.type in CAUSES[INSTANCE]:
         instances = [cause.subject]
-    else:
-        return
     resources = Resource.objects.filter(instance__in=instances).values_list("pk", flat=True)
-    explained = [*instances, *resources]
-    open_incidents().filter(subject__in=explained, cause=None).exclude(pk=cause.pk).update(cause=cause)
+    theirs = Q(subject__in=[*instances, *resources])
+    if cause.cause is None:
+        milder = [type_ for type_, graver in EXPLAINED.items() if cause.type in graver]
+        theirs |= Q(subject=cause.subject, type__in=milder)
+    if cause.type in STALLS and cause.cause is None:
+        # Two that are stuck and stand on each other: the one beneath explains the one above.
+        theirs |= Q(subject__in=[cause.subject, *_above(cause)], type=STUCK)
+    explained = open_incidents().filter(theirs, cause=None).exclude(pk=cause.pk)
+    Incident.objects.filter(pk__in=locking.lock(explained.values_list("pk", flat=True))).update(cause=cause)
 
 
 def _above(cause: Incident) -> list[uuid.UUID]:

@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from fleet import lifecycle, ring
+from fleet import lifecycle, locking, ring
 from fleet.lifecycle import Because
 from fleet.states import RESOLVING, TRIGGERED
 from incidents import desk, ourselves, playbooks
@@ -33,7 +33,7 @@ def move(incident: Incident, name: str, because: Because, claim: ring.Claim, tel
         if source == RESOLVING:
             # Its playbook keeps no other from the same thing any more.
             others = desk.open_incidents().filter(subject=incident.subject).exclude(pk=incident.pk)
-            ring.nudge(Incident.KIND, others.values_list("pk", flat=True))
+            transaction.on_commit(lambda: ring.nudge(Incident.KIND, others.values_list("pk", flat=True)))
         if source == TRIGGERED and name in ("begin", "escalate"):
             telling.tell_customer(incident, ASKED if incident.type in THEIRS else OPENED)
 
@@ -59,8 +59,8 @@ def _resolved(incident: Incident, because: Because, claim: ring.Claim, telling: 
     mended = incident.resolver and because.facts.get("alarm") is False
     desk.write(incident, playbooks.MENDED if mended else "resolved", because.why, because.actor)
     Incident.objects.filter(pk=incident.pk).update(resolved_at=Now(), approved=False)
-    children = desk.open_incidents().filter(cause=incident)
-    children.update(wait_until=claim.now + timedelta(seconds=AFTERWARDS_S))
-    ring.nudge(Incident.KIND, children.values_list("pk", flat=True))
+    children = locking.lock(desk.open_incidents().filter(cause=incident).values_list("pk", flat=True))
+    Incident.objects.filter(pk__in=children).update(wait_until=claim.now + timedelta(seconds=AFTERWARDS_S))
+    transaction.on_commit(lambda: ring.nudge(Incident.KIND, children))
     telling.ended(incident)
     telling.tell_customer(incident, FIXED)

@@ -7,7 +7,7 @@ import time
 from django.db import transaction
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, intake, ring, streams, subjects
+from fleet import certificates, changing, intake, locking, ring, streams, subjects
 from fleet.actions import copying, fitness, hosts, receipts
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.lifecycle import Because, story
@@ -163,12 +163,8 @@ def record_quorum(instance: Instance, acting: Acting) -> str:
     """Write down what is known of the standbys that commits wait for, unless somebody else wrote meanwhile."""
     was, record = json.loads(acting.facts["quorum_was"]), json.loads(acting.facts["quorum_record"])
     with transaction.atomic():
-        resource = (
-            Resource.objects.select_for_update()
-            .filter(instance=instance, plan__high_availability=True)
-            .exclude(state=DESTROYED)
-            .first()
-        )
+        theirs = Resource.objects.filter(instance=instance, plan__high_availability=True).exclude(state=DESTROYED)
+        resource = next(iter(locking.lock(theirs)), None)
         if resource is None or resource.quorum != was:
             raise ActionError("The record of synchronous standbys changed meanwhile: the next look decides again.")
         # Whoever moves it on at this moment holds its row: then it may be freezing.

@@ -39,6 +39,7 @@ def unfollow(resource: Resource, acting: Acting) -> str:
 
 def _records(resource: Resource, instance: Instance) -> None:
     with transaction.atomic():
+        epochs.draw(resource.pk)
         old = instance.timeline
         instance.timeline = archiving.begin(
             f"{instance.name}-line-{resource.generation + 1}",
@@ -56,7 +57,6 @@ def _records(resource: Resource, instance: Instance) -> None:
         Credential.objects.filter(resource=resource, purpose=Credential.OWNER).update(
             secret=Credential(secret=secrets.token_urlsafe(24)).secret
         )
-        epochs.draw(resource.pk)
         resource.attrs["parting"] = "true"
         Resource.objects.filter(pk=resource.pk).update(
             forked_from=resource.follows_id, follows=None, generation=instance.generation, attrs=resource.attrs

@@ -22,7 +22,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import Q
 
-from fleet import changing, copies, jobs, ledger, placement, ring, subjects
+from fleet import changing, copies, jobs, ledger, locking, placement, ring, subjects
 from fleet.intents import AskError, ask
 from fleet.ledger import HELD
 from fleet.lifecycle import Because
@@ -256,7 +256,7 @@ def _let_go(case: Case, changeover: Changeover, source: Instance, copy: Instance
         "recovered": until,
     }
     with transaction.atomic():
-        resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
+        resource = locking.lock_one(Resource, changeover.resource_id)
         if ledger.note(changeover, marks, {"replay": changeover.marks["replay"]}, begin=True):
             changing.enter(resource, Because(None, "the copy is ready", case.actor))
     ring.nudge(Changeover.KIND, [changeover.pk])

@@ -5,12 +5,13 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, ledger, lifecycle, policy, quorums, ring, streams, upgrading
+from fleet import archiving, ledger, lifecycle, locking, policy, quorums, ring, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import beside, former, upgrade
@@ -94,9 +95,7 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
             raise ActionError(
                 f"The proof that {changeover.source} accepts no writes is too old: it has to be proven again first."
             )
-        target = Instance.objects.select_for_update().get(pk=changeover.target_id)
-        source = Instance.objects.select_for_update().get(pk=changeover.source_id)
-        _change(changeover, resource, source, target, acting)
+        _change(changeover, resource, changeover.target_id, acting)
     changeover.resource.refresh_from_db()
 
 
@@ -104,10 +103,8 @@ def rehearse(changeover: Changeover, target: Instance, acting: Acting) -> str:
     """Why our records could not change as promoting will change them, while nothing is stopped yet; "" when they can.
     Nothing of it stays."""
     try:
-        with transaction.atomic():
-            resource = Resource.objects.select_for_update().get(pk=changeover.resource_id)
-            source = Instance.objects.select_for_update().get(pk=changeover.source_id)
-            _change(changeover, resource, source, Instance.objects.select_for_update().get(pk=target.pk), acting)
+        with ledger.locked(changeover, acting.lease) as resource:
+            _change(changeover, resource, target.pk, acting)
             raise _Rehearsed
     except _Rehearsed:
         changeover.refresh_from_db()
@@ -117,8 +114,11 @@ def rehearse(changeover: Changeover, target: Instance, acting: Acting) -> str:
         return str(error).splitlines()[0]
 
 
-def _change(changeover: Changeover, resource: Resource, source: Instance, target: Instance, acting: Acting) -> None:
-    """Write all of it, in the transaction that holds these rows."""
+def _change(changeover: Changeover, resource: Resource, leads: UUID | None, acting: Acting) -> None:
+    """Write all of it, in the transaction that holds the rows of the resource and of the changeover: `leads` leads."""
+    members = Q(pk__in=[leads, changeover.source_id]) | Q(upstream=changeover.source_id)
+    locked = {one.pk: one for one in locking.lock(Instance.objects.filter(members))}
+    target, source = locked[leads], locked[changeover.source_id]
     if target.state not in FIT:
         raise ActionError(f"{target.name} is {target.state} and can't lead.")
     if target.outdated:

@@ -168,6 +168,9 @@ FACTS: dict[str, Fact] = _catalogue(
     ("restart_pending", BOOL, "", "the configuration files change these settings, in force after a restart"),
     ("short_of", TEXT, "", "settings of a standby that are below its leader's and that replay needs; empty: none"),
     ("replay_paused", BOOL, "", "replay of the standby is paused, so that it could not be promoted"),
+    ("lock_pct", FLOAT, "%", "share of the lock table of a shared instance that the database's sessions hold"),
+    ("suspended", BOOL, "", "herdsite has suspended the database: its owner can't log in"),
+    ("suspension_s", FLOAT, "s", "how long the suspension still lasts"),
     ("connection_limit", INT, "", "connections that the resource may have"),
     # What clients do.
     ("longest_transaction_s", FLOAT, "s", "age of the oldest open transaction"),

@@ -88,6 +88,14 @@ ARCHIVE_S = {STARTED: 0.5, UPLOADING: 1.0, VERIFYING: 1.0, OPEN: 15.0, CLOSED: 6
 # When what failed may be tried again, by how often it was (s in its state): what it needs may be away for a moment.
 PAUSES_S = (0, 5, 30)
 
+# The share of a shared lock table (%) that no database needs. The table holds about half as much again as it is
+# configured to: several databases at this share are found before the others are refused.
+LOCK_SHARE_PCT = 25.0
+# How often the lock tables of shared instances are read, and from which age on a reading says nothing (s).
+LOCKS_READ_S, LOCKS_FRESH_S = 2.0, 15.0
+# How long a suspension lasts, and for how long what led to it is remembered (s).
+SUSPENDED_S, SUSPENSION_REMEMBERED_S = 1800.0, 7200.0
+
 # A base backup is taken this often, and as soon as there is none (s).
 BACKUP_EVERY_S = 86_400.0
 # Every database is restored for a trial so often (s), by night where there is the choice (hours in UTC); one that

@@ -17,7 +17,7 @@ from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
 from fleet import planes, workers
-from herdsite import hints, wiring
+from herdsite import hints, pressure, wiring
 from incidents import ourselves, work
 from incidents.notices import desk as notices
 from incidents.notices import outbox
@@ -85,7 +85,7 @@ def run() -> None:
                 "another database", why="this database may be an older copy: the control plane's epoch is raised"
             )
     house_at, look_at, watch, fresh = 0.0, 0.0, ourselves.Watch(), True
-    listener, ends = threading.Thread(), threading.Event()
+    helpers, ends = dict.fromkeys((hints.listen, pressure.watch), threading.Thread()), threading.Event()
     try:
         while True:
             began = time.monotonic()
@@ -100,17 +100,19 @@ def run() -> None:
                         with _surviving():
                             keep_house()
                     tick()
-                    if not listener.is_alive():
-                        listener = threading.Thread(target=hints.listen, args=(ends,), daemon=True)
-                        listener.start()
+                    for what, helper in helpers.items():
+                        if not helper.is_alive():
+                            helpers[what] = threading.Thread(target=what, args=(ends,), daemon=True)
+                            helpers[what].start()
                     if began >= look_at:
                         look_at = began + ourselves.EVERY_S
                         look_at_ourselves(watch)
             time.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
     finally:
         ends.set()
-        if listener.is_alive():
-            listener.join(hints.CONNECT_S)
+        for helper in helpers.values():
+            if helper.is_alive():
+                helper.join(hints.CONNECT_S)
 
 
 @contextmanager

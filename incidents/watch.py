@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fleet import policy
 from fleet.conditions import Condition, heard, is_, named, no, over, reached, said, under, yes
 from fleet.facts import FACTS
 from fleet.states import (
@@ -29,6 +30,7 @@ from fleet.states import (
 from fleet.strays import unread
 from fleet.think.instance import host_knows_more
 from fleet.think.resource import NO_CONNECTIONS, NO_LOCKS, no_room, own_doing, takes_no_writes
+from incidents.tenancy import no_locks, own_limit, suspended
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
     *("server", "instance", "resource"),
@@ -126,30 +128,6 @@ cant_write = Condition(
     f"{takes_no_writes}, or herdsite's test write was refused",
     ("service_available", "can_write", "customers_read_only", *takes_no_writes.names),
     _cant_write,
-)
-# PostgreSQL names the limit that is reached: the role's or the database's own, or that of the whole instance.
-own_limit = Condition(
-    "PostgreSQL names the limit of the role or of the database",
-    ("service_why",),
-    lambda facts: (
-        None
-        if facts["service_why"] is None
-        else any(f"too many connections for {what}" in facts["service_why"] for what in ("role", "database"))
-    ),
-)
-
-
-def _no_locks(facts: Mapping[str, Any]) -> bool | None:
-    """A look that succeeds has no code."""
-    if facts["service_available"] is True:
-        return False
-    return None if facts["service_code"] is None else facts["service_code"] == NO_LOCKS
-
-
-no_locks = Condition(
-    "PostgreSQL refuses herdsite's login: out of shared memory for locks",
-    ("service_available", "service_code"),
-    _no_locks,
 )
 in_recovery = named(
     "herdsite's records name it the leader, and it is in recovery",
@@ -299,6 +277,12 @@ ALARMS: tuple[Alarm, ...] = (
           2, 2, WARN, ("ask_customer",),
           "The customer's own setting keeps herdsite out"),
 
+    Alarm("lock_table_taken",    RESOURCE, no("own_instance") & over("lock_pct", policy.LOCK_SHARE_PCT),
+          1, 1, WARN, ("end_lock_holder",),
+          "The customer's sessions hold so many locks that other customers are refused, or soon will be"),
+    Alarm("suspended",           RESOURCE, suspended,
+          1, 1, WARN, ("ask_customer",),
+          "herdsite has suspended the database: its sessions took the locks of a shared instance repeatedly"),
     Alarm("connections_used_up", RESOURCE, no_room & is_("service_code", NO_CONNECTIONS) & own_limit,
           2, 2, WARN, ("ask_customer",),
           "The customer's sessions use all connections that the plan includes"),
@@ -346,7 +330,7 @@ ALARMS: tuple[Alarm, ...] = (
 # What its customer alone can mend, and hears of when it opens.
 THEIRS = (
     *("durability_weakened", "row_limit", "read_only_set", "locked_out"),
-    *("connections_used_up", "locks_used_up"),
+    *("connections_used_up", "locks_used_up", "lock_table_taken", "suspended"),
 )
 
 BY_KIND = {kind: tuple(alarm for alarm in ALARMS if kind in alarm.kinds) for kind in KINDS}

@@ -12,7 +12,7 @@ from typing import Any
 from fleet import jobs, listeners
 from fleet.models import Instance, Server
 from fleet.ports import Ports
-from fleet.postgres import copy_scripts, prologue, rest_scripts, scripts, upgrade_scripts
+from fleet.postgres import copy_scripts, prologue, rest_scripts, scripts, tenant_scripts, upgrade_scripts
 from fleet.postgres.config import DYNAMIC, MONITOR, RESERVE
 from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
@@ -40,6 +40,12 @@ NOW = {
     scripts.UNFENCE: "unfence",
     scripts.CLEAR: "clear",
     upgrade_scripts.LEAD: "lead",
+}
+# What is done to a tenant's sessions: DATA DATABASE OWNER, and no order.
+TENANTS = {
+    tenant_scripts.END_SESSIONS: "end_sessions",
+    tenant_scripts.SUSPEND: "suspend",
+    tenant_scripts.LIFT: "lift",
 }
 SETTING = re.compile(r"^([\w.]+) = '(.*)'$", re.MULTILINE)
 UPSTREAM = re.compile(r"host=(\S+) port=(\d+)")
@@ -209,6 +215,9 @@ class FakeHerd:
             return _said(f"boot_id={self._boot(ran.host)}\nuptime_s={self._uptime_s():.2f}")
         if ran.argv[2] == scripts.AS_DEPUTY:
             return _said("")
+        if ran.argv[2] in TENANTS:
+            self.did.append((TENANTS[ran.argv[2]], ran.argv[6]))
+            return _said("ended=2")
         if ran.argv[2] == listeners.ASK:
             return _said("\n".join(self.listens.get(ran.host, ())))
         if ran.argv[2] in NOW or len(ran.argv) > 10:

@@ -100,6 +100,7 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "reserve_address": _set(address_missing=False),
         "unfollow": _ANSWERED,
         "rotate": _ANSWERED,
+        "lift": _set(suspended=False, suspension_s=None, asked=None, service_available=True),
         "backup": _ANSWERED,
         "fulfil": _ANSWERED,
         "refuse": _ANSWERED,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fleet import changing, choices, intake, placement, subjects
+from fleet import changing, choices, intake, placement, subjects, tenants
 from fleet.actions import dumps, parting
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
@@ -176,6 +176,17 @@ def rotate(resource: Resource, acting: Acting) -> str:
     return f"of {owner.role}"
 
 
+def lift(resource: Resource, acting: Acting) -> str:
+    """End the suspension: its owner may log in again. Cut off between PostgreSQL and our record, the next beat does it
+    once more."""
+    shell, subject = _instance(resource, acting)
+    owner = resource.credentials.get(purpose=Credential.OWNER)
+    control.lift(shell, subject, resource.dbname, owner.role)
+    tenants.lift(resource)
+    fulfil(resource, acting)
+    return f"{owner.role} can log in"
+
+
 def _followers(resource: Resource) -> list[Resource]:
     """Whoever follows it, and whoever follows those."""
     direct = list(resource.followers.exclude(state=DESTROYED))
@@ -211,6 +222,7 @@ ACTIONS: dict[str, Action] = {
     "backup": backup,
     "unfollow": unfollow,
     "rotate": rotate,
+    "lift": lift,
     "fulfil": fulfil,
     "refuse": refuse,
 }

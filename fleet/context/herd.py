@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, logical, policy, quorums, retiring, streams
+from fleet import certificates, changing, logical, policy, quorums, retiring, streams, tenants
 from fleet.facts import UNPROVEN
 from fleet.logical import trials
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
@@ -139,6 +139,7 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
     beneath = member.instance
     owner = next(iter(member.credentials.all()), None)
     address = getattr(member, "address", None)
+    suspended = tenants.until(member.attrs)
     promised = int(member.plan.high_availability and member.follows_id is None)
     facts: dict[str, Any] = {
         "placed": beneath is not None,
@@ -157,6 +158,8 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         "standbys_idle": max(0, member.standbys_there - promised) if member.standing_by >= promised else 0,
         "address_missing": promised > 0 and address is None and member.attrs.get("addresses") != "none",
         "may_lose": promised > 0 and member.quorum.get("says") != "cant_lose",
+        "suspended": suspended is not None,
+        "suspension_s": max(0.0, (suspended - now).total_seconds()) if suspended else None,
         "load_told": bool(intent and intent.answer),
         "dump_due": member.state == AVAILABLE and logical.is_due(member, now),
     }
@@ -181,6 +184,8 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         facts |= {"instance_state": beneath.state, "server_state": beneath.server.state}
         doors = (word.partition(":") for word in (beneath.facts.get("closed") or "").split(" "))
         facts["closed"] = next((why for name, _, why in doors if name == member.dbname), "")
+        if not member.own_instance:
+            facts["lock_pct"] = tenants.lock_pct(beneath.attrs, member.dbname, now.timestamp())
     return subject, facts, member.plan.beat_s
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from fleet import jobs
-from fleet.postgres import copy_scripts, entering, rest_scripts, scripts, upgrade_scripts
+from fleet.postgres import copy_scripts, entering, rest_scripts, scripts, tenant_scripts, upgrade_scripts
 from fleet.postgres.config import OLDEST, Sizing, conf, hba, lines
 from fleet.postgres.roles import PREAMBLE, foundation
 from fleet.postgres.statements import statement
@@ -204,6 +204,21 @@ def psql(subject: Subject) -> list[str]:
 def as_deputy(subject: Subject, database: str, sql: str) -> Script:
     """Run SQL in a customer's database with its owner's rights, up to the first statement that fails."""
     return Script(scripts.AS_DEPUTY, (*_where(subject), *enter(subject), database), sql.encode())
+
+
+def end_sessions(subject: Subject, database: str, owner: str) -> Script:
+    """End the owner's sessions in that database, without logging in."""
+    return Script(tenant_scripts.END_SESSIONS, (*_where(subject), database, owner))
+
+
+def suspend(subject: Subject, database: str, owner: str) -> Script:
+    """Keep the owner of that database from logging in, and end its sessions."""
+    return Script(tenant_scripts.SUSPEND, (*_where(subject), database, owner))
+
+
+def lift(subject: Subject, database: str, owner: str) -> Script:
+    """Let the owner of that database log in again."""
+    return Script(tenant_scripts.LIFT, (*_where(subject), database, owner))
 
 
 def enter(subject: Subject) -> tuple[str, str, str]:

@@ -25,6 +25,8 @@ from fleet.transports.base import CommandFailed, Shell, TransportError, checked
 OURS = 1
 # How long what waits for PostgreSQL to start, and what reads its WAL, may take (s).
 START_S, READ_S = 20.0, 20.0
+# How long a suspension may take (s): the owner may come back a few times until it is in force.
+SUSPEND_S = 20.0
 
 
 class TooLate(CommandFailed):
@@ -226,6 +228,21 @@ def set_password(shell: Shell, subject: Subject, role: str, password: str) -> No
 def set_limits(shell: Shell, subject: Subject, database: str, owner: str, limits: Limits) -> None:
     """Other limits for a customer's database; connections beyond them stay until they end."""
     run_sql(shell, subject, roles.set_limits(database, owner, limits))
+
+
+def end_sessions(shell: Shell, subject: Subject, database: str, owner: str) -> int:
+    """End the owner's sessions in that database, without logging in. Returns how many there were."""
+    return int(_now(shell, commands.end_sessions(subject, database, owner)).get("ended", 0))
+
+
+def suspend(shell: Shell, subject: Subject, database: str, owner: str) -> int:
+    """Keep the owner of that database from logging in, and end its sessions. Returns how many there were."""
+    return int(_now(shell, commands.suspend(subject, database, owner), SUSPEND_S).get("ended", 0))
+
+
+def lift(shell: Shell, subject: Subject, database: str, owner: str) -> None:
+    """Let the owner of a suspended database log in again."""
+    _now(shell, commands.lift(subject, database, owner))
 
 
 def run_sql(shell: Shell, subject: Subject, sql: str, timeout: float = 12.0) -> str:

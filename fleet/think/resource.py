@@ -41,13 +41,15 @@ def _own_doing(facts: Mapping[str, Any]) -> bool | None:
     """A login that failed without a code (nothing answered) is no doing of the customer's; no login says nothing."""
     if facts["service_available"] is None:
         return None
+    if facts["suspended"] is True:
+        return False
     return facts["service_code"] == "28P01" or bool(facts["closed"])
 
 
 # Nobody of ours sets these; and whoever changes his own password leaves ours behind.
 own_doing = Condition(
     "the customer's own setting keeps herdsite out: another password, no connections allowed, …",
-    ("service_available", "service_code", "closed"),
+    ("service_available", "service_code", "closed", "suspended"),
     _own_doing,
 )
 # What says so is alive; whether it is its own limit or its instance's, nothing is mended by a restart or a move.
@@ -115,6 +117,8 @@ LIFE = (
          do("backup"),                 "Take a backup was requested: the timeline of this database takes it"),
     Rule(143, AWAY,                    asked("backup"),
          do("refuse"),                 "The database is not available: ask again when it is"),
+    Rule(145, SERVING,                 asked("lift") & instance_serves,
+         do("lift"),                   "The end of the suspension was requested"),
     Rule(151, AVAILABLE,               asked("dump") & instance_serves,
          do("dump"),                   "A logical backup was requested"),
     Rule(153, AVAILABLE,               asked("load") & instance_serves & is_("job", "none"),
@@ -142,6 +146,12 @@ LIFE = (
          go("come_up"),                "Customers can log in"),
 
     # 300: doubt, verdict, return
+    # Before the rows that look at logins: a suspension ends by itself.
+    Rule(295, AVAILABLE,               yes("suspended") & under("suspension_s", 1) & instance_serves,
+         do("lift"),                   "The suspension is over: the owner can log in again"),
+    Rule(296, AVAILABLE,               no("service_available") & yes("suspended"),
+         WAIT,                         "herdsite has suspended the database, so that its owner can't log in: that is "
+                                       "no failure"),
     # Before 301: neither a failover nor a restart makes room for long.
     Rule(298, AVAILABLE,               no_room,
          WAIT,                         "PostgreSQL refuses another session, because locks or connections are used up: "
@@ -154,6 +164,8 @@ LIFE = (
          go("doubt"),                  "A failed look is only a doubt: other workers look before any verdict"),
     Rule(303, AVAILABLE,               takes_no_writes,
          go("doubt"),                  "The database answers and accepts no writes: one such look is only a doubt"),
+    Rule(307, UNWELL,                  no("service_available") & yes("suspended") & instance_serves,
+         go("come_back"),              "herdsite has suspended the database, and its instance serves"),
     Rule(308, UNWELL,                  no_room & instance_serves,
          go("come_back"),              "PostgreSQL answers: it refuses another session, because locks or connections "
                                        "are used up"),

@@ -84,10 +84,14 @@ class PsycopgSql:
             connection.finish()
         if len(results) != len(statements):
             raise ValueError(f"{len(statements)} statements gave {len(results)} answers: each must be one statement")
-        try:
-            return [rows(result) for result in results]
-        except (Error, ValueError, ArithmeticError) as error:
-            raise Refused(about(database, f"a value can't be read: {error}"), "22000") from None
+        return _read(database, results)
+
+
+def _read(database: Database, results: Sequence[pq.abc.PGresult]) -> list[list[Row]]:
+    try:
+        return [rows(result) for result in results]
+    except (Error, ValueError, ArithmeticError) as error:
+        raise Refused(about(database, f"a value can't be read: {error}"), "22000") from None
 
 
 def conninfo(database: Database, timeout: float, read_only: bool) -> str:
@@ -209,7 +213,7 @@ def about(database: Database, said: str) -> str:
 
 
 class Held:
-    """One open connection that is only held, and asked now and then for a sign of life. It never waits.
+    """One open connection that is held, and asked now and then: for a sign of life, which never waits, or something.
 
     `Held(database, timeout)` connects within `timeout` seconds; raises as `PsycopgSql.fetch` does.
     """
@@ -228,6 +232,28 @@ class Held:
     @property
     def socket(self) -> int:
         return self._connection.socket
+
+    def fetch(self, statements: Sequence[str], timeout: float) -> list[list[Row]]:
+        """The rows of each statement, all in one transaction; waits for up to `timeout` seconds. Raises as
+        `PsycopgSql.fetch` does, and can be asked on after Refused. Nothing goes before the statements: to set the path
+        of every transaction anew takes locks, and this asks where there may be none."""
+        deadline = time.monotonic() + timeout
+        try:
+            return _read(self.database, ask(self._connection, self.database, "\n;\n".join(statements), deadline))
+        except Refused:
+            self._pass_over(deadline)
+            raise
+        except Error as error:
+            raise Unreachable(about(self.database, str(error))) from None
+
+    def _pass_over(self, deadline: float) -> None:
+        """What is still to come of a question that was refused."""
+        while True:
+            while self._connection.is_busy():
+                wait(self._connection, self.database, TO_READ, deadline)
+                self._connection.consume_input()
+            if self._connection.get_result() is None:
+                return
 
     def ping(self) -> None:
         """Ask for a sign of life, unless one is still awaited. Raises Unreachable when it broke."""

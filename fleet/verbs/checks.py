@@ -3,7 +3,7 @@ run when it is asked for; what changes until its beat, the tables and actions re
 
 from typing import Any
 
-from fleet import changing, choices, copies, loads, retiring, upgrading
+from fleet import changing, choices, copies, loads, retiring, tenants, upgrading
 from fleet.choices import AskError, Unknown
 from fleet.models import Instance, Resource
 from fleet.states import DESTROYED, DESTROYING
@@ -79,6 +79,10 @@ def not_restorable(resource: Resource) -> str:
     if resource.follows_id:
         return f"{resource.name} follows {resource.follows}: restore that, or unfollow first."
     return not_alone(resource) or unkept(resource)
+
+
+def not_suspended(resource: Resource) -> str:
+    return "" if tenants.until(resource.attrs) else f"{resource.name} is not suspended."
 
 
 def not_forkable(resource: Resource) -> str:

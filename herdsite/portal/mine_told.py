@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Q
 
+from fleet import tenants
 from fleet.models import Instance, Resource, Server
 from fleet.states import RESOLVED
 from herdsite.portal.shown import Moment, moment
@@ -59,6 +60,7 @@ def _told(incident: Incident, resource: Resource, name: str) -> Told:
         customer=resource.customer,
         name=name,
         problem=incident.type.replace("_", " "),
+        at=tenants.until(resource.attrs),
     )
     # A page greets nobody.
     _greeting, _, text = body.partition("\n\n")

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from fleet import tenants
 from fleet.models import Customer, Instance, Resource
 from fleet.plans import STARTER
 from fleet.states import DESTROYED
@@ -21,6 +22,9 @@ from incidents.notices.outbox import clock
 
 OPENED, ASKED, TRIED, FIXED, PLANNED = "opened", "asked", "tried", "fixed", "planned"
 NEVER, HOLD, SEND = "never", "hold", "send"
+SUSPENDED = "suspended"
+# What herdsite has done to a database is told, however soon it is over.
+DONE_TO_IT = ("lock_table_taken", SUSPENDED)
 SEVERITIES = {"page": CRITICAL, "warn": WARNING, "info": INFO}
 
 
@@ -103,6 +107,8 @@ def tell_customer(incident: About, moment: str, at: datetime | None = None) -> l
         before = Notice.objects.filter(purpose=Notice.CUSTOMER, incident=incident.id, customer=customer)
         if moment == FIXED:
             unsent = before.exclude(moment=FIXED).filter(state__in=(Notice.HELD, Notice.QUEUED), attempts=0)
+            if incident.type in DONE_TO_IT:
+                unsent = unsent.none()
             unsent.update(state=Notice.CANCELLED, decided_by="herdsite")
             if not before.exclude(moment=FIXED).exclude(state__in=(Notice.CANCELLED, Notice.FAILED)).exists():
                 return []
@@ -110,7 +116,12 @@ def tell_customer(incident: About, moment: str, at: datetime | None = None) -> l
             return []
         problem = incident.type.replace("_", " ")
         subject, body = texts.customer(
-            incident.type, moment, customer=customer, name=_known_as(incident, customer), problem=problem, at=at
+            incident.type,
+            moment,
+            customer=customer,
+            name=_known_as(incident, customer),
+            problem=problem,
+            at=at or _suspended_until(incident),
         )
         thread = f"herdsite/incident/{incident.id}/customer/{customer.pk}"
         state = Notice.HELD if policy == HOLD else Notice.QUEUED
@@ -161,6 +172,13 @@ def _known_as(incident: About, customer: Customer) -> str:
         )
         return ", ".join(theirs.order_by("name").values_list("name", flat=True)) or incident.subject_name
     return incident.subject_name
+
+
+def _suspended_until(incident: About) -> datetime | None:
+    """What a customer wants to know of a suspension."""
+    if incident.type != SUSPENDED:
+        return None
+    return tenants.until(Resource.objects.get(name=incident.subject_name).attrs)
 
 
 def _policy(moment: str) -> str:

@@ -13,6 +13,7 @@ from incidents.outcomes import Case, Outcome
 from incidents.resolvers import (
     ask_customer,
     do_without,
+    end_lock_holder,
     enforce_row_limit,
     failover,
     fence_stray_leader,
@@ -62,6 +63,7 @@ RESOLVERS = {
             rewrite_config,
             restart_server,
             free_connections,
+            end_lock_holder,
             enforce_row_limit,
             ask_customer,
             sync_clock,

@@ -189,6 +189,22 @@ def test_a_database_that_has_no_room_for_another_session_is_neither_in_doubt_nor
     assert think(LIFE["resource"], "uncertain", Facts(NOW, down)).then.name == "go_down"
 
 
+@pytest.mark.parametrize("code", ["28000", "28P01", "53200", None])
+def test_a_suspended_database_is_neither_down_nor_its_customers_doing(code: str | None) -> None:
+    known = _database(service_available=False, in_recovery=None, read_only=None, doubt_s=600.0, sql_vantages=3)
+    known |= {"service_code": code, "closed": "NOLOGIN", "vantage_sees": True, "state_s": 600.0}
+    known |= {"suspended": True, "suspension_s": 900.0}
+    assert think(LIFE["resource"], "available", Facts(NOW, known)).row == 296
+    for state in ("uncertain", "down"):
+        assert think(LIFE["resource"], state, Facts(NOW, known)).row == 307
+    over = Facts(NOW, known | {"suspension_s": 0.0})
+    assert think(LIFE["resource"], "available", over).then.name == "lift"
+    down = Facts(NOW, known | {"suspension_s": 0.0, "instance_state": "down"})
+    assert think(LIFE["resource"], "available", down).then == WAIT
+    for state in ("available", "uncertain", "down"):
+        assert think(LIFE["resource"], state, Facts(NOW, known | {"asked": "lift"})).then.name == "lift"
+
+
 def test_what_leads_by_our_records_and_is_in_recovery_is_promoted_again() -> None:
     known = {"role": "leader", "outdated": False, "service_available": True, "in_recovery": True, "configured": True}
     known |= {"moving": False, "job": "none", "state_s": 60.0, "quorum_step": "nothing"}

@@ -157,6 +157,8 @@ FIRES = [
         "locks_used_up",
     ),
     ("instance", {"service_code": "53200", "own_instance": False}, "out_of_locks"),
+    ("resource", {"own_instance": False, "lock_pct": 25.1}, "lock_table_taken"),
+    ("resource", {"suspended": True, "suspension_s": 900.0}, "suspended"),
     ("timeline", {"state": "open", "archive_missing": "A-B"}, "archive_gap"),
     ("instance", {"sorts_unlike": "glibc 2.36, its leader's with 2.31"}, "sorts_unlike"),
     ("timeline", {"state": "closed", "state_s": 600.0, "archive_missing": "A-B", "hole_told": False}, "archive_hole"),
@@ -201,7 +203,7 @@ WELL = {
                  "state_s": 1e6, "role": "leader", "outdated": False, "planned": False, "service_available": True,
                  "in_recovery": False, "receiver": None, "sync_setting": "ANY 1 (b)", "weak_commits": 0,
                  "replay_lag_s": 0.0, "generation": 1, "next_generation": 2, "replay_paused": None, "short_of": None,
-                 "sorts_unlike": ""},
+                 "sorts_unlike": "", "own_instance": False},
     "timeline": {"state": "open", "archive_missing": "", "prepared": True, "backup_age_s": 60.0, "state_s": 1e6},
     "backup": {"state": "kept", "state_s": 1e6},
     "address": {"state": "attached", "changeover": "none", "instance_state": "available", "state_s": 1e6},
@@ -210,7 +212,8 @@ WELL = {
                  "service_available": True, "instance_state": "available",
                  "connections": 1, "connection_limit": 20, "estimated_rows": 5, "rows_allowed": 10_000, "state_s": 1e6,
                  "read_only": False, "in_recovery": False, "can_write": True, "customers_read_only": False,
-                 "write_hangs": False, "follows": False, "closed": "", "unsafe_s": 0.0},
+                 "write_hangs": False, "follows": False, "closed": "", "unsafe_s": 0.0, "suspended": False,
+                 "suspension_s": None, "own_instance": False, "lock_pct": 0.0},
 }  # fmt: skip
 
 
@@ -287,6 +290,15 @@ def test_an_instance_that_lets_a_login_in_again_is_not_out_of_locks() -> None:
             "service_code": "53200",
             "closed": "",
             "own_instance": True,
+        },
+        {"state": "available", "service_available": False, "own_instance": False, "lock_pct": 100.0},
+        {
+            "state": "available",
+            "service_available": False,
+            "service_code": "28000",
+            "suspended": True,
+            "suspension_s": 900.0,
+            "closed": "NOLOGIN",
         },
     ],
 )

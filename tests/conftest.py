@@ -1,19 +1,24 @@
 """What every test stands on: a database with today's partition, keys of its own, and no way out but loopback."""
 
+import os
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
 from fleet import certificates
 from observations import retention
+from tests import parts, template
 
 # The suite draws the same cases wherever it runs: what passed once passes again, and a failure can be had again.
 # `--hypothesis-profile=search` draws new ones.
 hypothesis_settings.register_profile("same", derandomize=True)
 hypothesis_settings.register_profile("search", hypothesis_settings(print_blob=True), derandomize=False)
 hypothesis_settings.load_profile("same")
+
+FILES = pytest.StashKey[dict[str, list[str]]]()
 
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
 REAL = (
@@ -46,11 +51,39 @@ REAL = (
 )
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--part", choices=parts.PARTS, help="only the tests of this part of bin/test")
+    parser.addoption("--write-parts", type=Path, help="write which file has tests of which parts (see tests/parts.py)")
+
+
+def pytest_configure(config):
+    config.stash[FILES] = parts.read_parts() if config.getoption("part") else {}
+
+
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.is_relative_to(parts.TESTS):
+        there = config.stash[FILES].get(collection_path.relative_to(parts.TESTS).as_posix())
+        # None leaves it to others to ignore it.
+        return True if there and config.getoption("part") not in there else None
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        if path.startswith(REAL):
+        if item.path.relative_to(parts.TESTS).as_posix().startswith(REAL):
             item.add_marker("real")
+    if table := config.getoption("write_parts"):
+        table.write_text(parts.list_parts(items))
+    if part := config.getoption("part"):
+        others = [item for item in items if parts.part_of(item) != part]
+        items[:] = [item for item in items if parts.part_of(item) == part]
+        config.hook.pytest_deselected(items=others)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings):
+    if template.VARIABLE in os.environ:
+        connection.settings_dict["TEST"]["TEMPLATE"] = os.environ[template.VARIABLE]
 
 
 @pytest.fixture(scope="session")

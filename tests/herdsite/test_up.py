@@ -99,6 +99,7 @@ def up(site):
 
 
 def test_it_comes_up_and_says_where_and_as_whom(up):
+    """Only the command itself starts every process and prints an address that answers."""
     said = up.output.read_text()
     assert f"http://127.0.0.1:{up.port}/" in said
     assert f"operator / {(up.var / 'operator_password').read_text().strip()}" in said
@@ -108,18 +109,21 @@ def test_it_comes_up_and_says_where_and_as_whom(up):
 
 
 def test_a_second_one_is_refused(up):
+    """Only a second process can find the lock of the first one taken."""
     with pytest.raises(RuntimeError, match=rf"already runs here \(pid {up.process.pid}\)"):
         up.call()
 
 
 @pytest.mark.parametrize("name", ["web", "clock", "work"])
 def test_a_killed_process_is_replaced(up, name):
+    """Only real children of a real supervisor can be killed under it."""
     before = until(lambda: up.pid(name))
     os.killpg(before, signal.SIGKILL)
     until(lambda: up.pid(name) not in (0, before), up.process)
 
 
 def test_a_killed_database_is_brought_back(up):
+    """Only a real database that is killed under all processes shows that they live through it."""
     embedded = Embedded(up.var)
     before = embedded.url()
     os.kill(int((embedded.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
@@ -129,6 +133,7 @@ def test_a_killed_database_is_brought_back(up):
 
 
 def test_after_kill_9_of_everything_the_next_start_goes_on(up):
+    """Only kill -9 leaves what nobody could tidy: pid files, locks and a database in the middle of something."""
     password = (up.var / "operator_password").read_text()
     for process in up.family():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -149,12 +154,14 @@ def names(family: list[psutil.Process]) -> set[str]:
 
 
 def test_nothing_survives_a_killed_up_but_what_the_next_one_takes_up(up):
+    """Only the kernel ends the children of a process that was killed."""
     up.end(signal.SIGKILL)
     until(lambda: names(up.family()) <= {"postgres"})
     up.start()
 
 
 def test_a_taken_port_is_said_and_another_one_is_taken(up):
+    """Only a socket that listens makes a port taken."""
     up.end()
     with socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -168,12 +175,14 @@ def test_a_taken_port_is_said_and_another_one_is_taken(up):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_stops_everything_that_it_started(up, number):
+    """Only real signals to a real family of processes show that none is left."""
     assert up.end(number) == 0
     assert up.family() == []
     assert list((up.var / "run").iterdir()) == []
 
 
 def test_a_bad_database_url_is_told_in_one_line(site):
+    """Only the command itself can end with a traceback, or leave processes when it does."""
     if site.process and site.process.poll() is None:
         site.end()
     env = site.env | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/nothing"}
@@ -184,6 +193,7 @@ def test_a_bad_database_url_is_told_in_one_line(site):
 
 
 def test_reset_asks_and_then_begins_anew(site):
+    """Only a folder that was really in use shows that all of it is made anew."""
     if site.process and site.process.poll() is None:
         site.end()
     secret = (site.var / "secret_key").read_text()

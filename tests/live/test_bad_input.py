@@ -30,6 +30,7 @@ def customer() -> Customer:
 
 
 def test_a_full_disk_while_provisioning_is_told_and_mends_itself_when_there_is_room(herd: Herd):
+    """Only a real file system shows which words initdb says when it is full, and whether the build then goes on."""
     server = Server.objects.get(name="live-1")
     Server.objects.exclude(pk=server.pk).update(capacity=0)
     chaos.fill_disk(herd.provider, server.name)
@@ -42,6 +43,7 @@ def test_a_full_disk_while_provisioning_is_told_and_mends_itself_when_there_is_r
 
 
 def test_a_build_that_fails_three_times_waits_for_a_person_and_goes_on_when_asked(herd: Herd):
+    """Only a real host shows what its shell says of a program that it does not have."""
     server = Server.objects.get(name="live-1")
     Server.objects.exclude(pk=server.pk).update(capacity=0)
     Server.objects.filter(pk=server.pk).update(pg={"17": "/nowhere/bin"})
@@ -61,6 +63,7 @@ def told_of(resource: Resource) -> str:
 
 
 def test_no_room_is_told_and_mends_itself_when_there_is_some(herd: Herd):
+    """Only running workers show that a resource without a place is looked at again by itself, and is then built."""
     Server.objects.update(capacity=0)
     resource = intents.create_resource(customer(), "standard-0", actor="test")
     until(lambda: "has room" in Resource.objects.get(pk=resource.pk).problem, "why it has no place")
@@ -70,6 +73,7 @@ def test_no_room_is_told_and_mends_itself_when_there_is_some(herd: Herd):
 
 
 def test_a_provider_out_of_capacity_is_told(herd: Herd):
+    """Only real local hosts show that machines that were refused halfway leave nothing on the disk."""
     names = [intents.create_server(f"many-{n}", actor="test", zone="a").name for n in range(30)]
     until(lambda: Server.objects.filter(name__in=names).exclude(problem="").exists(), "the provider's limit")
     told = Server.objects.filter(name__in=names).exclude(problem="").first()
@@ -82,6 +86,7 @@ def test_a_provider_out_of_capacity_is_told(herd: Herd):
 
 
 def test_a_changed_host_key_is_refused_and_told(herd: Herd):
+    """Only a real SSH server has a key that differs from the pinned one; and doubt must not become a failover."""
     server = Server.objects.get(name="live-0")
     other = Server.objects.get(name="live-1")
     pinned = server.host_key
@@ -96,6 +101,7 @@ def test_a_changed_host_key_is_refused_and_told(herd: Herd):
 
 
 def test_destroying_leaves_the_record_and_nothing_on_the_host(herd: Herd):
+    """Only a real host has the files of a real cluster that have to be gone."""
     resource = Resource.objects.filter(plan="standard-0", state="available").first()
     instance = resource.instance
     data = herd.provider.existing(instance.server.name).home / "instances" / instance.name

@@ -24,6 +24,7 @@ def target(herd: Herd) -> Resource:
     ids=[fault.kind for fault in FAULTS],
 )
 def test_it_is_mended_by_its_playbook(herd: Herd, target: Resource, fault: Fault, playbook: str):
+    """Only real faults on real hosts show that what is seen of each leads to the playbook that mends it."""
     told = suffer(fault, Scene(herd.provider, target, lambda: None))
     assert (told.outcome, told.pages, told.left) == (MENDED, 0, "")
     assert told.playbook == playbook

@@ -24,6 +24,7 @@ ONCE = ("create_machine", "build", "place", "restart", "stop", "start", "destroy
 
 
 def test_a_killed_postgres_is_doubted_then_down_by_a_second_worker_and_comes_back_once_it_answers(herd: Herd):
+    """Only real workers can be two processes that see one failure, each by a connection of its own."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     instance = resource.instance
     began = timezone.now()
@@ -42,6 +43,7 @@ def test_a_killed_postgres_is_doubted_then_down_by_a_second_worker_and_comes_bac
 
 
 def test_whatever_is_killed_everything_beats_again_and_nothing_is_done_twice(herd: Herd):
+    """Only processes can be killed at any instruction, and only a real supervisor starts them again."""
     herd.grow(servers=2, production=1, starters=3)
     draw = random.Random(17)
     began = timezone.now()
@@ -65,6 +67,7 @@ def test_whatever_is_killed_everything_beats_again_and_nothing_is_done_twice(her
 
 
 def test_dead_neighbours_do_not_slow_the_healthy(herd: Herd):
+    """Only frozen hosts hold the connections and threads of real workers, by which the others could be late."""
     herd.grow(servers=6, production=5, starters=3)
     spare = Instance.objects.filter(state="available", plan__tier="production").first()
     dead = Server.objects.filter(instances=spare) | Server.objects.filter(instances=None, state="available")

@@ -38,6 +38,8 @@ def tried(incident: Incident) -> list[tuple[str, str]]:
 
 
 def test_a_killed_postgres_is_mended_by_its_playbook_and_nobody_is_called(herd: Herd):
+    """Only a real PostgreSQL comes back out of crash recovery, while the beats, the incident and its playbook all
+    run."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     instance = resource.instance
     incident = broken(herd, instance, lambda _data: None)
@@ -50,6 +52,7 @@ def test_a_killed_postgres_is_mended_by_its_playbook_and_nobody_is_called(herd: 
 
 
 def test_what_the_first_playbooks_cant_mend_a_later_one_does(herd: Herd):
+    """Only a real PostgreSQL refuses a broken configuration, and so makes one playbook after the other give up."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
 
     def corrupt(data: Path) -> None:
@@ -69,6 +72,7 @@ def test_what_the_first_playbooks_cant_mend_a_later_one_does(herd: Herd):
 
 
 def test_a_postgres_that_is_frozen_is_killed_and_started(herd: Herd):
+    """Only a process that was stopped (SIGSTOP) keeps its port open and answers nothing."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     before = of(resource.instance)
     postmaster = int((Path(resource.instance.data) / "postmaster.pid").read_text().split()[0])
@@ -82,6 +86,7 @@ def test_a_postgres_that_is_frozen_is_killed_and_started(herd: Herd):
 
 
 def test_a_host_that_died_is_switched_on_and_what_lived_on_it_comes_back_with_one_incident_at_work(herd: Herd):
+    """Only a real host takes all of its programs down at once, so that their incidents have one cause to find."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     server = resource.instance.server
     chaos.kill_host(herd.provider, server.name)
@@ -96,6 +101,7 @@ def test_a_host_that_died_is_switched_on_and_what_lived_on_it_comes_back_with_on
 
 
 def test_what_no_playbook_can_mend_calls_one_person_once_who_has_it_tried_again(herd: Herd):
+    """Only a real PostgreSQL that can't start exhausts every playbook, and starts again once its file is back."""
     (resource,) = herd.grow(servers=1, production=1, starters=0)
     instance = resource.instance
     # Its archive could bring it back elsewhere; its operators want to look first.

@@ -52,6 +52,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.kind for fault in FAULTS])
 def test_nothing_acknowledged_is_lost(premium: Premium, scene: Scene, fault: Fault):
+    """Only clients that write to real PostgreSQL through a failover know what was acknowledged and is there."""
     told = suffer(fault, premium, scene)
     assert (told.lost, told.stray, told.unfinished, told.problem) == (0, 0, 0, ""), told
     assert told.acknowledged > 0

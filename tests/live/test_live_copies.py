@@ -49,6 +49,7 @@ def rows(resource: Resource) -> int:
 
 
 def test_a_follower_of_a_follower_shows_what_the_leader_writes_and_unfollowed_it_leads(shop: Resource) -> None:
+    """Only real PostgreSQL streams through a cascade, and begins a timeline of its own in the middle of it."""
     follower = built(copies.follow(shop, actor="test"))
     second = built(copies.follow(follower, actor="test"))
     count = rows(shop)
@@ -64,6 +65,7 @@ def test_a_follower_of_a_follower_shows_what_the_leader_writes_and_unfollowed_it
 
 
 def test_a_fork_to_now_is_copied_of_a_follower_and_has_all_that_was_written(shop: Resource) -> None:
+    """Only a real copy of a running standby shows that it has the last commit of the leader."""
     follower = built(copies.follow(shop, actor="test"))
     until(lambda: copying.near(shop.instance.timeline, shop.instance), "its follower is seen to be near", LONG_S)
     said(shop, "INSERT INTO t VALUES (5)")
@@ -78,6 +80,7 @@ def test_a_fork_to_now_is_copied_of_a_follower_and_has_all_that_was_written(shop
 
 
 def test_back_to_a_moment_as_a_fork_and_then_in_place(shop: Resource) -> None:
+    """Only real WAL, archived and read back, has a commit before a moment and another one after it."""
     before = rows(shop)
     moment = said(shop, "SELECT clock_timestamp()")[0][0].astimezone(UTC)
     time.sleep(1.1)  # moments are told to the second by some; the delete comes clearly after
@@ -97,6 +100,7 @@ def test_back_to_a_moment_as_a_fork_and_then_in_place(shop: Resource) -> None:
 
 
 def test_a_drill_proves_it_and_what_was_destroyed_comes_back(shop: Resource) -> None:
+    """Only a real archive shows that its restore works, and that it outlives the database."""
     count = rows(shop)
     line = Resource.objects.get(pk=shop.pk).instance.timeline
     until(lambda: Backup.objects.filter(timeline=line, state="kept").exists(), "a base backup", LONG_S)

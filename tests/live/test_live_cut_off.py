@@ -83,6 +83,7 @@ def workers_die(herd: Herd, _shop: Resource, _at: Instance) -> None:
     ],
 )
 def test_a_copy_is_finished_whoever_dies(herd: Herd, shop: Resource, copy: Callable, dies: Callable) -> None:
+    """Only real programs can be killed in the middle of a file; the beats of workers then find what is left."""
     made = copy(Resource.objects.get(pk=shop.pk), actor="test")
     until(lambda: again(made).instance, "it has a place", LONG_S)
     instance = again(made).instance
@@ -99,6 +100,7 @@ def test_a_copy_is_finished_whoever_dies(herd: Herd, shop: Resource, copy: Calla
 
 @pytest.mark.parametrize("dies", [leader_dies, tool_dies])
 def test_a_base_backup_is_good_or_is_none(herd: Herd, shop: Resource, dies: Callable) -> None:
+    """Only a real base backup can be cut off between its files and the mark that it is whole."""
     before = good(shop)
     until(lambda: not job(shop.instance), "nothing else is under way", LONG_S)
     intents.ask(Resource.objects.get(pk=shop.pk), "backup", actor="test")
@@ -114,6 +116,7 @@ def test_a_base_backup_is_good_or_is_none(herd: Herd, shop: Resource, dies: Call
 
 
 def test_no_segment_is_missing_in_the_end(shop: Resource) -> None:
+    """Only the archive that the kills above have left shows whether a hole is in it."""
     said(shop, "INSERT INTO t VALUES (0)")
     assert rows(built(copies.fork(Resource.objects.get(pk=shop.pk), actor="test"))) == ROWS + 1
     facts = Timeline.objects.get(pk=shop.instance.timeline_id).facts

@@ -36,6 +36,7 @@ def archive(resource: Resource) -> None:
 
 
 def test_a_host_that_is_lost_for_good_costs_nothing_that_was_archived(herd: Herd):
+    """Only real PostgreSQL replays a real archive on another host, up to a row that was written last."""
     shop, other = herd.grow(servers=3, production=2, starters=0)
     with customer(shop) as session:
         session.execute("CREATE TABLE orders (n int PRIMARY KEY)")

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 
 
 def test_what_lives_on_it_moves_and_the_machine_is_given_back(herd: Herd) -> None:
+    """Only a herd at work has all of it in turn: a playbook, a changeover with data, a notice, a machine to go."""
     (shop,) = herd.grow(servers=3, production=1, starters=0)
     Customer.objects.update(email="ops@acme.example")
     said(shop, "CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")

@@ -20,6 +20,7 @@ def program() -> str:
 
 
 def test_it_is_upgraded_with_all_that_is_in_it_under_its_own_name(herd: Herd) -> None:
+    """Only pg_upgrade between real clusters, within a changeover, shows that the data arrive under the same URL."""
     herd.grow(servers=3, production=0, starters=0)
     for server in Server.objects.all():
         Server.objects.filter(pk=server.pk).update(pg=server.pg | {"15": str(DEBIAN_15)})

@@ -6,16 +6,22 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 from django.db import connection
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 
 from fleet import certificates
 from observations import retention
 from tests import parts, template
 
-# The suite draws the same cases wherever it runs: what passed once passes again, and a failure can be had again.
-# `--hypothesis-profile=search` draws new ones.
-hypothesis_settings.register_profile("same", derandomize=True)
-hypothesis_settings.register_profile("search", hypothesis_settings(print_blob=True), derandomize=False)
+# The suite draws the same cases wherever it runs: what passed once passes again, and a failure can be had again. It
+# tells the first case that fails as it was drawn: making it smaller takes longer than a test may, and the report then
+# has the timeout and no case. `--hypothesis-profile=smallest --timeout=0` makes it smaller, `=search` draws new ones.
+# A slow machine is no failure.
+PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+DRAWN = (Phase.explicit, Phase.reuse, Phase.generate)
+hypothesis_settings.register_profile("same", PATIENT, phases=DRAWN)
+hypothesis_settings.register_profile("smallest", PATIENT)
+hypothesis_settings.register_profile("search", PATIENT, print_blob=True, derandomize=False)
 hypothesis_settings.load_profile("same")
 
 FILES = pytest.StashKey[dict[str, list[str]]]()

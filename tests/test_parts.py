@@ -1,4 +1,4 @@
-"""What the suite holds of itself: each test runs in exactly one part."""
+"""What the suite holds of itself: each test runs in exactly one part, and a case that fails is told."""
 
 import ast
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings, strategies
 
 from tests.parts import TABLE, TESTS
 
@@ -28,6 +29,23 @@ def test_the_table_has_the_parts_of_every_file(tmp_path):
 def test_a_file_that_the_table_does_not_have_is_read_in_every_part(pytestconfig):
     ignored = pytestconfig.hook.pytest_ignore_collect
     assert not ignored(collection_path=TESTS / "fleet" / "test_nobody_knows.py", config=pytestconfig)
+
+
+def test_a_case_that_fails_is_told_as_it_was_drawn():
+    """Making it smaller would take many more calls, each of which may be dear."""
+    failed = []
+
+    @settings(database=None, max_examples=200)
+    @given(strategies.lists(strategies.integers(), min_size=3))
+    def property_(numbers):
+        if sum(numbers) > 1000 or failed:
+            failed.append(numbers)
+        assert sum(numbers) <= 1000
+
+    with pytest.raises(AssertionError):
+        property_()
+    # The first time, and once more to tell it.
+    assert len(failed) <= 3
 
 
 def test_each_live_test_says_what_no_cheaper_one_can_show():

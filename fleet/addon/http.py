@@ -16,9 +16,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from fleet import outside
+from fleet.audit.acting import acting
+from fleet.lockout import guard
 
 log = structlog.get_logger("addon")
 View = Callable[..., HttpResponse]
+PLATFORM = "platform"
 
 
 class Refusal(Exception):
@@ -66,7 +69,12 @@ def for_platforms(*methods: str) -> Callable[[View], View]:
         @speaks_json
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if not knows_password(request.headers.get("Authorization", "")):
+            sent = request.headers.get("Authorization", "")
+            if wait := _wait_s(sent):
+                response = Refusal(429, "rate_limited", f"Too many wrong passwords: wait {wait} s.").response()
+                response["Retry-After"] = str(wait)
+                return response
+            if not knows_password(sent):
                 response = Refusal(401, "unauthorized", "Wrong or missing credentials.").response()
                 response["WWW-Authenticate"] = 'Basic realm="herdsite add-ons", charset="UTF-8"'
                 return response
@@ -79,6 +87,18 @@ def for_platforms(*methods: str) -> Callable[[View], View]:
         return guarded
 
     return decorate
+
+
+def _wait_s(sent: str) -> int:
+    """For how many seconds no password from that address is listened to: 0 for one that is, and that is counted as
+    right or wrong. What comes without a password is no guess."""
+    if not sent:
+        return 0
+    where = who.address if (who := acting()) else ""
+    if wait := guard.wait_s(PLATFORM, "", where):
+        return wait
+    (guard.right if knows_password(sent) else guard.wrong)(PLATFORM, "", where)
+    return 0
 
 
 def knows_password(header: str) -> bool:

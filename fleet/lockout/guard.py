@@ -1,7 +1,8 @@
 """Who guesses waits, and waits longer each time.
 
 A guess is counted three times: by login and address together, by the address alone, and by the login
-alone. The last has much patience and short waits: nobody can keep somebody else out for long.
+alone. The last has much patience and short waits: nobody can keep somebody else out for long. Where there is one login
+for all (a platform's), it is not told, and only addresses count: strangers elsewhere can't keep the platform waiting.
 """
 
 import hashlib
@@ -28,17 +29,15 @@ KEPT_S = 86_400
 
 
 def keys(door: str, login: str, address: str) -> dict[str, Patience]:
-    """The digests under which a guess counts; names of people are not kept."""
+    """The digests under which a guess counts; names of people are not kept. Without a `login` the address alone counts,
+    by both patiences."""
 
     def digest(*parts: str) -> str:
         return hashlib.sha256("\0".join((door, *parts)).encode(errors="replace")).hexdigest()
 
     name = login.strip().lower()
-    return {
-        digest("both", name, address): BOTH,
-        digest("address", address): ADDRESS,
-        digest("login", name): LOGIN,
-    }
+    found = {digest("both", name, address): BOTH, digest("address", address): ADDRESS}
+    return found | ({digest("login", name): LOGIN} if name else {})
 
 
 def wait_s(door: str, login: str, address: str) -> int:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from fleet.addon import provisioning
 from fleet.addon.models import Addon
+from fleet.lockout import guard
 from tests.addon.platforms import PASSWORD, RESOURCES, basic, third
 
 pytestmark = pytest.mark.django_db
@@ -45,8 +46,41 @@ def test_who_does_not_know_the_password_is_told_how_before_anything_is_looked_up
     with CaptureQueriesContext(connection) as queries:
         answer = call(method, address, third(), authorization=given)
     assert problem(answer, 401) and answer["WWW-Authenticate"].startswith("Basic")
-    # What was refused is on record, and nothing was read.
-    assert not [query for query in queries.captured_queries if "SELECT" in query["sql"]] and not Addon.objects.exists()
+    # What was refused is on record, and nothing was read but how often it was tried.
+    read = [query["sql"] for query in queries.captured_queries if query["sql"].startswith("SELECT")]
+    assert all("lockout_wrong" in sql for sql in read) and not Addon.objects.exists()
+
+
+def guess(call, times: int, address: str) -> list[int]:
+    call.client.defaults["REMOTE_ADDR"] = address
+    given = [basic(user=f"user {n}", password=f"guess {n}") for n in range(times)]
+    return [call("POST", RESOURCES, third(), authorization=word).status_code for word in given]
+
+
+def test_who_guesses_waits_whatever_name_he_gives(call) -> None:
+    assert guess(call, guard.BOTH.free + 2, "192.0.2.1") == [401] * (guard.BOTH.free + 1) + [429]
+    answer = call("POST", RESOURCES, third())
+    assert problem(answer, 429) and int(answer["Retry-After"]) > 0, "the right one is not listened to either"
+    assert not Addon.objects.exists()
+
+
+def test_no_number_of_strangers_keeps_the_platform_waiting(call) -> None:
+    for n in range(guard.LOGIN.free // guard.BOTH.free + 2):
+        guess(call, guard.BOTH.free + 1, f"198.51.100.{n}")
+    assert guess(call, guard.BOTH.free, "192.0.2.1") == [401] * guard.BOTH.free
+    assert call("POST", RESOURCES, third()).status_code == 202
+    assert guess(call, guard.BOTH.free, "192.0.2.1") == [401] * guard.BOTH.free, "what was right begins anew"
+
+
+def test_what_comes_without_a_password_is_no_guess(call) -> None:
+    for _ in range(guard.ADDRESS.free + 2):
+        assert call("POST", RESOURCES, third(), authorization="").status_code == 401
+    assert call("POST", RESOURCES, third()).status_code == 202
+
+
+def test_what_a_platform_guesses_keeps_no_person_out_and_the_reverse(call) -> None:
+    guess(call, guard.BOTH.free + 2, "192.0.2.1")
+    assert guard.wait_s("people", "", "192.0.2.1") == 0 < guard.wait_s("platform", "", "192.0.2.1")
 
 
 def test_without_a_password_of_ours_nobody_is_let_in(call, settings) -> None:

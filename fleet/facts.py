@@ -82,6 +82,12 @@ FACTS: dict[str, Fact] = _catalogue(
     ("address_missing", BOOL, "", "the plan includes a stable address, and none is reserved"),
     ("copied", BOOL, "", "the database comes with a base backup: a follower, fork or restore"),
     ("changeover", TEXT, "", "state of its open changeover: none, planned, preparing, …"),
+    (
+        "stopped",
+        TEXT,
+        "",
+        "whether a changeover stopped whom the job reads from: no, now, before (since the job began)",
+    ),
     ("quorum_step", TEXT, "", "next step for the set of synchronous standbys: record, apply, nothing"),
     ("quorum_why", TEXT, "", "reason for that step"),
     ("quorum_was", TEXT, "", "the record of synchronous standbys that the step is based on"),

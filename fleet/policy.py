@@ -224,6 +224,14 @@ def counts_tries(state: str) -> bool:
     return state in (*_MOVING, *_UNDER_WAY, *_KEEPING)
 
 
+def tries(verb: str, before: int, stopped: bool) -> int:
+    """How often something was tried once `verb` was done, `before` being how often before that. Who asked was answered:
+    with that the step is over. What follows on a job that a changeover of ours `stopped` is no other try."""
+    if verb in ("fulfil", "refuse"):
+        return 0
+    return before if stopped else min(before + 1, MOST_TRIES)
+
+
 def again(tries: int) -> float:
     """Seconds from an action that was done to the next beat. What it did shows at once or, when the same action comes
     up again and again, not soon."""

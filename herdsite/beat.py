@@ -225,8 +225,7 @@ def _act(kind: str, thought: Thought, ports: Ports, vantage: str) -> tuple[ring.
             member, verb, lifecycle.Because(because.row, why, vantage, because.facts), member.state, member.state
         )
         in_s = _next_in_s(kind, member, before)
-    # Who asked was answered: with that the step is over.
-    tries = 0 if verb in ("fulfil", "refuse") else min(before + 1, policy.MOST_TRIES)
+    tries = policy.tries(verb, before, thought.facts["stopped"] == "before" and not problem)
     return _beat(thought, in_s=in_s, problem=problem, tries=tries), not problem
 
 

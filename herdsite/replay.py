@@ -252,7 +252,7 @@ class Life:
             moved = next((event.at for event in events if event.row == thought.rule.row), at)
             self._enter(move(self.member.KIND, then.name).target, moved)
         elif then.kind == DO:
-            self.tries = 0 if then.name in ("fulfil", "refuse") else min(self.tries + 1, policy.MOST_TRIES)
+            self.tries = policy.tries(then.name, self.tries, thought.facts["stopped"] == "before")
         for event in events:
             if (untold or event.row is None) and event.target and event.source and event.source != event.target:
                 self._enter(event.target, event.at)

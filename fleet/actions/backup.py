@@ -10,10 +10,13 @@ from fleet.actions.timeline import run
 from fleet.lifecycle import Because, move
 from fleet.models import Backup
 from fleet.postgres.commands import Script
+from fleet.stopping import BEGUN_AT
 from fleet.transports.base import Shell, TransportError
 
 
 def begin(backup: Backup, acting: Acting) -> None:
+    backup.attrs[BEGUN_AT] = f"{acting.subject.now.timestamp():.3f}"
+    Backup.objects.filter(pk=backup.pk).update(attrs=backup.attrs)
     drilling.record(backup, acting)
     script = _script(backup, acting)
     jobs.start(hosts.shell(acting), acting.subject.home, acting.subject.job, script.text, script.args, script.stdin)

@@ -16,6 +16,7 @@ from fleet.postgres import commands, control, roles
 from fleet.postgres.config import Sizing
 from fleet.postgres.scram import scram
 from fleet.states import AVAILABLE, CANCELLED, DESTROYED, DONE
+from fleet.stopping import BEGUN_AT
 from fleet.succession import lsn
 
 # A follower that is further behind (s) has as much to replay as the archive.
@@ -25,6 +26,8 @@ PAGE_BYTES = 8192
 
 def stand_by(instance: Instance, acting: Acting, mode: str, sizing: Sizing) -> str:
     """Begin to make it a standby of its upstream."""
+    instance.attrs[BEGUN_AT] = f"{acting.subject.now.timestamp():.3f}"
+    Instance.objects.filter(pk=instance.pk).update(attrs=instance.attrs)
     if mode == commands.BUILD:
         # Its copying makes the slot along the way.
         _there(instance)

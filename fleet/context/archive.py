@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Prefetch, Q, QuerySet
 
-from fleet import archiving, drills, logical, policy, progress, retaining
+from fleet import archiving, drills, logical, policy, progress, retaining, stopping
 from fleet.jobs import LOOK
 from fleet.logical import trials
 from fleet.models import Backup, Changeover, Instance, Intent, Server, Timeline
@@ -128,6 +128,9 @@ def backup(member: Any, now: Any, _intent: Intent | None) -> Known:
         "trying": scene is not None,
         "trial_due": logical_one and member.newest and trials.is_due(member, now),
         "superseded": beneath is not None and _superseded(member, beneath),
+        "stopped": stopping.stopped(member, member.instance_id)
+        if member.state in (STARTED, UPLOADING)
+        else stopping.NO,
     }
     return subject, facts, None
 

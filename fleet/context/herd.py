@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, logical, policy, quorums, retiring, streams, tenants
+from fleet import certificates, changing, logical, policy, quorums, retiring, stopping, streams, tenants
 from fleet.facts import UNPROVEN
 from fleet.logical import trials
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
@@ -103,6 +103,7 @@ def instance(member: Any, now: Any, intent: Intent | None) -> Known:
         "stray_mark": _leads(member) and member.fenced_by is not None and not member.marking,
         "upstream_takes": member.upstream_takes,
         "awaits_wal": member.awaits_wal,
+        "stopped": stopping.stopped(member, member.upstream_id) if member.state == CREATING else stopping.NO,
     }
     return subject, facts, beat_s
 

@@ -26,8 +26,11 @@ LIFE = (
     # Before the rows that try again: a leader that was replaced is not backed up any more.
     Rule(204, TAKING,      ended_badly & yes("superseded"),
          do("abandon"),    "Another instance leads now, and gets a base backup of its own"),
-    Rule(205, TAKING,      ended_badly & ~is_("instance_state", "available"),
+    Rule(205, TAKING,      ended_badly & (~is_("instance_state", "available") | is_("stopped", "now")),
          WAIT,             "The instance is not available: the backup is taken again when it is"),
+    # What a changeover stopped has failed by no fault of its own: that try is not counted (policy.tries).
+    Rule(206, TAKING,      ended_badly & is_("stopped", "before"),
+         do("begin_anew"), "A changeover stopped the instance: the backup is taken again, and that try does not count"),
     Rule(207, TAKING,      ended_badly & paced(policy.PAUSES_S),
          do("begin_anew"), "The backup failed: its remains are removed and it is tried again"),
     Rule(208, TAKING,      ended_badly & under("tries", 3),

@@ -152,9 +152,10 @@ LIFE = (
     Rule(203, CREATING,            is_("job", "running"),
          WAIT,                     "The build job runs: initdb or base backup, configuration, first start, "
                                    "monitoring role"),
-    Rule(204, CREATING,            ended_badly & is_standby & upstream_away,
+    Rule(204, CREATING,            ended_badly & is_standby & (upstream_away | is_("stopped", "now")),
          WAIT,                     "Upstream is not available; the base backup restarts when it is"),
-    Rule(205, CREATING,            ended_badly & paced(policy.PAUSES_S),
+    # What a changeover stopped has failed by no fault of its own: that try is not counted (policy.tries).
+    Rule(205, CREATING,            ended_badly & (paced(policy.PAUSES_S) | is_("stopped", "before")),
          do("rebuild"),            "The build failed: its remains are removed and it is tried again"),
     Rule(206, CREATING,            yes("outdated") & unread & ~asked("retry"),
          WAIT,                     "Stray writes of the former leader could not be read out: make room on the disk "

@@ -123,7 +123,9 @@ def _lease(stack: ExitStack) -> None:
 
     _patch(ring, "hold", lambda *_: True)(stack)
     _patch(ring, "begin_act", lambda *_: True)(stack)
-    _patch(lifecycle, "move", lambda member, name, because, _lease=None: move(member, name, because))(stack)
+    _patch(
+        lifecycle, "move", lambda member, name, because, _lease=None, *more: move(member, name, because, None, *more)
+    )(stack)
     _patch(ledger, "write", anyhow)(stack)
 
 
@@ -147,7 +149,7 @@ def _hand_over(stack: ExitStack) -> None:
     write, within = ledger.write, []
 
     @contextmanager
-    def locked(changeover: Changeover, _lease: Any) -> Iterator[Resource]:
+    def locked(changeover: Changeover, _lease: Any, **_more: Any) -> Iterator[Resource]:
         within.append(changeover)
         try:
             with transaction.atomic():

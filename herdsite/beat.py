@@ -34,8 +34,8 @@ from observations.feel import REFUSED_S, feel
 
 # From well to doubtful to down, say, when one look proves all of it.
 MOST_MOVES = 3
-# Moves that say how a thing looks, and change nothing around it.
-LOOKS = ("doubt", "go_down", "come_back")
+# Moves that change nothing but their own thing's state: what was read before them still holds.
+ALONE = ("doubt", "go_down", "come_back", "fence", "promote", "repoint")
 # From planned to done, with some left.
 MOST_STEPS = 12
 
@@ -129,7 +129,7 @@ def _moved(thought: Thought, vantage: str) -> Thought:
         if thought.rule.then.kind == GO:
             moved = thought.rule
             _move(thought, vantage)
-            thought = _further(thought, vantage, only_looks=moved.then.name in LOOKS)
+            thought = _further(thought, vantage, alone=moved.then.name in ALONE)
     return thought if thought.rule.then.kind == DO else replace(thought, rule=moved)
 
 
@@ -166,10 +166,10 @@ def _move(thought: Thought, vantage: str) -> None:
     lifecycle.move(member, name, _because(thought, vantage), thought.claim.lease, lambda: _taken_up(thought))
 
 
-def _further(thought: Thought, vantage: str, only_looks: bool = False) -> Thought:
+def _further(thought: Thought, vantage: str, alone: bool = False) -> Thought:
     """What the same look says in the state that it led to. A job that its next step hangs on has a name of its own, by
     which nothing was asked yet."""
-    if only_looks:
+    if alone:
         loaded = context.moved(thought.loaded, thought.claim, thought.known)
     else:
         loaded = context.load_one(thought.loaded.member, vantage, thought.claim, thought.known)

@@ -36,11 +36,13 @@ def of(instance: Instance, acting: Acting) -> tuple[Shell, Subject]:
     return acting.ports.shell(subject.host), subject
 
 
-def orders(instance: Instance, acting: Acting, epoch: int, lasts_s: float = policy.CALL_S) -> tuple[Shell, Subject]:
+def orders(
+    instance: Instance, acting: Acting, epoch: int, lasts_s: float = policy.CALL_S, anchor: Anchor | None = None
+) -> tuple[Shell, Subject]:
     """The same of another instance, for an order of that epoch: what the acting one goes by, however new the other's
-    records are."""
+    records are. `anchor` is its host's clock where that has been read already: the order ends so much sooner."""
     way, subject = of(instance, acting)
-    return way, _bound(way, replace(subject, order=Order(epoch)), acting, lasts_s)
+    return way, _bound(way, replace(subject, order=Order(epoch)), acting, lasts_s, anchor)
 
 
 def right(acting: Acting, lasts_s: float = policy.CALL_S) -> Right:

@@ -228,9 +228,12 @@ place "$data"
 
 # Which timeline it writes, and where that parted from the one before.
 _PARTED = """
-history=$(ls "$data"/pg_wal/*.history | tail -n 1)
-echo "timeline_id=$((0x$(basename "$history" .history)))"
-forked=$(grep -v '^$' "$history" | tail -n 1 | cut -f 2)
+for history in "$data"/pg_wal/*.history; do :; done
+while read -r before at because; do
+    [ -z "$at" ] || forked=$at
+done < "$history"
+history=${history##*/}
+echo "timeline_id=$((0x${history%.history}))"
 echo "forked_lsn=$forked"
 """
 
@@ -299,16 +302,19 @@ if [ -e "$data/standby.signal" ]; then
     unmark
 fi
 rm -f "$mark"
-# Nobody waits for this. Its control file names its own timeline from its first checkpoint on, and pg_rewind goes by
-# that file; and what it owes to the archive would be archived later by itself, when it is about to be removed.
+ended
+"""
+    + _PARTED
+    + """
+# Nobody waits for this, and it begins when who waits has been told. Its control file names its own timeline from its
+# first checkpoint on, and pg_rewind goes by that file; and what it owes to the archive would be archived later by
+# itself, when it is about to be removed.
 (
     trap '' HUP
     owed
     exec "$bin/psql" -X -q -h "$4" -p "$5" -U postgres -d postgres -c CHECKPOINT
 ) < /dev/null > /dev/null 2>&1 9>&- &
-ended
 """
-    + _PARTED
 )
 
 # It was shut down cleanly, though its archiver may still be at work.

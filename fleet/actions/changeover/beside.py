@@ -1,5 +1,6 @@
-"""The fence of a former leader beside what goes on meanwhile: no promotion waits for a host that may be silent, and no
-other proof keeps the fence from being sent. A host that answers has the better word."""
+"""What is asked of hosts beside what goes on meanwhile. The fence of a former leader: no promotion waits for a host
+that may be silent, and no other proof keeps the fence from being sent; a host that answers has the better word. And the
+clock of the new leader's host, which customers need not wait for."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from dataclasses import replace
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.models import Changeover, Instance
+from fleet.orders import Anchor
 from fleet.postgres import control
 from fleet.transports.base import TransportError
 
@@ -43,6 +45,30 @@ def fencing(
         try:
             return sent.result(seconds)
         except (TransportError, TimeoutError):
+            return None
+
+    try:
+        yield answer
+    finally:
+        pool.shutdown(wait=False)
+
+
+@contextmanager
+def anchoring(target: Instance, acting: Acting) -> Iterator[Callable[[], Anchor | None]]:
+    """Read the clock of its host now. What is given waits for the answer: None where there is none, and whoever gives
+    the order finds out why."""
+    try:
+        shell, _subject = hosts.of(target, acting)
+    except ActionError:
+        yield lambda: None
+        return
+    pool = ThreadPoolExecutor(1)
+    asked = pool.submit(control.anchor, shell)
+
+    def answer() -> Anchor | None:
+        try:
+            return asked.result()
+        except TransportError:
             return None
 
     try:

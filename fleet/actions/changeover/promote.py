@@ -17,6 +17,7 @@ from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import beside, former, upgrade
 from fleet.actions.changeover.fence import prove_again
 from fleet.models import Address, Changeover, Instance, Intent, Resource, Timeline
+from fleet.orders import Anchor
 from fleet.postgres import control
 from fleet.providers.base import ProviderError
 from fleet.states import DESTROYED, DESTROYING
@@ -36,15 +37,19 @@ class _Rehearsed(Exception):
 
 
 def promote(changeover: Changeover, acting: Acting) -> str:
-    _hand_over(changeover, acting)
+    target = changeover.target
+    assert target is not None
+    with beside.anchoring(target, acting) as anchored:
+        _hand_over(changeover, acting)
+        anchor = anchored()
     source = changeover.source
     if source is None or changeover.proof["rung"] != SYNCHRONOUS:
-        return _promote(changeover, acting)
+        return _promote(changeover, acting, anchor)
     # A client that cancels its wait is acknowledged by an old leader that still runs: that is stopped, and customers
     # don't wait for it.
     Instance.objects.filter(pk=source.pk).update(fenced_by=changeover.epoch)
     with beside.fencing(source, changeover, acting, FENCE_S) as fenced:
-        note = _promote(changeover, acting)
+        note = _promote(changeover, acting, anchor)
         said = fenced(beside.SHORT_S)
     if said is None:
         return f"{note}; the host of {source.name} has not answered yet"
@@ -57,18 +62,22 @@ def promote(changeover: Changeover, acting: Acting) -> str:
     return f"{note}; {proof.text}"
 
 
-def _promote(changeover: Changeover, acting: Acting) -> str:
+def _promote(changeover: Changeover, acting: Acting, anchor: Anchor | None) -> str:
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
-    shell, subject = hosts.orders(target, acting, changeover.epoch)
+    address = _address(changeover)
+    shell, subject = hosts.orders(
+        target, acting, changeover.epoch, policy.CALL_S + (policy.PROVIDER_TIMEOUT_S if address else 0), anchor
+    )
     if changeover.reason == Changeover.UPGRADE:
         said = control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
     elif changeover.marks.get("handed_back"):
         said = former.lead(changeover, target, acting)
     else:
         said = control.promote(shell, subject, changeover.generation, timeout=9.0)
-    with suppress(ActionError):
-        # Customers wait for this and for nothing else; what fails here is the next step's to do.
-        _lead(changeover, target, acting)
+    if address:
+        with suppress(ActionError):
+            # Customers wait for this and for nothing else; what fails here is the next step's to do.
+            _lead(address, changeover, target, acting)
     fork = said.get("forked_lsn", "")
     # What was restored noted already where it parted. What this promotion began has its word, whoever looked before.
     began = Changeover.objects.values_list("timeline", flat=True).get(pk=changeover.pk)
@@ -76,7 +85,7 @@ def _promote(changeover: Changeover, acting: Acting) -> str:
     if "timeline_id" in said:
         line.update(timeline_id=int(said["timeline_id"]), forked_lsn=fork, forked_at=Now())
     target.refresh_from_db()
-    ring.nudge(Instance.KIND, [target.pk])
+    _nudge(changeover)
     kept = _receipt(changeover, target, fork)
     ledger.write(changeover, acting.lease, {"promoted": time.time()}, receipt=kept)
     return f"{target.name} leads, from {fork or 'where the archive ended'}"
@@ -88,6 +97,7 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
     if changeover.resource.instance_id == changeover.source_id and not ledger.proof_holds(changeover):
         prove_again(changeover, acting)
     with ledger.locked(changeover, acting.lease) as resource:
+        changeover.resource = resource
         if resource.instance_id == changeover.target_id:
             return
         ledger.may_hand_over(changeover, resource)
@@ -96,7 +106,6 @@ def _hand_over(changeover: Changeover, acting: Acting) -> None:
                 f"The proof that {changeover.source} accepts no writes is too old: it has to be proven again first."
             )
         _change(changeover, resource, changeover.target_id, acting)
-    changeover.resource.refresh_from_db()
 
 
 def rehearse(changeover: Changeover, target: Instance, acting: Acting) -> str:
@@ -145,23 +154,26 @@ def _change(changeover: Changeover, resource: Resource, leads: UUID | None, acti
     source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
     source.save(update_fields=[*fresh, "outdated"])
     others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
-    moved = list(others.exclude(state__in=(DESTROYING, DESTROYED)).values_list("pk", flat=True))
     if upgraded:
         others.update(upstream=None, outdated=True)
     else:
         others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
-    Resource.objects.filter(pk=resource.pk).update(
-        instance=target,
-        generation=changeover.generation,
-        plan=changeover.plan or resource.plan,
-        major=target.major,
-        # On record before the new leader acknowledges anything: it waits for nobody yet.
-        quorum=quorums.kept(quorum.promoted(quorums.record(resource.quorum))),
-    )
+    resource.instance, resource.generation, resource.major = target, changeover.generation, target.major
+    resource.plan_id = changeover.plan_id or resource.plan_id
+    # On record before the new leader acknowledges anything: it waits for nobody yet.
+    resource.quorum = quorums.kept(quorum.promoted(quorums.record(resource.quorum)))
+    resource.save(update_fields=["instance", "generation", "major", "plan", "quorum"])
     # Who was asked to go may not go while it leads, nor before it is known what it holds that the leader lacks.
     going = Intent.objects.filter(subject__in=[source.pk, target.pk], verb="destroy")
     lifecycle.answer(going, Intent.CANCELLED, f"{target.name} takes over from {source.name}: ask again afterwards")
-    transaction.on_commit(lambda: ring.nudge(Instance.KIND, [source.pk, target.pk, *moved]))
+
+
+def _nudge(changeover: Changeover) -> None:
+    """The new leader and its followers look at once. Not before it leads: what they then do would take the processors
+    of hosts that customers wait for."""
+    members = Q(pk=changeover.target_id) | Q(upstream=changeover.target_id) | Q(standby_for=changeover.resource_id)
+    there = Instance.objects.filter(members).exclude(state__in=(DESTROYING, DESTROYED))
+    ring.nudge(Instance.KIND, there.values_list("pk", flat=True))
 
 
 def _timeline(changeover: Changeover, source: Instance, target: Instance) -> Timeline:
@@ -204,8 +216,10 @@ def repoint(changeover: Changeover, acting: Acting) -> str:
     """The address leads to the new leader, and whoever was connected to the old one is cut off. Standbys and followers
     find out by their own beats."""
     ledger.write(changeover, acting.lease)
-    target = changeover.target
-    note = _lead(changeover, target, acting) if target else ""
+    target, address, note = changeover.target, _address(changeover), ""
+    if target and address:
+        hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
+        note = _lead(address, changeover, target, acting)
     if changeover.reason == Changeover.UPGRADE and target:
         upgrade.afterwards(changeover, target, acting)
     ledger.mark(changeover, acting.lease, "repointed")
@@ -213,12 +227,12 @@ def repoint(changeover: Changeover, acting: Acting) -> str:
     return note or "the database has no stable address"
 
 
-def _lead(changeover: Changeover, target: Instance, acting: Acting) -> str:
-    """Have the address lead there, if there is one. ActionError: its provider would not."""
-    address = Address.objects.filter(resource=changeover.resource_id).first()
-    if address is None:
-        return ""
-    hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
+def _address(changeover: Changeover) -> Address | None:
+    return Address.objects.filter(resource=changeover.resource_id).first()
+
+
+def _lead(address: Address, changeover: Changeover, target: Instance, acting: Acting) -> str:
+    """Have the address lead there, for which the right has been asked. ActionError: its provider would not."""
     try:
         acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
     except ProviderError as error:

@@ -102,6 +102,7 @@ MOVES: dict[str, tuple[Move, ...]] = {
     ),
     "instance": (
         *_DOUBT,
+        Move("go_down_early", (CREATING,), DOWN, "went down before it was available"),
         Move("stop", (AVAILABLE, UNCERTAIN, DOWN), STOPPED, "was stopped"),
         Move("start", (STOPPED,), DOWN, "is being started"),
         Move("fence", (AVAILABLE, UNCERTAIN, DOWN, STOPPED), FENCED, "was fenced"),

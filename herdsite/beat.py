@@ -65,7 +65,7 @@ def takes_long(thought: Thought) -> bool:
     """Whether finishing it may keep others waiting: something is done to a host, or an incident may be opened, which
     is worked on at once."""
     then = thought.rule.then
-    return then.kind == DO or (then.kind == GO and then.name == "go_down")
+    return then.kind == DO or (then.kind == GO and then.name in ("go_down", "go_down_early"))
 
 
 def stumble(loaded: context.Loaded, claim: ring.Claim, error: Exception) -> None:

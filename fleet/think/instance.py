@@ -170,6 +170,8 @@ LIFE = (
          do("rejoined"),           "The former leader streams from the new leader"),
     Rule(211, CREATING,            is_("job", "done") & yes("service_available"),
          go("come_up"),            "PostgreSQL is built and answers"),
+    Rule(213, CREATING,            is_("job", "done") & proof_of_death,
+         go("go_down_early"),      "PostgreSQL is built, and its postmaster ended before it was seen to answer"),
 
     # 300: doubt, verdict, return; what a leader and a standby are configured to
     # Before 301: a leader that was stopped on purpose is not in doubt.

@@ -11,4 +11,8 @@ KEPT: dict[str, Spec] = {
     "a former leader is destroyed while it comes back": Spec(
         "destroy", 1, CALM, faults=[Fault(1.0, "switchover"), Fault(1.654, "destroy")], choices={}
     ),
+    # It ended between its build and the first look at it, and no row led on.
+    "a standby's postmaster ends before it was seen to answer": Spec(
+        "cancel", 360347, CALM, faults=[Fault(1.0, "switchover"), Fault(2.5, "crash", "herd-a-1")], choices={}
+    ),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from fleet.facts import text
 from fleet.models import MEMBERS
 from fleet.states import NEEDS_HUMAN, RESOLVED, State
+from herdsite.portal.recorded import Recorded, recorded
 from herdsite.portal.shown import Known, Moment, known, moment
 from herdsite.portal.thing import Witness, witnesses
 from herdsite.portal.troubles import SEVERITIES, Trouble, trouble, words
@@ -82,6 +83,7 @@ class Whole:
 
     name: str
     what: str
+    about_id: str
     thing: str
     about_what: str
     because: str
@@ -110,6 +112,7 @@ class Whole:
     more_lines: int
     calls: tuple[Call, ...]
     messages: tuple[Message, ...]
+    audit: tuple[Recorded, ...]
 
 
 def describe(incident: Incident, now: datetime) -> Whole:
@@ -120,6 +123,7 @@ def describe(incident: Incident, now: datetime) -> Whole:
     return Whole(
         name=incident.name,
         what=words(incident.type),
+        about_id=str(incident.subject),
         thing=incident.subject_name if incident.subject_kind in MEMBERS else "",
         about_what=f"{incident.subject_kind} {incident.subject_name}",
         because=alarm.because if alarm else "",
@@ -147,6 +151,7 @@ def describe(incident: Incident, now: datetime) -> Whole:
         more_lines=max(0, len(lines) - LINES),
         calls=_calls(incident),
         messages=_messages(incident),
+        audit=recorded(incident.subject, incident.name),
     )
 
 

@@ -12,6 +12,7 @@ from herdsite.portal.about import ABOUT, HEADS, NEIGHBOURS, Neighbour
 from herdsite.portal.census import LATE
 from herdsite.portal.family import Family, family
 from herdsite.portal.family_copies import Copy, copies_of
+from herdsite.portal.recorded import Recorded, recorded
 from herdsite.portal.shown import Known, Moment, epoch, known, moment
 from herdsite.portal.troubles import Trouble, of
 from observations.models import Observation
@@ -102,6 +103,7 @@ class Thing:
     observations: tuple[Look, ...]
     intents: tuple[Asked, ...]
     troubles: tuple[Trouble, ...]
+    audit: tuple[Recorded, ...]
 
 
 def describe(member: Any, now: datetime) -> Thing:
@@ -136,6 +138,7 @@ def describe(member: Any, now: datetime) -> Thing:
         observations=_observations(member),
         intents=_intents(member),
         troubles=of(member.pk),
+        audit=recorded(member.pk),
     )
 
 

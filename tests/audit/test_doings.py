@@ -14,8 +14,10 @@ from fleet.api import tokens
 from fleet.audit.acting import Acting, acting, by_command, in_name_of
 from fleet.audit.models import Entry
 from fleet.models import Credential, Customer, Event, Plan, Resource
+from incidents import desk
 from tests import factories
 from tests.api.world import holding
+from tests.incidents.scenes import raise_alarm
 
 pytestmark = pytest.mark.django_db
 HERE = {"REMOTE_ADDR": "192.0.2.9"}
@@ -53,6 +55,30 @@ def test_what_is_asked_in_the_portal(web, shop):
         "it is slow",
     )
     assert entry.request
+
+
+def test_a_thing_shows_what_people_did_to_it(web, shop):
+    """Who, from where, by which way, why, and what it was before; and nothing of what was done to another."""
+    web.post("/things/shop", {"verb": "restart", "reason": "it is <b>slow</b>"})
+    with in_name_of(Acting(lambda: "ada", "192.0.2.7", "admin")):
+        windows.choose(shop, "Mon 02:00", "ada")
+        windows.choose(shop, "Tue 03:00", "ada")
+    page = web.get("/things/shop").content.decode()
+    audit = page[page.index("<h2>Audit") :]
+    for part in ("operator", "192.0.2.9", "portal", "asked to restart", "it is &lt;b&gt;slow&lt;/b&gt;"):
+        assert part in audit
+    for part in ("ada", "192.0.2.7", "admin", "<code>window</code> &quot;Mon 02:00&quot; → &quot;Tue 03:00&quot;"):
+        assert part in audit
+    factories.resource(name="other")
+    assert "<h2>Audit" not in web.get("/things/other").content.decode()
+
+
+def test_an_incident_shows_what_people_did_to_it(web, shop):
+    incident = raise_alarm(shop, "resource_down", service_available=False)
+    with in_name_of(Acting(lambda: "operator", "192.0.2.9", "portal")):
+        desk.assign(incident, "ada", "operator")
+    page = web.get(f"/incidents/{incident.name}").content.decode()
+    assert "<code>assigned_to</code> — → &quot;ada&quot;" in page[page.index("<h2>Audit") :]
 
 
 def test_what_is_asked_over_the_api(operator, shop):

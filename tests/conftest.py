@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 
 from fleet import certificates
+from fleet.audit import record
 from observations import retention
 from tests import parts, template
 
@@ -99,9 +100,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture(autouse=True)
-def keys(settings):
+def keys(settings, monkeypatch):
     # Fakes have no archive; the tests that want one name it.
     settings.ARCHIVE = ""
     settings.FERNET_KEYS = [Fernet.generate_key().decode()]
     certificates.memory.forget()
+    # How many refusals a minute are written is counted by the process, and other tests are refused as well.
+    monkeypatch.setattr(record, "_strangers", record.Sparing(60))
+    monkeypatch.setattr(record, "_known", record.Sparing(300))
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -41,7 +41,7 @@ NOW = {
     scripts.CLEAR: "clear",
     upgrade_scripts.LEAD: "lead",
 }
-# What is done to a tenant's sessions: DATA DATABASE OWNER, and no order.
+# What is done to a tenant's sessions: DATA ORDER DATABASE OWNER.
 TENANTS = {
     tenant_scripts.END_SESSIONS: "end_sessions",
     tenant_scripts.SUSPEND: "suspend",
@@ -216,7 +216,9 @@ class FakeHerd:
         if ran.argv[2] == scripts.AS_DEPUTY:
             return _said("")
         if ran.argv[2] in TENANTS:
-            self.did.append((TENANTS[ran.argv[2]], ran.argv[6]))
+            if refusal := self._heed(ran.host, ran.argv[5], ran.argv[6]):
+                return refusal
+            self.did.append((TENANTS[ran.argv[2]], ran.argv[7]))
             return _said("ended=2")
         if ran.argv[2] == listeners.ASK:
             return _said("\n".join(self.listens.get(ran.host, ())))

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from fleet import changing, choices, intake, placement, subjects, tenants
-from fleet.actions import dumps, parting
+from fleet.actions import dumps, hosts, parting
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
 from fleet.lifecycle import Because
@@ -179,7 +179,8 @@ def rotate(resource: Resource, acting: Acting) -> str:
 def lift(resource: Resource, acting: Acting) -> str:
     """End the suspension: its owner may log in again. Cut off between PostgreSQL and our record, the next beat does it
     once more."""
-    shell, subject = _instance(resource, acting)
+    instance = Instance.objects.select_related("server").get(pk=resource.instance_id)
+    shell, subject = hosts.orders(instance, acting, instance.epoch)
     owner = resource.credentials.get(purpose=Credential.OWNER)
     control.lift(shell, subject, resource.dbname, owner.role)
     tenants.lift(resource)

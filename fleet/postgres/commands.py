@@ -208,17 +208,17 @@ def as_deputy(subject: Subject, database: str, sql: str) -> Script:
 
 def end_sessions(subject: Subject, database: str, owner: str) -> Script:
     """End the owner's sessions in that database, without logging in."""
-    return Script(tenant_scripts.END_SESSIONS, (*_where(subject), database, owner))
+    return Script(tenant_scripts.END_SESSIONS, (*_ordered(subject), database, owner))
 
 
 def suspend(subject: Subject, database: str, owner: str) -> Script:
     """Keep the owner of that database from logging in, and end its sessions."""
-    return Script(tenant_scripts.SUSPEND, (*_where(subject), database, owner))
+    return Script(tenant_scripts.SUSPEND, (*_ordered(subject), database, owner))
 
 
 def lift(subject: Subject, database: str, owner: str) -> Script:
     """Let the owner of that database log in again."""
-    return Script(tenant_scripts.LIFT, (*_where(subject), database, owner))
+    return Script(tenant_scripts.LIFT, (*_ordered(subject), database, owner))
 
 
 def enter(subject: Subject) -> tuple[str, str, str]:

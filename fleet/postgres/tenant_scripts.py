@@ -1,10 +1,10 @@
 """What ends a tenant's sessions from its host. Where one tenant holds all locks nobody can log in, and no SQL ends
 anybody; the host still knows each session's process, by the title that PostgreSQL gives it. POSIX sh.
 
-Arguments: BIN DATA DATABASE OWNER. What ends sessions prints ended=NUMBER.
+Arguments: BIN DATA ORDER DATABASE OWNER. What ends sessions prints ended=NUMBER.
 """
 
-from fleet.postgres.scripts import COMMON
+from fleet.postgres.scripts import ORDERED
 
 _SESSIONS = """
 database=$3 owner=$4 ended=0
@@ -37,10 +37,11 @@ see_them_out() {
 """
 
 END_SESSIONS = (
-    COMMON
+    ORDERED
     + _SESSIONS
     + """
 end_sessions
+unlock
 see_them_out
 echo "ended=$ended"
 """
@@ -55,7 +56,7 @@ rm -f "$hba.new"
 
 # The postmaster reads the file soon after: who has come in meanwhile is ended too.
 SUSPEND = (
-    COMMON
+    ORDERED
     + _SESSIONS
     + _RULE
     + """
@@ -64,6 +65,8 @@ grep -qxF "$rule" "$hba" || {
     mv "$hba.new" "$hba"
 }
 kill -HUP "$pid"
+# A fence must not wait for sessions that are slow to end.
+unlock
 left=30
 while :; do
     end_sessions
@@ -79,7 +82,7 @@ echo "ended=$ended"
 )
 
 LIFT = (
-    COMMON
+    ORDERED
     + _SESSIONS
     + _RULE
     + """

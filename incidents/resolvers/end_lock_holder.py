@@ -27,7 +27,7 @@ def end(case: Case) -> Outcome:
         return fixed("the sessions were ended lately, and the locks are taken again")
     instance, owner = _where(case)
     tenants.remember(resource, case.key, case.subject.now.timestamp())
-    ended = control.end_sessions(case.shell(instance), instance, resource.dbname, owner)
+    ended = control.end_sessions(*case.ordered(instance), resource.dbname, owner)
     return fixed(f"{ended} session(s) were ended that held {case.facts['lock_pct'] or 0:g} % of the lock table")
 
 
@@ -49,7 +49,7 @@ def suspend(case: Case) -> Outcome:
     instance, owner = _where(case)
     tenants.suspend(resource, now + policy.SUSPENDED_S)
     tenants.remember(resource, case.key, now + policy.SUSPENDED_S)
-    ended = control.suspend(case.shell(instance), instance, resource.dbname, owner)
+    ended = control.suspend(*case.ordered(instance), resource.dbname, owner)
     ring.nudge(Resource.KIND, [resource.pk])
     return fixed(f"suspended for {policy.SUSPENDED_S / 60:g} minutes; {ended} session(s) were ended")
 

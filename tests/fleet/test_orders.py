@@ -56,6 +56,7 @@ GIVEN: dict[str, Any] = {
     "patience_s": 1,
     "job": "shop-1-build",
     "database": "shop",
+    "owner": "u_shop",
     "sql": "SELECT 1",
     "push": "true",
     "segments": ("0" * 24,),

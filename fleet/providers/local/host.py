@@ -88,6 +88,8 @@ def main(home: str) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    # Under nohup it is ignored, and a shell can't trap what was ignored when it began.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     asyncio.run(serve(Place(Path(home))))
 
 

@@ -74,7 +74,7 @@ def move(
             # What it told a host and is still under way is older than whatever that host is told next.
             epochs.draw(member.resource_id)
         if not wanted():
-            raise LeaseLost(f"what was asked of {member.name} was cancelled before {name}")
+            raise LeaseLost(f"{member.name}: the request was cancelled before {name}")
         if verbs := _ANSWERS.get(name):
             answer(_open(member).filter(verb__in=verbs), Intent.DONE, because.why)
         if target == DESTROYING:

@@ -1,4 +1,4 @@
-"""What tenants of one shared instance take from each other: locks of its lock table, which PostgreSQL limits for all
+"""Tenants of one shared instance take locks of its lock table from each other, which PostgreSQL limits for all
 together and for nobody alone; and a suspension, which is herdsite's answer to a tenant that takes them again and again.
 
 The reading lies on the instance's row, as text: "EPOCH NAME:PERCENT NAME:PERCENT", of the tenants over their share.

@@ -118,7 +118,7 @@ def members() -> dict[UUID, Line]:
 
 
 def refresh(lines: dict[UUID, Line]) -> None:
-    """Whom to read, as our records have it now."""
+    """Bring the lines in step with our records of shared instances."""
     wanted = members()
     for gone in set(lines) - {id_ for id_, line in wanted.items() if id_ in lines and _same(lines[id_], line)}:
         drop(lines.pop(gone))

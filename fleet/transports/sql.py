@@ -247,7 +247,7 @@ class Held:
             raise Unreachable(about(self.database, str(error))) from None
 
     def _pass_over(self, deadline: float) -> None:
-        """What is still to come of a question that was refused."""
+        """Read and drop the remaining results of a refused question."""
         while True:
             while self._connection.is_busy():
                 wait(self._connection, self.database, TO_READ, deadline)

@@ -1,4 +1,4 @@
-"""What people did to a thing, saw of it or were refused, as its page shows it: the newest of the audit record."""
+"""The newest entries of the audit record about a thing, as its page shows them."""
 
 import json
 from dataclasses import dataclass

@@ -175,7 +175,7 @@ def _known_as(incident: About, customer: Customer) -> str:
 
 
 def _suspended_until(incident: About) -> datetime | None:
-    """What a customer wants to know of a suspension."""
+    """The end of the database's suspension, if the incident is about one."""
     if incident.type != SUSPENDED:
         return None
     return tenants.until(Resource.objects.get(name=incident.subject_name).attrs)

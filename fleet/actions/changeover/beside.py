@@ -1,6 +1,6 @@
-"""What is asked of hosts beside what goes on meanwhile. The fence of a former leader: no promotion waits for a host
-that may be silent, and no other proof keeps the fence from being sent; a host that answers has the better word. And the
-clock of the new leader's host, which customers need not wait for."""
+"""Questions and orders to hosts that go on beside a changeover's step. The former leader is fenced: no promotion waits
+for a host that may be silent, no other proof keeps the fence from being sent, and a host that answers has the better
+word. The clock of the new leader's host is read: customers need not wait for it."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,5 @@
-"""Tenants of one shared instance take locks of its lock table from each other, which PostgreSQL limits for all
-together and for nobody alone; and a suspension, which is herdsite's answer to a tenant that takes them again and again.
+"""Tenants of one shared instance compete for the locks of its lock table, which PostgreSQL limits for all together and
+for nobody alone. herdsite suspends a tenant that takes them again and again.
 
 The reading lies on the instance's row, as text: "EPOCH NAME:PERCENT NAME:PERCENT", of the tenants over their share.
 """

@@ -1,5 +1,5 @@
-"""Scripts that end a tenant's sessions from its host. Where one tenant holds all locks nobody can log in, and no SQL ends
-anybody; the host still knows each session's process, by the title that PostgreSQL gives it. POSIX sh.
+"""Scripts that end a tenant's sessions from its host. Where one tenant holds all locks nobody can log in, and no SQL
+ends anybody; the host still knows each session's process, by the title that PostgreSQL gives it. POSIX sh.
 
 Arguments: BIN DATA ORDER DATABASE OWNER. What ends sessions prints ended=NUMBER.
 """

@@ -5,8 +5,7 @@ one provider. All of it lives in memory, and whatever a test breaks stays broken
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fleet import jobs, listeners
@@ -18,6 +17,7 @@ from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
 from fleet.transports.base import Database, Refused, Result, Row, Unreachable
 from fleet.transports.fake import FakeShell, Ran, World
+from tests.fakecluster import Cluster, Job
 
 VERBS = {
     scripts.BUILD: "build",
@@ -60,56 +60,15 @@ WELL: dict[str, Any] = {
 } | dict.fromkeys(("heard", "heard_s", "at", "received", "replayed"))
 
 
-@dataclass
-class Cluster:
-    """One data directory: whether a postmaster runs on it, and which databases it has, each with its owner; whether it
-    is a standby, what it was told to be, which generation fenced it (0: none), its timeline and where its WAL ends; the
-    connections that its postgresql.conf names, those that it was started with, and those that its leader had by the WAL
-    that it got: with fewer it can't lead."""
-
-    runs: bool = False
-    databases: dict[str, str] = field(default_factory=dict)
-    standby: bool = False
-    told: dict[str, str] = field(default_factory=dict)
-    fenced: int = 0
-    timeline: int = 1
-    lsn: int = 0x3000000
-    conf: int = 0
-    connections: int = 0
-    needs: int = 0
-
-    def start(self) -> None:
-        self.runs = True
-        self.connections = int(self.told.get("max_connections", self.conf))
-
-    @property
-    def stands_still(self) -> bool:
-        return self.standby and self.connections < self.needs
-
-    def newer(self, told: dict[str, str]) -> bool:
-        """Whether an order is none that was held up on its way."""
-        ours, theirs = (
-            [int(one.get(f"herdsite.{name}", 0)) for name in ("generation", "serial")] for one in (self.told, told)
-        )
-        return theirs >= ours
-
-
-@dataclass
-class Job:
-    verb: str
-    data: str
-    sql: str
-    state: str = "running"
-
-
 class FakeHerd:
     """`begun` counts how often each job really began; `fails` are the verbs whose jobs end badly, `refuses` those that
     are done at once and will not be; `did` what was, each with its data directory; `silent` the "address:port" that no
     longer answer SQL, `asked` all that did; a host is silenced through `world.fail`. `taken` is the last order that
     each data directory has taken (whose, of which reign, its epoch), `left` the names of WAL that can't be archived by
     hand, and `slept_s` how long all hosts were up beyond what passed here: what is under way meanwhile comes late.
-    `listens` is what each host's kernel says of the programs that listen there and are not ours. `CLUSTER` is what its
-    data directories are made of."""
+    `listens` is what each host's kernel says of the programs that listen there and are not ours. `instead` has for a
+    verb what happens in its place: it gets what does the verb, and answers for the host. `CLUSTER` is what its data
+    directories are made of."""
 
     CLUSTER = Cluster
 
@@ -122,6 +81,7 @@ class FakeHerd:
         self.taken: dict[str, tuple[str, int, int]] = {}
         self.slept_s = 1000.0
         self.listens: dict[str, list[str]] = {}
+        self.instead: dict[str, Callable[[Callable[[], Result]], Result]] = {}
         self.left = ""
         self.fails: set[str] = set()
         self.refuses: set[str] = set()
@@ -226,8 +186,9 @@ class FakeHerd:
             at = 5 if ran.argv[2] in NOW else 9
             if refusal := self._heed(ran.host, ran.argv[at], ran.argv[at + 1]):
                 return refusal
-        if ran.argv[2] in NOW:
-            return self._now(NOW[ran.argv[2]], ran)
+        if verb := NOW.get(ran.argv[2]):
+            happens = self.instead.get(verb, lambda do: do())
+            return happens(lambda: self._now(verb, ran))
         if ran.argv[2].endswith(jobs.LOOK):
             begun = self.jobs.get((ran.host, ran.argv[5]))
             return _said(f"job={begun.state if begun else 'none'}\njob_why=no word\n")

@@ -52,10 +52,7 @@ def ended(changeover: Changeover) -> bool:
 
 def on(world: Premium, verb: str, happens: Callable[[Callable[[], Any]], Any]) -> None:
     """`happens(do)` instead of the verb on a host; `do()` does it."""
-    before = world.herd._now
-    world.herd._now = lambda said, ran: (  # type: ignore[method-assign]
-        happens(lambda: before(said, ran)) if said == verb else before(said, ran)
-    )
+    world.herd.instead[verb] = happens
 
 
 def lost(do: Callable[[], Any]) -> Any:

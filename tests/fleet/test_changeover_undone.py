@@ -49,13 +49,6 @@ def silent(_do: Callable[[], Any]) -> Any:
     raise Unreachable("no answer in time")
 
 
-def on(world: Premium, verb: str, happens: Callable[[Callable[[], Any]], Any]) -> None:
-    before = world.herd._now
-    world.herd._now = lambda said, ran: (  # type: ignore[method-assign]
-        happens(lambda: before(said, ran)) if said == verb else before(said, ran)
-    )
-
-
 def told() -> list[str]:
     """All that people read of it."""
     words = [*Event.objects.values_list("why", flat=True), *Intent.objects.values_list("answer", flat=True)]
@@ -74,7 +67,7 @@ def fence_fails(world: Premium) -> Changeover:
     """A failover whose fence left its mark and was not answered, and that a person cancels."""
     world.round()
     change(world.resource, quorum=MAY_LOSE)
-    on(world, "fence", lost)
+    world.herd.instead["fence"] = lost
     changeover = changing.begin(again(world.resource), Changeover.FAILOVER, Because(None, "it hangs", "anna"))
     world.settle(lambda: again(changeover).state in (DONE, CANCELLED, NEEDS_HUMAN))
     if again(changeover).state == NEEDS_HUMAN:
@@ -87,7 +80,7 @@ def fence_fails(world: Premium) -> Changeover:
 def test_who_was_not_heard_to_lead_on_is_not_said_to(
     world: Premium, begun: Callable[[Premium], Changeover], happens: Callable[[Any], Any]
 ) -> None:
-    on(world, "unfence", happens)
+    world.herd.instead["unfence"] = happens
     changeover = begun(world)
     world.settle(lambda: again(changeover).state == CANCELLED)
     assert [words for words in told() if any(claim in words for claim in CLAIMS)] == []
@@ -110,8 +103,8 @@ def test_who_cancels_is_answered_what_came_of_it(world: Premium) -> None:
         intents.ask(Changeover.objects.get(), "cancel", actor="anna", reason="no")
         return lost(do)
 
-    on(world, "halt", cancelled_meanwhile)
-    on(world, "unfence", refused)
+    world.herd.instead["halt"] = cancelled_meanwhile
+    world.herd.instead["unfence"] = refused
     intents.ask(world.resource, "switchover", actor="anna", reason="to see it move")
     world.settle(lambda: Changeover.objects.filter(state=CANCELLED).exists())
     answer = Intent.objects.get(verb="cancel").answer
@@ -119,7 +112,7 @@ def test_who_cancels_is_answered_what_came_of_it(world: Premium) -> None:
 
 
 def test_a_stop_that_was_not_answered_is_not_said_to_have_failed(world: Premium) -> None:
-    on(world, "halt", silent)
+    world.herd.instead["halt"] = silent
     intents.ask(world.resource, "switchover", actor="anna", reason="to see it move")
     world.settle(lambda: Changeover.objects.filter(state=CANCELLED).exists())
     assert not any("did not stop" in words for words in told())

@@ -7,7 +7,8 @@ from fleet.lifecycle import Because
 from fleet.models import Changeover
 from fleet.states import CANCELLED, DONE, NEEDS_HUMAN
 from fleet.succession import sorting
-from tests.fakeherd import Cluster, FakeHerd
+from tests.fakecluster import Cluster
+from tests.fakeherd import FakeHerd
 from tests.herd import again, change
 from tests.premiumworld import Premium, premium
 

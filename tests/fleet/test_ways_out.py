@@ -13,7 +13,6 @@ from fleet.lifecycle import Because
 from fleet.models import Changeover, Credential, Instance, Intent, Resource
 from fleet.states import AVAILABLE, CANCELLED, DONE, NEEDS_HUMAN, PREPARING
 from fleet.transports.base import Refused, Result, Unreachable
-from fleet.transports.fake import Ran
 from incidents.outcomes import AGAIN, FIXED
 from incidents.resolvers import failover
 from tests import factories
@@ -59,15 +58,12 @@ def serves(world: Premium, instance: Instance) -> bool:
 
 def instead(world: Premium, verb: str, what: Callable[[], None]) -> None:
     """When the host is told that, this happens, and nobody hears of the order again."""
-    real = world.herd._now
 
-    def now(told: str, ran: Ran) -> Result:
-        if told != verb:
-            return real(told, ran)
+    def happens(_do: Callable[[], Result]) -> Result:
         what()
         raise Unreachable("no answer")
 
-    world.herd._now = now  # type: ignore[method-assign]
+    world.herd.instead[verb] = happens
 
 
 def bigger(world: Premium) -> Changeover:
@@ -220,14 +216,13 @@ def test_leadership_goes_back_by_itself_once_the_new_leader_is_proven_silent(wor
 
 def test_one_that_leads_by_our_records_alone_is_promoted_once_it_is_back(world: Premium) -> None:
     """Its changeover was superseded, the one after that called off, and the former leader's host is gone for good."""
-    real = world.herd._now
     handed_over(world)
     world.lose(world.leader)
     again_ = begin(world, Changeover.FAILOVER, force=True, accept_loss="0")
     world.settle(lambda: again(again_).state == NEEDS_HUMAN)
     intents.ask(again(again_), "cancel", actor="anna")
     world.settle(lambda: again(again_).state == CANCELLED)
-    world.herd._now = real  # type: ignore[method-assign]
+    world.herd.instead.clear()
     world.bring_back(world.standby)
     world.herd.clusters[world.standby.data].runs = True
     world.settle(lambda: serves(world, world.standby))

@@ -19,7 +19,8 @@ from incidents.models import Incident
 from observations import feel
 from observations.models import Observation
 from tests import factories
-from tests.fakeherd import FakeHerd, Job
+from tests.fakecluster import Job
+from tests.fakeherd import FakeHerd
 from tests.herd import again, change, due, expire
 
 pytestmark = pytest.mark.django_db

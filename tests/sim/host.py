@@ -15,7 +15,8 @@ from fleet.providers.fake import FakeProvider
 from fleet.succession import lsn
 from fleet.transports.base import Result, Row
 from fleet.transports.fake import Ran
-from tests.fakeherd import UPSTREAM, Cluster, FakeHerd, Job, _section
+from tests.fakecluster import Cluster, Job
+from tests.fakeherd import UPSTREAM, FakeHerd, _section
 from tests.sim.schedule import Schedule
 
 FIRST, STEP = 0x3000000, 0x100

@@ -19,7 +19,7 @@ from fleet.providers.fake import FakeProvider
 from fleet.succession import quorum
 from fleet.think import LIFE
 from incidents import brake
-from tests.fakeherd import Cluster
+from tests.fakecluster import Cluster
 from tests.sim.host import SimHerd
 from tests.sim.profiles import CALM, Profile
 

@@ -1,6 +1,8 @@
 """Real PostgreSQLs for tests, built on this machine by the project's own code."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +11,7 @@ from uuid import uuid4
 
 import psycopg
 
-from fleet.jobs import Look
+from fleet.jobs import DONE, Look
 from fleet.postgres import commands, control
 from fleet.postgres.config import MONITOR, Sizing
 from fleet.postgres.roles import PREAMBLE, Limits
@@ -84,6 +86,19 @@ class Cluster:
     def do(self, verb, job: str) -> Look:
         verb(self.shell, self.subject, job)
         return ended(self.shell, job)
+
+
+@contextmanager
+def serving(major: int, limits: Limits = LIMITS, **tenants: str) -> Iterator[Cluster]:
+    """One that is built, and gone in the end; `tenants` are the databases in it, each with its owner's password."""
+    shell = LocalShell()
+    subject = instance(shell, major)
+    assert build(shell, subject) == Look(DONE)
+    made = Cluster(shell, subject)
+    for name, password in tenants.items():
+        made.create(name, password, limits)
+    yield made
+    shell.close()
 
 
 def build(shell: LocalShell, subject: Subject, job: str = "build", **more) -> Look:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -371,3 +372,22 @@ def test_a_host_takes_orders_of_one_herdsite_only(world: Premium):
     world.settle(lambda: ended(other))
     assert again(other).state == CANCELLED, "another portal with a copy of the records can do nothing"
     assert world.herd.did == did
+
+
+def test_who_is_held_up_after_the_promotion_moves_no_address(world: Premium) -> None:
+    """Another worker has the changeover by then, and may have led customers elsewhere."""
+    changeover = begin(world)
+    promoted: list[bool] = []
+
+    def held_up(do: Callable[[], Any]) -> Any:
+        answer = do()
+        Changeover.objects.filter(pk=changeover.pk).update(lease=uuid4())
+        promoted.append(True)
+        return answer
+
+    world.herd.instead["promote"] = held_up
+    world.settle(lambda: promoted)
+    assert world.leads_to() == world.leader.server.name
+    world.herd.instead.clear()
+    world.settle(world.whole)
+    assert world.leads_to() == world.standby.server.name

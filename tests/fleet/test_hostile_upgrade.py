@@ -10,9 +10,9 @@ import pytest
 from fleet.jobs import DONE, FAILED, Look
 from fleet.postgres import commands, control
 from fleet.postgres.statements import statement
-from tests.clusters import MAJORS, PROGRAMS, SIZING, Cluster, build, instance
+from tests.clusters import MAJORS, PROGRAMS, SIZING, Cluster, serving
 from tests.hostile import CONTENT, GENERATED, STRIKE, harmless, spoil
-from tests.localshell import LocalShell, ended
+from tests.localshell import ended
 
 EVE = "eve-secret"
 PAIRS = list(zip(MAJORS, MAJORS[1:], strict=False))
@@ -115,11 +115,8 @@ def upgraded(cluster: Cluster, major: int, job: str) -> tuple[Cluster, Look]:
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    shell = LocalShell()
-    subject = instance(shell, request.param)
-    assert build(shell, subject) == Look(DONE)
-    yield Cluster(shell, subject)
-    shell.close()
+    with serving(request.param) as made:
+        yield made
 
 
 @pytest.mark.parametrize(("cluster", "major"), PAIRS, indirect=["cluster"])

@@ -20,17 +20,14 @@ from fleet.postgres.quote import ident, literal
 from fleet.postgres.roles import Limits
 from fleet.providers.local import spawn
 from fleet.transports.base import CommandFailed
-from tests.clusters import ANNA, BERT, LIMITS, MAJORS, SIZING, WATCH, WITHOUT_TLS, Cluster, build, instance
+from tests.clusters import ANNA, BERT, LIMITS, MAJORS, SIZING, WATCH, WITHOUT_TLS, Cluster, build, instance, serving
 from tests.localshell import LocalShell, ended
 
 
 @pytest.fixture(scope="module", params=MAJORS)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    shell = LocalShell()
-    subject = instance(shell, request.param)
-    assert build(shell, subject) == Look(DONE)
-    yield Cluster(shell, subject)
-    shell.close()
+    with serving(request.param) as made:
+        yield made
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from fleet.jobs import DONE, Look
 from fleet.postgres import control
 from fleet.postgres.config import MONITOR
-from fleet.postgres.roles import Limits
 from fleet.subject import INSTANCE, RESOURCE
 from fleet.transports.base import CommandFailed, Database
 from fleet.transports.sql import Held, PsycopgSql
@@ -21,7 +19,6 @@ from observations.feel import feel
 from tests import clusters
 from tests.clusters import ANNA, BERT, WATCH, Cluster
 from tests.incidents.scenes import Scene
-from tests.localshell import LocalShell
 
 ADVISORY = "DO $$ BEGIN FOR i IN 1..10000000 LOOP PERFORM pg_advisory_lock(i); END LOOP; END $$"
 # Each lock that there is room for, whatever is refused meanwhile, again and again.
@@ -40,14 +37,8 @@ END $$"""
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    shell = LocalShell()
-    subject = clusters.instance(shell, 17)
-    assert clusters.build(shell, subject) == Look(DONE)
-    made = Cluster(shell, subject)
-    for name, password in (("anna", ANNA), ("bert", BERT)):
-        made.create(name, password, Limits(connections=2, temp_mb=1))
-    yield made
-    shell.close()
+    with clusters.serving(17, anna=ANNA, bert=BERT) as made:
+        yield made
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from incidents.resolvers import free_connections, kill_postgres, rewrite_config
 from tests import clusters, factories
 from tests.clusters import ANNA, BERT, Cluster
 from tests.incidents.scenes import Scene
-from tests.localshell import LocalShell
 from tests.worlds import NOW
 
 pytestmark = pytest.mark.django_db
@@ -28,14 +27,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    shell = LocalShell()
-    subject = clusters.instance(shell, 17)
-    assert clusters.build(shell, subject) == Look(DONE)
-    made = Cluster(shell, subject)
-    made.create("anna", ANNA)
-    made.create("bert", BERT)
-    yield made
-    shell.close()
+    with clusters.serving(17, anna=ANNA, bert=BERT) as made:
+        yield made
 
 
 @pytest.fixture

@@ -65,9 +65,7 @@ def promote(changeover: Changeover, acting: Acting) -> str:
 def _promote(changeover: Changeover, acting: Acting, anchor: Anchor | None) -> str:
     target = Instance.objects.select_related("server", "timeline", "upstream").get(pk=changeover.target_id)
     address = _address(changeover)
-    shell, subject = hosts.orders(
-        target, acting, changeover.epoch, policy.CALL_S + (policy.PROVIDER_TIMEOUT_S if address else 0), anchor
-    )
+    shell, subject = hosts.orders(target, acting, changeover.epoch, anchor=anchor)
     if changeover.reason == Changeover.UPGRADE:
         said = control.lead(shell, subject, streams.files(target, subject), timeout=9.0)
     elif changeover.marks.get("handed_back"):
@@ -218,7 +216,6 @@ def repoint(changeover: Changeover, acting: Acting) -> str:
     ledger.write(changeover, acting.lease)
     target, address, note = changeover.target, _address(changeover), ""
     if target and address:
-        hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
         note = _lead(address, changeover, target, acting)
     if changeover.reason == Changeover.UPGRADE and target:
         upgrade.afterwards(changeover, target, acting)
@@ -232,7 +229,9 @@ def _address(changeover: Changeover) -> Address | None:
 
 
 def _lead(address: Address, changeover: Changeover, target: Instance, acting: Acting) -> str:
-    """Have the address lead there, for which the right has been asked. ActionError: its provider would not."""
+    """Have the address lead there. ActionError: its provider would not; LeaseLost: whoever was held up since the
+    promotion may move it no more."""
+    hosts.right(acting, policy.PROVIDER_TIMEOUT_S)
     try:
         acting.ports.provider(address.provider).associate(address.name, target.server.name, changeover.generation)
     except ProviderError as error:

@@ -9,60 +9,20 @@ import pytest
 from django.db.models.functions import Now
 
 from fleet import actions, context, intents, policy, ring, withdrawals
-from fleet.models import Credential, Event, Instance, Intent, Resource
-from fleet.postgres.config import MONITOR
-from fleet.states import AVAILABLE, CREATING, DESTROYED, DESTROYING, DOWN, UNCERTAIN
+from fleet.models import Event, Instance, Intent, Resource
+from fleet.states import AVAILABLE, CREATING, DOWN, UNCERTAIN
 from fleet.transports.base import Unreachable
 from herdsite import beat
-from herdsite.turns import Turn
 from incidents.models import Incident
 from observations import feel
 from observations.models import Observation
 from tests import factories
-from tests.fakecluster import Job
+from tests.beats import HERE, THERE, beats, herd, instance, story, taken, turn
 from tests.fakeherd import FakeHerd
 from tests.herd import again, change, due, expire
 
+__all__ = ["herd", "instance"]
 pytestmark = pytest.mark.django_db
-HERE, THERE = "here/1", "there/2"
-
-
-@pytest.fixture
-def herd() -> FakeHerd:
-    return FakeHerd()
-
-
-@pytest.fixture
-def instance(herd: FakeHerd) -> Instance:
-    """An instance that runs, felt well."""
-    one = factories.instance(server=herd.machine(), attrs={"boot_id": "boot-0"})
-    Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
-    herd.run(one)
-    return one
-
-
-def turn(herd: FakeHerd, queue: str, vantage: str = HERE) -> Turn:
-    return Turn(queue, herd.ports, vantage)
-
-
-def beats(herd: FakeHerd, member: Any, vantage: str = HERE) -> Any:
-    """One beat of this thing, now; the row after it."""
-    due(member, ago_s=100_000)
-    queue = again(member).queue
-    assert turn(herd, queue, vantage).once(member.KIND, 1) == 1
-    return again(member)
-
-
-def taken(herd: FakeHerd, member: Any, vantage: str = HERE) -> beat.Thought:
-    """Claimed, felt and thought about, and then the worker hangs."""
-    due(member, ago_s=100_000)
-    claim = ring.claim(member.KIND, again(member).queue, 1, vantage)
-    (loaded,) = context.load(member.KIND, claim, vantage)
-    return beat.ponder(loaded, claim, beat.look_at(loaded, herd.ports), vantage)
-
-
-def story(member: Any) -> list[tuple[str, int | None]]:
-    return list(Event.objects.filter(subject=member.pk).order_by("id").values_list("verb", "row"))
 
 
 def test_a_beat_of_what_is_well_records_and_waits(herd: FakeHerd, instance: Instance) -> None:
@@ -277,127 +237,6 @@ def test_what_the_database_can_not_keep_costs_one_thing_its_beat(herd: FakeHerd,
     assert again(good).felt_at is not None
     assert (again(bad).felt_at, again(bad).lease is None) == (None, False)
     assert Observation.objects.get().subject == good.pk
-
-
-def test_what_has_come_to_its_end_leaves_the_ring(herd: FakeHerd) -> None:
-    one = factories.resource(instance=None, state=DESTROYING, queue=policy.WORK)
-    row = beats(herd, one)
-    assert (row.state, row.due_at) == (DESTROYED, None)
-    assert story(one) == [("bury", 601)]
-
-
-def test_what_ended_while_its_worker_died_leaves_the_ring_too(herd: FakeHerd) -> None:
-    one = factories.resource(instance=None, state=DESTROYED, queue=policy.FEEL)
-    assert beats(herd, one).due_at is None
-
-
-def test_a_restart_from_the_asking_to_the_answer(herd: FakeHerd, instance: Instance) -> None:
-    intent = intents.ask(instance, "restart", actor="anna")
-    assert beats(herd, instance).row == 111
-    row = beats(herd, instance)
-    assert (row.row, row.state) == (113, AVAILABLE)
-    assert row.due_at - row.felt_at < timedelta(seconds=5)
-    herd.pass_time()
-    row = beats(herd, instance)
-    assert (row.row, row.tries) == (117, 0)
-    assert (again(intent).state, again(intent).answer) == (Intent.DONE, "PostgreSQL was restarted and answers")
-    assert beats(herd, instance).row == 901
-    assert story(instance) == [("asked to restart", None), ("restart", 111), ("fulfil", 117)]
-    assert list(herd.begun.values()) == [1]
-
-
-def test_a_restart_that_fails_is_refused_with_its_last_words(herd: FakeHerd, instance: Instance) -> None:
-    intent = intents.ask(instance, "restart", actor="anna")
-    herd.fails = {"start"}
-    beats(herd, instance)
-    herd.pass_time()
-    beats(herd, instance)
-    assert again(intent).state == Intent.REFUSED
-    assert again(intent).answer == "PostgreSQL could not be restarted: no space left on device"
-
-
-def test_stop_and_start_of_a_resource_go_through_its_instance(herd: FakeHerd) -> None:
-    resource = factories.resource(instance=factories.instance(server=herd.machine()))
-    Credential.objects.create(purpose=Credential.MONITOR, instance=resource.instance, role=MONITOR, secret="watching")
-    herd.run(resource.instance)
-    seen = {}
-    for verb, states in (("stop", ("maintenance", "stopped")), ("start", ("available", "available"))):
-        intent = intents.ask(again(resource), verb, actor="anna")
-        for _round in range(8):
-            beats(herd, resource)
-            beats(herd, resource.instance)
-            herd.pass_time()
-        seen[verb] = (again(resource).state, again(resource.instance).state)
-        assert again(intent).state == Intent.DONE, again(resource).row
-        assert seen[verb] == states
-
-
-def test_a_copy_waits_for_whom_it_is_a_copy_of(herd: FakeHerd) -> None:
-    leader = factories.instance(server=herd.machine(), state="down")
-    one = factories.instance(
-        server=herd.machine(), state=CREATING, queue=policy.WORK, role="standby", upstream=leader, tries=1
-    )
-    change(one, state_since=Now() - timedelta(minutes=9))
-    herd.jobs[one.server.name, f"{one.name}-build"] = Job("stand_by", one.data, "", "failed")
-    for _beat in range(3):
-        beats(herd, one)
-    assert (again(one).row, again(one).tries) == (204, 1)
-    change(leader, state="available")
-    beats(herd, one)
-    assert (again(one).row, again(one).tries) == (205, 2)
-
-
-def test_an_instance_that_was_begun_three_times_in_vain_waits_for_a_person(herd: FakeHerd) -> None:
-    one = factories.instance(server=herd.machine(), state=CREATING, queue=policy.WORK)
-    Credential.objects.create(purpose=Credential.MONITOR, instance=one, role=MONITOR, secret="watching")
-    herd.fails = {"build"}
-    for passed_s, begun in ((0, 1), (6, 2), (31, 3)):
-        began = Now() - timedelta(seconds=passed_s)
-        change(one, state_since=began, created_at=began)
-        for _beat in range(4):
-            beats(herd, one)
-            herd.pass_time()
-        assert herd.begun == {f"{one.name}-build": begun}
-    row = again(one)
-    assert (row.row, row.problem) == (209, "no space left on device")
-    assert herd.begun == {f"{one.name}-build": 3}
-    herd.fails = set()
-    intent = intents.ask(row, "retry", actor="anna")
-    for _beat in range(3):
-        beats(herd, one)
-        herd.pass_time()
-    assert (again(one).state, again(intent).state) == (AVAILABLE, Intent.DONE)
-
-
-def test_a_removal_that_failed_can_be_tried_again(herd: FakeHerd, instance: Instance) -> None:
-    intents.ask(instance, "destroy", actor="anna", confirm=instance.name, reason="no longer wanted")
-    herd.fails = {"destroy"}
-    for _beat in range(10):
-        beats(herd, instance)
-        herd.pass_time()
-    assert (again(instance).state, again(instance).problem) == (DESTROYING, "no space left on device")
-    herd.fails = set()
-    intents.ask(again(instance), "retry", actor="anna")
-    for _beat in range(3):
-        beats(herd, instance)
-        herd.pass_time()
-    assert again(instance).state == DESTROYED
-    assert not Intent.objects.filter(state=Intent.OPEN).exists()
-
-
-def test_a_lost_server_goes_with_all_that_was_on_it(herd: FakeHerd, instance: Instance) -> None:
-    server = instance.server
-    intents.ask(instance, "destroy", actor="anna", confirm=instance.name, reason="its host is lost")
-    herd.world.fail(server.name, Unreachable("no answer in time"))
-    herd.silent.add(herd.place(instance))
-    for _beat in range(3):
-        assert beats(herd, instance).state == DESTROYING
-    intents.ask(again(server), "destroy", actor="anna", confirm=server.name, reason="it is lost")
-    for _beat in range(3):
-        beats(herd, server)
-    assert again(server).state == DESTROYED
-    assert beats(herd, instance).state == DESTROYED
-    assert herd.provider.names() == []
 
 
 def test_what_is_done_and_does_not_show_is_done_again_ever_more_rarely(herd: FakeHerd, monkeypatch) -> None:

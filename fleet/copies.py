@@ -117,7 +117,7 @@ def origin(source: Resource, at: datetime | None) -> dict[str, str]:
     # Each led from when it began until the next one did.
     line = next((one for one in last if at is None or one.created_at <= at), last[-1])
     line = _following(last, line, at)
-    found = retaining.reachable(line, at or now, last[last.index(line) + 1 :])
+    found = retaining.reachable(line, at, last[last.index(line) + 1 :])
     if found is None:
         raise AskError(f"No base backup of {source.name} was complete by {at or now:%Y-%m-%d %H:%M:%S} UTC.")
     began, backup = found

@@ -41,13 +41,16 @@ def needed(timeline: Timeline, now: datetime, has_children: bool) -> bool:
     return now < until or has_children
 
 
-def reachable(timeline: Timeline, moment: datetime, ancestors: Sequence[Timeline]) -> tuple[Timeline, Backup] | None:
-    """The timeline and base backup from which a restore to `moment` begins: the newest that was complete by then, on
-    this timeline or, before it parted, on one of its ancestors."""
+def reachable(
+    timeline: Timeline, moment: datetime | None, ancestors: Sequence[Timeline]
+) -> tuple[Timeline, Backup] | None:
+    """The timeline and base backup from which a restore to `moment` (None: the end) begins: the newest that was
+    complete by then, on this timeline or, before it parted, on one of its ancestors. The end is after every base backup
+    whatever the clocks say: `ended_at` is of the host's clock, and some tools round it up to a whole second."""
     for one in (timeline, *ancestors):
         if one.state == EXPIRED:
             continue
-        fit = [backup for backup in good(one) if ended(backup) <= moment]
+        fit = [backup for backup in good(one) if moment is None or ended(backup) <= moment]
         if fit:
             return one, fit[-1]
     return None

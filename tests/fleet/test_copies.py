@@ -71,6 +71,15 @@ def test_the_newest_base_backup_before_the_moment_is_where_a_copy_begins() -> No
     assert copies.origin(shop, None)["from_backup"] == str(late.pk)
 
 
+@pytest.mark.parametrize("ahead", [timedelta(seconds=1), timedelta(hours=2)])
+def test_the_end_is_after_every_base_backup_also_when_its_hosts_clock_is_ahead(ahead: timedelta) -> None:
+    shop = archived()
+    early = backed_up(shop, timedelta(hours=4))
+    late = backed_up(shop, -ahead, first=9)
+    assert copies.origin(shop, None)["from_backup"] == str(late.pk)
+    assert copies.origin(shop, datetime.now(UTC))["from_backup"] == str(early.pk)
+
+
 def test_a_moment_in_a_lost_window_is_refused_and_those_around_it_are_not() -> None:
     shop = archived()
     early, late = backed_up(shop, timedelta(hours=5)), backed_up(shop, timedelta(hours=1), first=9)

@@ -91,6 +91,15 @@ def leader(resource: Resource, name: str) -> str:
     return name
 
 
+def member(resource: Resource, name: str) -> str:
+    """An instance of the resource, whatever it is to it: its leader, or a standby for it."""
+    mine = Instance.objects.filter(Q(pk=resource.instance_id) | Q(standby_for=resource)).exclude(state__in=ENDS)
+    known = sorted(mine.values_list("name", flat=True))
+    if name not in known:
+        raise Unknown("leader", f"{_quoted(name)} is no instance of {resource.name}. Choose one of: {_listed(known)}.")
+    return name
+
+
 def candidates(resource: Resource) -> list[str]:
     """The instances that could lead it: its standbys, and those of its followers."""
     alive = Instance.objects.exclude(state__in=ENDS).exclude(state=DESTROYING)

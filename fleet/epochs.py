@@ -11,13 +11,14 @@ from fleet.models import Instance
 from fleet.plans import STARTER
 
 
-def draw(resource_id: Any) -> int:
-    """The next epoch of a resource, which its leader and its standbys bear from now on. The row stays locked until the
-    transaction ends, so that two draws have an order."""
+def draw(resource_id: Any, above: int = 0) -> int:
+    """The next epoch of a resource, which its leader and its standbys bear from now on; one that is greater than
+    `above`. The row stays locked until the transaction ends, so that two draws have an order."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(
-                "UPDATE fleet_resource SET epoch = epoch + 1 WHERE id = %s RETURNING epoch, instance_id", [resource_id]
+                "UPDATE fleet_resource SET epoch = greatest(epoch, %s) + 1 WHERE id = %s RETURNING epoch, instance_id",
+                [above, resource_id],
             )
             epoch, leader = cursor.fetchone()
         theirs = Instance.objects.filter(Q(pk=leader) | Q(standby_for=resource_id)).exclude(plan__tier=STARTER)

@@ -93,6 +93,7 @@ FACTS: dict[str, Fact] = _catalogue(
     ("quorum_was", TEXT, "", "the record of synchronous standbys that the step is based on"),
     ("quorum_record", TEXT, "", "the record of synchronous standbys to be written in its place"),
     ("moved", TEXT, "", "result of the changeover that was requested: none, open, done, cancelled"),
+    ("hosts_say", TEXT, "", "result of the looks since `believe` was requested: waits, leads, refused"),
     ("restorable", BOOL, "", "the last restore drill succeeded"),
     ("loadable", BOOL, "", "the last trial load of a logical backup succeeded"),
     ("may_lose", BOOL, "", "a failover now could lose acknowledged writes"),

@@ -204,7 +204,8 @@ ALARMS: tuple[Alarm, ...] = (
           "The standby is down: one instance less can take over, or be read from"),
     Alarm("records_outdated",    INSTANCE, host_knows_more,
           3, 2, PAGE, (),
-          "herdsite's database is older than the herd: the leader that it names may not lead"),
+          "herdsite's database is older than the herd: the leader that it names may not lead. Make sure that no other "
+          "herdsite runs this herd, then ask the database to believe its hosts"),
     Alarm("two_writers",         INSTANCE, writes_as_standby & not_newer,
           2, 1, PAGE, ("fence_stray_leader",),
           "Split brain: two instances accept writes"),

@@ -99,6 +99,7 @@ EFFECTS: dict[str, dict[str, Callable[[World], None]]] = {
         "drop_standby": _set(standbys_idle=0),
         "reserve_address": _set(address_missing=False),
         "unfollow": _ANSWERED,
+        "believe": _ANSWERED,
         "rotate": _ANSWERED,
         "lift": _set(suspended=False, suspension_s=None, asked=None, service_available=True),
         "backup": _ANSWERED,

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from fleet import changing, choices, intake, placement, subjects, tenants
+from fleet import believing, changing, choices, intake, placement, subjects, tenants
 from fleet.actions import dumps, hosts, parting
 from fleet.actions.base import Acting, Action, ActionError, answer, fulfil, refuse
 from fleet.actions.instance import limits
@@ -208,6 +208,14 @@ def _instance(resource: Resource, acting: Acting) -> tuple[Shell, Subject]:
     return acting.ports.shell(subject.host), subject
 
 
+def believe(resource: Resource, acting: Acting) -> str:
+    """Record who leads, as the hosts show it."""
+    if acting.intent is None:
+        raise ActionError("The request is gone.")
+    hosts.right(acting)
+    return believing.record(resource, acting.intent, acting.because)
+
+
 ACTIONS: dict[str, Action] = {
     **dumps.ACTIONS,
     "place": place,
@@ -224,6 +232,7 @@ ACTIONS: dict[str, Action] = {
     "unfollow": unfollow,
     "rotate": rotate,
     "lift": lift,
+    "believe": believe,
     "fulfil": fulfil,
     "refuse": refuse,
 }

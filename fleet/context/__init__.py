@@ -133,7 +133,7 @@ def _rank(intent: Intent, begun: set[UUID], waiting: set[str]) -> int:
         return 0
     if str(intent.pk) in waiting:
         return 3
-    return {"retry": 1, "failover": 1, "destroy": 4, "create": 5}.get(intent.verb, 2)
+    return {"retry": 1, "failover": 1, "believe": 1, "destroy": 4, "create": 5}.get(intent.verb, 2)
 
 
 def _last_seen(vantage: str) -> tuple[float | None, int]:

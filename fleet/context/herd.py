@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import certificates, changing, logical, policy, quorums, retiring, stopping, streams, tenants
+from fleet import believing, certificates, changing, logical, policy, quorums, retiring, stopping, streams, tenants
 from fleet.facts import UNPROVEN
 from fleet.logical import trials
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
@@ -155,6 +155,7 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
         "loadable": trials.last(member).get("good"),
         "changeover": member.changing or "none",
         "moved": moved(intent),
+        "hosts_say": believing.belief(member, intent).says if intent and intent.verb == "believe" else None,
         "standbys_missing": max(0, promised - member.standing_by),
         "standbys_idle": max(0, member.standbys_there - promised) if member.standing_by >= promised else 0,
         "address_missing": promised > 0 and address is None and member.attrs.get("addresses") != "none",

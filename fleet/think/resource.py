@@ -119,6 +119,12 @@ LIFE = (
          do("refuse"),                 "The database is not available: ask again when it is"),
     Rule(145, SERVING,                 asked("lift") & instance_serves,
          do("lift"),                   "The end of the suspension was requested"),
+    # In any state: what the records take for under way may be over for long.
+    Rule(147, (*KEPT_UP, CHANGING_OVER), asked("believe") & is_("hosts_say", "waits"),
+         WAIT,                         "Each instance is looked at once more before the hosts are believed"),
+    Rule(149, (*KEPT_UP, CHANGING_OVER), asked("believe"),
+         do("believe"),                "A person trusts the hosts about which instance leads: herdsite's records are "
+                                       "older"),
     Rule(151, AVAILABLE,               asked("dump") & instance_serves,
          do("dump"),                   "A logical backup was requested"),
     Rule(153, AVAILABLE,               asked("load") & instance_serves & is_("job", "none"),

@@ -75,6 +75,14 @@ def not_alone(resource: Resource) -> str:
     return f"{resource.name} shares its instance with others: move it to a production plan first."
 
 
+def not_its_own(resource: Resource) -> str:
+    if resource.follows_id:
+        return f"{resource.name} follows {resource.follows}: ask that one instead."
+    if resource.own_instance:
+        return ""
+    return f"{resource.name} shares its instance with others: its leader never changes, so records of it stay right."
+
+
 def not_restorable(resource: Resource) -> str:
     if resource.follows_id:
         return f"{resource.name} follows {resource.follows}: restore that, or unfollow first."

@@ -119,6 +119,11 @@ def _leader(text: str, member: Member) -> str:
     return choices.leader(member, text)
 
 
+def _member(text: str, member: Member) -> str:
+    assert isinstance(member, Resource)
+    return choices.member(member, text)
+
+
 def _loss(text: str, _member: Member) -> str:
     return choices.loss(text)
 
@@ -127,6 +132,7 @@ NEW_NAME = Type(str, pattern=NAME, form=_NAMED, metavar="NAME")
 PLAN = Type(str, longest=40, read=_plan, metavar="PLAN")
 ZONE_NAME = Type(str, longest=32, pattern=ZONE, form="letters, digits, - and _", read=_zone, metavar="ZONE")
 INSTANCE = Type(str, read=_leader, metavar="INSTANCE")
+MEMBER = Type(str, read=_member, metavar="INSTANCE")
 LOSS = Type(str, longest=20, pattern=r"^([0-9]+|unknown)$", read=_loss, metavar="BYTES")
 PAST = Type(str, longest=40, read=_past, metavar="TIME")
 TO_COME = Type(str, longest=40, read=_to_come, metavar="TIME")

@@ -132,7 +132,7 @@ LABELS = {
     "failover": "Fail over", "switchover": "Switch over", "rotate": "Rotate password", "backup": "Take a base backup",
     "dump": "Take a logical backup", "restore": "Restore to a time", "unfollow": "Promote", "retry": "Try again",
     "load": "Load a dump", "drill": "Try a restore", "keep": "Keep in service", "follow": "Make a follower",
-    "lift": "End the suspension",
+    "lift": "End the suspension", "believe": "Believe the hosts",
 }  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """The rows. `manage.py tables` prints them; forms, API, commands and roles are made from them. A new verb is a row here
 and what its kind's own table does with it (fleet/think)."""
 
-from fleet import choices, copies, upgrading
+from django.db import transaction
+
+from fleet import believing, choices, copies, upgrading
 from fleet.models import Address, Changeover, Instance, Intent, Resource, Server, Timeline
 from fleet.plans import PRODUCTION
 from fleet.states import (
@@ -30,7 +32,7 @@ from fleet.states import (
 from fleet.verbs import checks, effects, parameters
 from fleet.verbs.effects import plain
 from fleet.verbs.parameters import Parameter, Type
-from fleet.verbs.row import Params, Request, Verb
+from fleet.verbs.row import Params, Request, Verb, written
 
 SERVING = (AVAILABLE, UNCERTAIN, DOWN)
 MOVABLE = (*SERVING, CHANGING_OVER)
@@ -84,6 +86,12 @@ def _undelete(resource: Resource, asked: Request, _params: Params) -> Intent:
 
 def _restore(resource: Resource, asked: Request, params: Params) -> Intent:
     return copies.restore(resource, actor=asked.by.name, reason=asked.reason, key=asked.key, **copies.timed(params))
+
+
+def _believe(resource: Resource, asked: Request, params: Params) -> Intent:
+    intent = written(resource, asked, params)
+    transaction.on_commit(lambda: believing.ask_for_looks(resource))
+    return intent
 
 
 def _made(resource: Resource) -> Intent:
@@ -181,6 +189,13 @@ _RESOURCES = (
     Verb(Resource.KIND, "lift", "end its suspension before its time", SERVING,
          plain("lets the owner of {0} log in again"), unfit=checks.not_suspended,
          examples=("herd lift acme-orders --reason 'the customer has fixed it'",)),
+    Verb(Resource.KIND, "believe", "record the leader that its hosts show, after herdsite's own database was restored",
+         (*MOVABLE, MAINTENANCE), plain("records the instance of {0} that accepts writes as its leader, and ends what the records take for under way; "
+         "the hosts are not touched"),
+         (Parameter("leader", parameters.MEMBER, "the instance that leads, if not all instances answer; left empty, the one that accepts writes", "Leader"),
+          Parameter("force", parameters.FLAG, "although another accepts writes, or this one does not: what it lacks is lost", "Force it")),
+         grave=True, each_time=True, unfit=checks.not_its_own, carry=_believe,
+         examples=("herd believe acme-orders --confirm acme-orders --reason 'restored the control plane of 03:00'",)),
     Verb(Resource.KIND, "restore", "go back to a moment; what was written since is left behind", (AVAILABLE, UNCERTAIN, CHANGING_OVER),
          effects.restore, (BACK_TO,), grave=True, each_time=True, unfit=checks.not_restorable, carry=_restore,
          customer=("Restore to a time", "what was written since is left behind"), platform=True,

@@ -258,7 +258,7 @@ def test_the_brake_is_let_go_by_who_may_lose_something() -> None:
 
 def test_what_is_grave_wants_name_and_reason_whoever_asks(things) -> None:
     grave = [verb for verb in TABLE if verb.may_be_grave]
-    assert {verb.name for verb in grave} == {"destroy", "discard", "load", "restore", "failover"}
+    assert {verb.name for verb in grave} == {"destroy", "discard", "load", "restore", "failover", "believe"}
     shop = things["resource"]
     forced = {"force": True, "accept_loss": "unknown"}
     for confirm, reason in (("", "because"), ("shop", " "), ("sho", "because")):

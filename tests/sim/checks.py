@@ -139,6 +139,11 @@ class Checks:
             if disk is None or (disk.fenced and disk.fenced_at <= event.at.timestamp()):
                 raise Broken(f"S6: {event.name} says that {name} leads on, and its fence mark lies there")
 
+    def outdated(self) -> bool:
+        """Whether a host has taken an order that our records don't know."""
+        known = {one.data: one.epoch for one in Instance.objects.select_related("server")}
+        return any(epoch > known.get(data, epoch) for data, (_plane, _reign, epoch) in self.herd.taken.items())
+
     def untouched(self) -> str:
         """O: our records are older than the herd: who leads there with all that was acknowledged goes on."""
         acked = {ack.label for ack in self.clients.acked if ack.waited} - self.excused

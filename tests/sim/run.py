@@ -149,7 +149,9 @@ class Play:
         """Somebody on call, who tries what the pages offer."""
 
         def looks() -> None:
-            if self.people.needed():
+            if self._believe():
+                pass
+            elif self.people.needed():
                 self.people.move(("retry", "cancel", "retry")[turn % 3])
             elif self.people.open() is None and not self._led():
                 self.people.ask("failover", force=True, accept_loss="unknown")
@@ -157,12 +159,20 @@ class Play:
 
         self.schedule.at(at, looks)
 
+    def _believe(self) -> bool:
+        """The page says that our records are older than the hosts: they are asked to believe those."""
+        self.checks.older = self.checks.older and self.checks.outdated()
+        if self.checks.older and not Intent.objects.filter(verb="believe", state=Intent.OPEN).exists():
+            self.people.ask("believe")
+        return self.checks.older
+
     def restore(self) -> None:
         """All workers stop, and start again on an earlier copy of our own database."""
         self.schedule.note("* our own database is restored to an earlier moment")
         self.schedule.kill()
         self.arena.restore()
         self.checks.older = True
+        self.checks.ended.clear()
 
     def _led(self) -> bool:
         resource = Resource.objects.select_related("instance__server").get(pk=self.resource.pk)
@@ -174,8 +184,8 @@ class Play:
         return not self.lacks()
 
     def lacks(self) -> str:
-        if self.checks.older:
-            return self.checks.untouched()
+        if self.checks.older and self.checks.outdated():
+            return self.checks.untouched() or "nobody has had our records believe the hosts"
         resource = Resource.objects.select_related("instance__server", "plan").get(pk=self.resource.pk)
         leader = resource.instance
         standbys = list(Instance.objects.filter(standby_for=resource, state="available", outdated=False))

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from fleet import archiving, ledger, lifecycle, locking, policy, quorums, ring, streams, upgrading
+from fleet import archiving, leading, ledger, lifecycle, locking, policy, quorums, ring, streams, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.actions.changeover import beside, former, upgrade
@@ -28,8 +28,6 @@ from fleet.succession.loss import Look, recalled
 
 # How long the fence of an old leader may take beside the promotion (s).
 FENCE_S = 6.0
-# Whose beat it is, and whose action.
-LEASES = ("lease", "leased_until", "acting", "acting_until")
 
 
 class _Rehearsed(Exception):
@@ -136,26 +134,7 @@ def _change(changeover: Changeover, resource: Resource, leads: UUID | None, acti
         target.major = upgrading.major_of(changeover) or target.major
         target.timeline = _timeline(changeover, source, target)
         ledger.write(changeover, acting.lease, timeline_id=target.timeline.pk)
-    target.role, target.upstream, target.standby_for = Instance.LEADER, None, None
-    target.generation = changeover.generation
-    # Beats that are under way think of a standby and a leader that were: one could have the new leader copied anew,
-    # or start the old one. They are dropped.
-    fresh = ["role", "upstream", "standby_for", "generation", "timeline", *LEASES]
-    for name in LEASES:
-        setattr(target, name, None)
-        setattr(source, name, None)
-    target.outdated = False
-    target.save(update_fields=[*fresh, "major", "outdated"])
-    # Nothing follows another version: whoever has the old one is let go once the new one serves.
-    upgraded = target.major != source.major
-    source.role, source.upstream, source.outdated = Instance.STANDBY, None if upgraded else target, True
-    source.standby_for, source.generation, source.timeline = resource, changeover.generation, target.timeline
-    source.save(update_fields=[*fresh, "outdated"])
-    others = Instance.objects.filter(upstream=source).exclude(pk=target.pk)
-    if upgraded:
-        others.update(upstream=None, outdated=True)
-    else:
-        others.update(upstream=target, timeline=target.timeline, generation=changeover.generation)
+    leading.take_over(resource, source, target, changeover.generation)
     resource.instance, resource.generation, resource.major = target, changeover.generation, target.major
     resource.plan_id = changeover.plan_id or resource.plan_id
     # On record before the new leader acknowledges anything: it waits for nobody yet.

@@ -1,0 +1,119 @@
+"""herdsite takes the word of the hosts for who leads a database, after an earlier state of herdsite's own database was
+restored. Until a person asks for that, nothing is done to an instance whose host has newer orders (instance row 91).
+
+What is recorded is newer than all that a host has taken: the generation by one, so that a configuration of ours is
+accepted again, and the epoch by a wide margin, because a host that is well is not asked for its own.
+"""
+
+from datetime import datetime
+
+from django.db.models import Q
+
+from fleet import archiving, epochs, leading, lifecycle, locking, quorums, ring
+from fleet.lifecycle import Because
+from fleet.models import Changeover, Instance, Intent, Resource, Timeline
+from fleet.states import CANCELLED, DESTROYED, DESTROYING, DONE, REPOINTING
+from fleet.succession import believing, quorum
+from fleet.succession.believing import Belief, Word
+
+# No herd has had so many changeovers of one database since the copy was made.
+MARGIN = 1_000
+
+
+def members(resource: Resource) -> list[Instance]:
+    """Its leader by the records and the standbys for it, as far as there is something of them to lead."""
+    mine = Instance.objects.filter(Q(pk=resource.instance_id) | Q(standby_for=resource))
+    return list(mine.exclude(state__in=(DESTROYING, DESTROYED)).order_by("name"))
+
+
+def belief(resource: Resource, intent: Intent) -> Belief:
+    """Whom the looks since the request show as the leader."""
+    words = [_word(one, intent.asked_at) for one in members(resource)]
+    return believing.judge(words, intent.params.get("leader", ""), bool(intent.params.get("force")))
+
+
+def ask_for_looks(resource: Resource) -> None:
+    ring.nudge(Instance.KIND, [one.pk for one in members(resource)])
+
+
+def _word(instance: Instance, asked_at: datetime) -> Word:
+    in_recovery = instance.facts.get("in_recovery")
+    answers = instance.facts.get("service_available") == "true" and in_recovery is not None
+    return Word(
+        instance.name,
+        instance.felt_at is not None and instance.felt_at > asked_at,
+        in_recovery == "false" if answers else None,
+        _number(instance, "generation") > instance.generation or _number(instance, "host_epoch") > instance.epoch,
+    )
+
+
+def _number(instance: Instance, fact: str) -> int:
+    return int(instance.facts.get(fact) or 0)
+
+
+def record(resource: Resource, intent: Intent, because: Because) -> str:
+    """Write who leads, as the hosts show it; returns what was written, or why nothing was. In one transaction, which
+    nobody's changeover of this database goes on beside: those that the records know are over."""
+    fresh = locking.lock_one(Resource, resource.pk)
+    _end(fresh, because)
+    hers = Q(pk=fresh.instance_id) | Q(standby_for=fresh) | Q(upstream=fresh.instance_id)
+    locked = {one.pk: one for one in locking.lock(Instance.objects.filter(hers))}
+    found = belief(fresh, intent)
+    if found.says != believing.LEADS:
+        return _answer(intent, Intent.REFUSED, found.why or "The instances have not been looked at since the request")
+    leader = next(one for one in locked.values() if one.name == found.leader)
+    source: Instance = locked[fresh.instance_id]
+    generation = 1 + max(
+        fresh.generation, *(max(one.generation, _number(one, "generation")) for one in locked.values())
+    )
+    seen = max(fresh.epoch, *(max(one.epoch, _number(one, "host_epoch")) for one in locked.values()))
+    line = _line(fresh, source, leader, generation)
+    if leader == source:
+        Instance.objects.filter(Q(pk=leader.pk) | Q(upstream=leader)).update(generation=generation, timeline=line)
+    else:
+        leader.timeline = line
+        leading.take_over(fresh, source, leader, generation)
+    fresh.instance, fresh.generation = leader, generation
+    # What its commits wait for is not known before it was asked.
+    fresh.quorum = quorums.kept(quorum.promoted(quorums.record(fresh.quorum)))
+    fresh.save(update_fields=["instance", "generation", "quorum"])
+    epoch = epochs.draw(fresh.pk, above=seen + MARGIN)
+    # A mark of a changeover that the records don't know lies there for nobody: its instance's table removes it.
+    stray = None if leader.facts.get("service_available") == "true" else epoch
+    Instance.objects.filter(pk=leader.pk).update(fenced_by=stray)
+    ring.nudge(Instance.KIND, list(locked))
+    begun = "" if line == source.timeline else f"; WAL is archived under {line.name} from now on"
+    return _answer(
+        intent, Intent.DONE, f"{leader.name} is recorded as the leader, from generation {generation} on{begun}"
+    )
+
+
+def _end(resource: Resource, because: Because) -> None:
+    """What the older records take for under way ended long ago, one way or another."""
+    for one in locking.lock(Changeover.objects.filter(resource=resource).exclude(state__in=(DONE, CANCELLED))):
+        lifecycle.move(one, "finish" if one.state == REPOINTING else "cancel", because)
+        asked = Intent.objects.filter(pk=one.marks.get("intent"))
+        lifecycle.answer(asked, Intent.REFUSED, "herdsite's records were older than the hosts: ask again")
+
+
+def _line(resource: Resource, source: Instance, leader: Instance, generation: int) -> Timeline:
+    """The timeline that it writes: that of the records, if PostgreSQL's number of it is still the same."""
+    old, now = source.timeline, _number(leader, "timeline_id")
+    if leader == source and now in (0, old.timeline_id):
+        return old
+    return archiving.begin(
+        f"{resource.name[:44]}-line-{generation}",
+        str(leader.pk),
+        archived=bool(old.archive),
+        parent=old,
+        plan=resource.plan,
+        major=leader.major,
+        resource=resource,
+        timeline_id=now or old.timeline_id + 1,
+        system_identifier=old.system_identifier,
+    )
+
+
+def _answer(intent: Intent, state: str, text: str) -> str:
+    lifecycle.answer(Intent.objects.filter(pk=intent.pk), state, text)
+    return text

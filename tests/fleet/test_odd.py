@@ -121,7 +121,9 @@ def import_plain(world: World, _strange: Resource, folder: Path) -> None:
     other, subject = world.resource("other"), world.cluster.subject
     to = Path(subject.home, "plain.sql")
     argv = [f"{subject.bin}/pg_dump", "-h", subject.socket, "-p", str(subject.port), "-U", "postgres", "-f", str(to)]
-    checked(argv, world.cluster.shell.run(["env", "PGCLIENTENCODING=UTF8", *argv, NAME], timeout=60))
+    # His own time-out of a millisecond would end his pg_dump as well.
+    settings = ("PGCLIENTENCODING=UTF8", "PGOPTIONS=-c statement_timeout=0")
+    checked(argv, world.cluster.shell.run(["env", *settings, *argv, NAME], timeout=60))
     (folder / "dump").write_bytes(gzip.compress(to.read_bytes()))
     with serving(folder) as address:
         look = world.loaded(other, {"url": f"{address}/dump"})

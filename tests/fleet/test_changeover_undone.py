@@ -98,6 +98,19 @@ def test_who_was_heard_to_lead_on_is_said_to_and_owns_no_mark(
     assert not world.herd.clusters[world.leader.data].fenced
 
 
+@pytest.mark.parametrize("begun", [stop_fails, fence_fails])
+def test_an_order_to_go_on_that_came_too_late_is_given_once_more(
+    world: Premium, begun: Callable[[Premium], Changeover]
+) -> None:
+    first = iter([late])
+    world.herd.instead["unfence"] = lambda do: next(first, lambda do: do())(do)
+    changeover = begun(world)
+    world.settle(lambda: again(changeover).state == CANCELLED)
+    assert any(f"{world.leader.name} leads on" in words for words in told())
+    assert Changeover.objects.count() == 1, "nothing was failed over"
+    assert again(world.resource).instance == world.leader
+
+
 def test_who_cancels_is_answered_what_came_of_it(world: Premium) -> None:
     def cancelled_meanwhile(do: Callable[[], Any]) -> Any:
         intents.ask(Changeover.objects.get(), "cancel", actor="anna", reason="no")

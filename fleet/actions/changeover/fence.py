@@ -2,6 +2,7 @@
 with what is asked for it here."""
 
 import time
+from contextlib import suppress
 
 from fleet import changing, ledger, policy, quorums, subjects
 from fleet.actions import hosts
@@ -176,8 +177,10 @@ def _let_lead(changeover: Changeover, source: Instance, acting: Acting) -> tuple
     """Tell it to go on, and whether it does: None where its host did not say, or could not. Only an answer takes the
     owner from its mark; where one may be left, the instance's own table removes it (row 318)."""
     try:
-        shell, subject = hosts.orders(source, acting, changeover.epoch, control.START_S)
-        control.unfence(shell, subject, changeover.generation)
+        with suppress(control.TooLate):
+            return _unfenced(changeover, source, acting)
+        # The host answers and did nothing: an order that is given now is in time.
+        return _unfenced(changeover, source, acting)
     except control.Superseded as error:
         # Whoever gave the newer order says what it is to be: a failover of ours would be refused as well.
         return False, f"{source.name} refused the order to go on: {error}"
@@ -185,6 +188,11 @@ def _let_lead(changeover: Changeover, source: Instance, acting: Acting) -> tuple
         return None, f"the host of {source.name} did not answer the order to go on: {error}"
     except (TransportError, ActionError) as error:
         return None, f"{source.name} could not be made to go on: {error}"
+
+
+def _unfenced(changeover: Changeover, source: Instance, acting: Acting) -> tuple[bool, str]:
+    shell, subject = hosts.orders(source, acting, changeover.epoch, control.START_S)
+    control.unfence(shell, subject, changeover.generation)
     Instance.objects.filter(pk=source.pk).update(fenced_by=None)
     return True, f"{source.name} leads on"
 

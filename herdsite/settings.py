@@ -311,7 +311,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "POSTPROCESSING_HOOKS": [],
+    "POSTPROCESSING_HOOKS": ["fleet.api.schema.follow"],
     "PREPROCESSING_HOOKS": ["fleet.api.schema.ours"],
     "SERVERS": [{"url": URL or "/", "description": "This herd."}],
 }

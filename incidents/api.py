@@ -111,7 +111,8 @@ FIELDS: dict[type[forms.Field], Any] = {
 def body_of(hand: hands.Hand) -> type[fields.Body]:
     """What is sent with a verb: the fields of its form."""
     made = {name: FIELDS[type(field)](field) for name, field in hand.form.base_fields.items()}
-    return type(hand.verb.capitalize(), (fields.Body,), {**made, "__doc__": f"{hand.label}: {hand.meaning}."})
+    more = {"example": hand.example, "__doc__": f"{hand.label}: {hand.meaning}."}
+    return type(hand.verb.capitalize(), (fields.Body,), made | more)
 
 
 class Incidents(Things):

@@ -4,7 +4,7 @@ buttons and the API are made from it, so that both take and refuse the same.
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
@@ -56,13 +56,15 @@ class Resolve(forms.Form):
 
 @dataclass(frozen=True)
 class Hand:
-    """`does` takes the incident, what the form made of what was typed, who did it, and who tells people."""
+    """`does` takes the incident, what the form made of what was typed, who did it, and who tells people; `example` is
+    what may be typed."""
 
     verb: str
     label: str
     meaning: str
     form: type[forms.Form]
     does: Callable[[Incident, Mapping[str, Any], str, Telling], None]
+    example: Mapping[str, Any] = field(default_factory=dict)
 
 
 HANDS = {
@@ -73,13 +75,17 @@ HANDS = {
         Hand("retry", "Retry", "run its playbooks again, also those that ask first", Nothing,
              lambda incident, _asked, actor, _telling: desk.retry(incident, actor)),
         Hand("snooze", "Snooze", "send no pages about it for that time", Snooze,
-             lambda incident, asked, actor, _telling: desk.snooze(incident, asked["minutes"] * 60, actor)),
+             lambda incident, asked, actor, _telling: desk.snooze(incident, asked["minutes"] * 60, actor),
+             {"minutes": 30}),
         Hand("assign", "Assign", "assign it to this person", Assign,
-             lambda incident, asked, actor, _telling: desk.assign(incident, asked["to"].get_username(), actor)),
+             lambda incident, asked, actor, _telling: desk.assign(incident, asked["to"].get_username(), actor),
+             {"to": "ada"}),
         Hand("note", "Note", "add a line to its events", Note,
-             lambda incident, asked, actor, _telling: desk.note(incident, asked["text"], actor)),
+             lambda incident, asked, actor, _telling: desk.note(incident, asked["text"], actor),
+             {"text": "the provider confirms a failed disk"}),
         Hand("resolve", "Resolve", "close it; if the alarm is still open, another incident may follow", Resolve,
-             lambda incident, asked, actor, telling: desk.resolve(incident, actor, asked["reason"], telling)),
+             lambda incident, asked, actor, telling: desk.resolve(incident, actor, asked["reason"], telling),
+             {"reason": "the disk was replaced"}),
     )
 }  # fmt: skip
 

@@ -29,6 +29,7 @@ FILES = pytest.StashKey[dict[str, list[str]]]()
 
 # What starts real servers takes minutes: it is left out of the part that a developer runs all day.
 REAL = (
+    "api/test_generated_clients.py",
     "contracts/",
     "fleet/test_archives_real",
     "fleet/test_hostile",

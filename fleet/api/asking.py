@@ -20,6 +20,7 @@ from fleet.roles import ASK
 from fleet.verbs import verbs_of
 
 ASKED = {200: IntentData, 202: IntentData}
+FOLLOWS = {"intent": ("intents_retrieve", "id"), "subject": ("{here}_retrieve", "name")}
 
 
 class Ask(fields.Body):
@@ -54,6 +55,10 @@ class Asking(Things):
 
     gives: ClassVar[dict[str, dict[int, Any]]] = {"create": ASKED, "ask": ASKED}
     scopes: ClassVar[dict[str, str]] = {"create": ASK, "ask": ASK}
+    links: ClassVar[dict[str, dict[str, tuple[str, str]]]] = {
+        "create": FOLLOWS,
+        "ask": FOLLOWS | {"cancel": ("intents_cancel", "id")},
+    }
 
     def params(self) -> dict[str, params.Param]:
         return {"wait": params.WAIT} if self.action in ("create", "ask") else super().params()

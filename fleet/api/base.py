@@ -62,9 +62,10 @@ class Fair(throttling.UserRateThrottle):
 
 
 class Api(ViewSet):
-    """`scopes` (READ where none is named, "" for everybody), `takes` (what is sent) and `gives` (what is answered, by
-    status) are by action; `own` is what a customer's token sees of it, None if nothing; `about` is what its operations
-    are called in the document, where their own words don't say it."""
+    """`scopes` (READ where none is named, "" for everybody), `takes` (what is sent), `gives` (what is answered, by
+    status) and `links` (which operations follow on the answer, by name, each with the field of the answer that says on
+    what; `{here}` stands for the view's own place) are by action; `own` is what a customer's token sees of it, None if
+    nothing; `about` is what its operations are called in the document, where their own words don't say it."""
 
     authentication_classes = METHODS
     permission_classes = (Scoped,)
@@ -78,6 +79,7 @@ class Api(ViewSet):
     about: ClassVar[str] = ""
     takes: ClassVar[dict[str, type[Body]]] = {}
     gives: ClassVar[dict[str, dict[int, Any]]] = {}
+    links: ClassVar[dict[str, dict[str, tuple[str, str]]]] = {}
     own: Callable[[Customer], Q] | None = None
 
     def params(self) -> dict[str, params.Param]:

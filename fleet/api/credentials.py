@@ -21,6 +21,7 @@ class Reveal(fields.Body):
     """`reason` is kept with the database's story."""
 
     reason = fields.Word(r"\S", max_length=fields.LONGEST_TEXT)
+    example: ClassVar[dict[str, Any]] = {"reason": "the application moves to another host"}
 
 
 class Credentials(Things):

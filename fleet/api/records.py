@@ -64,10 +64,12 @@ def _field(name: str) -> str:
 class CustomerBody(fields.Body):
     name = fields.Word(r"\S", max_length=120)
     email = fields.Text(max_length=254, required=False, allow_blank=True)
+    example: ClassVar[dict[str, Any]] = {"name": "acme", "email": "dba@acme.example"}
 
 
 class CustomerChange(CustomerBody):
     name = fields.Word(r"\S", max_length=120, required=False)
+    example: ClassVar[dict[str, Any]] = {"email": "database@acme.example"}
 
 
 class Customers(Editable):
@@ -82,6 +84,7 @@ class Customers(Editable):
         "create": {201: shapes.CustomerData},
         "change": {200: shapes.CustomerData},
     }
+    links: ClassVar[dict[str, dict[str, tuple[str, str]]]] = {"create": {"customer": ("customers_retrieve", "id")}}
     own = staticmethod(lambda customer: Q(pk=customer.pk))
 
     def create(self, request: Request) -> Response:
@@ -109,6 +112,7 @@ class PlanChange(fields.Body):
     doubt_s = fields.Real(min_value=0.1, max_value=3_600, required=False)
     shared_by = fields.Number(required=False)
     offered = fields.Flag(required=False)
+    example: ClassVar[dict[str, Any]] = {"connections": 200, "offered": True}
 
 
 class Plans(Editable):
@@ -131,6 +135,7 @@ class Cancel(fields.Body):
     """`reason` is kept with the thing's events."""
 
     reason = fields.Text(required=False, allow_blank=True)
+    example: ClassVar[dict[str, Any]] = {"reason": "asked of the wrong database"}
 
 
 class Intents(Things):

@@ -10,6 +10,8 @@ from rest_framework import serializers
 from fleet.api import once, problems
 from fleet.api.fields import Body
 
+EMPTY = {"type": "string", "maxLength": 0}
+FROM_ADDRESS = "$request.path.name"
 JSON = "application/json"
 # What may go wrong with any request, and what with those that change something.
 ALWAYS = (400, 401, 403, 404, 406, 429, 503)
@@ -124,7 +126,16 @@ class Schema(AutoSchema):
         """`shape` is a serializer, [serializer] for a page of a list, {media type: either}, or None for no body."""
         shapes = shape if isinstance(shape, dict) else {} if shape is None else {JSON: shape}
         content = {media: {"schema": self._body(one)} for media, one in shapes.items()}
-        return {"description": MEANINGS[status]} | ({"content": content} if content else {})
+        answer = {"description": MEANINGS[status]} | ({"content": content} if content else {})
+        return answer | ({"links": links} if (links := self._links()) else {})
+
+    def _links(self) -> dict[str, Any]:
+        """The operations that follow on an answer, and the field of it that says on what."""
+        here = self.get_tags()[0]
+        return {
+            name: {"operationId": operation.format(here=here), "parameters": {"name": f"$response.body#/{field}"}}
+            for name, (operation, field) in self.view.links.get(self.view.action, {}).items()
+        }
 
     def _body(self, shape: Any) -> dict[str, Any]:
         if not isinstance(shape, list):
@@ -146,8 +157,14 @@ class Schema(AutoSchema):
                     schema["properties"][name].setdefault("minLength", 1)
             if serializer.needed:
                 schema["required"] = sorted({*schema.get("required", ()), *serializer.needed})
-            if serializer.example:
-                schema["examples"] = [serializer.example]
+            if serializer.example or not serializer.fields:
+                schema["examples"] = [dict(serializer.example)]
+        elif isinstance(serializer, serializers.ModelSerializer):
+            # A default is the model's, for who writes: whoever reads gets every field.
+            schema["required"] = sorted(schema["properties"])
+        for name, field in schema.get("properties", {}).items():
+            if EMPTY in field.get("oneOf", ()):
+                schema["properties"][name] = _or_empty(field)
         if takes := getattr(serializer, "params_of", None):
             schema["properties"]["params"] = self._params(takes)
         return schema
@@ -157,6 +174,34 @@ class Schema(AutoSchema):
         told = "; ".join(f"{verb}: {', '.join(body().fields)}" for verb, body in takes.items())
         bodies = [self.resolve_serializer(body, "request").ref for body in takes.values()]
         return {"description": f"By verb. {told}.", "anyOf": [{"type": "object", "maxProperties": 0}, *bodies]}
+
+
+def follow(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
+    """Reading an object leads to whatever can be done with it: the operations below its address."""
+    for path, ways in result["paths"].items():
+        if not path.endswith("/{name}"):
+            continue
+        below = {
+            operation["operationId"]: {"operationId": operation["operationId"], "parameters": {"name": FROM_ADDRESS}}
+            for place, others in result["paths"].items()
+            for method, operation in others.items()
+            if place.startswith(path) and (place, method) != (path, "get")
+        }
+        if below:
+            answer = ways["get"]["responses"]["200"]
+            answer["links"] = answer.get("links", {}) | below
+    return result
+
+
+def _or_empty(field: dict[str, Any]) -> dict[str, Any]:
+    """Text of some form or none at all, as one schema. As one of two, a text that both take is invalid, and clients
+    get a class for what is a string."""
+    about = {name: value for name, value in field.items() if name != "oneOf"}
+    form = next(dict(each) for each in field["oneOf"] if each != EMPTY)
+    form.pop("format", None)
+    if (pattern := form.get("pattern")) and not re.search(pattern, ""):
+        form["pattern"] = f"^$|{pattern}"
+    return form | about
 
 
 class PasswordsScheme(OpenApiAuthenticationExtension):

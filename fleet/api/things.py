@@ -70,6 +70,9 @@ class Instances(Asking):
         major=Whole("major", most=99),
     )
     takes: ClassVar[dict[str, Any]] = {"ask": ask_body("instance")}
+    links: ClassVar[dict[str, dict[str, tuple[str, str]]]] = Asking.links | {
+        "retrieve": {"server": ("servers_retrieve", "server"), "timeline": ("timelines_retrieve", "timeline")}
+    }
 
 
 class NewResource(fields.Body):
@@ -112,6 +115,9 @@ class Resources(Asking):
         major=Whole("major", most=99),
     )
     takes: ClassVar[dict[str, Any]] = {"create": NewResource, "ask": ask_body("resource")}
+    links: ClassVar[dict[str, dict[str, tuple[str, str]]]] = Asking.links | {
+        "retrieve": {"instance": ("instances_retrieve", "instance"), "server": ("servers_retrieve", "server")}
+    }
     own = staticmethod(lambda customer: Q(customer=customer))
 
     def create(self, request: Request) -> Response:

@@ -29,6 +29,7 @@ class WindowData(serializers.Serializer[Any]):
 
 class WindowChange(fields.Body):
     window = fields.Word(FORM, allow_blank=True, max_length=16)
+    example: ClassVar[dict[str, Any]] = {"window": "Tue 03:00"}
 
 
 class Windows(Things):

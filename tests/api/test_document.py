@@ -7,7 +7,6 @@ from django.contrib.auth.models import User
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 
-from fleet.api import things
 from tests.api.operations import ALL
 from tests.api.world import SECRET, program
 
@@ -65,17 +64,6 @@ def test_what_may_not_be_empty_is_not_allowed_to_be_by_the_document(acme, admin,
     held = {"resources": acme.resource.name, "incidents": acme.incident.name}
     answer = admin.send(place.replace("{name}", held.get(place.split("/")[0], "")), body, method)
     assert answer.status_code == 400 and set(empty) <= set(answer.json()["errors"])
-
-
-def test_the_examples_of_the_document_are_taken(acme):
-    shown = {where: shape["examples"][0] for where, shape in _bodies() if "examples" in shape}
-    assert {"post /api/v1/servers", "post /api/v1/resources", "post /api/v1/resources/{name}/asks"} <= set(shown)
-    for where, example in shown.items():
-        kind = where.split("/")[3]
-        view = {"servers": things.Servers, "resources": things.Resources, "instances": things.Instances}.get(kind)
-        if view:
-            body = view.takes["ask" if where.endswith("asks") else "create"](data=example, context={"customer": None})
-            assert body.is_valid(), (where, body.errors)
 
 
 def test_no_warning_is_hidden_in_the_document(capsys):

@@ -24,7 +24,8 @@ def node(database: Database) -> str:
 
     It takes `require` for verify-full, and without the herd's CA refuses every server. `no-verify` is what `require`
     means to libpq, in every version of it; `uselibpqcompat=true` says so only from 8.13 on. libpq knows neither, so
-    this can't be the URL for all. With the CA at hand, that of `strings` is better: it proves the server.
+    this can't be the URL for all. With the CA at hand, that of `strings` is better: it proves the server. postgres.js
+    reads the plain URL as libpq does, and takes a CA in its options only.
     """
     return f"postgres://{_login(database)}@{_place(database)}?sslmode=no-verify"
 

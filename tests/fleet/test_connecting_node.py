@@ -1,4 +1,4 @@
-"""node-postgres itself connects by the lines that are for it: to a real server, with the herd's CA and without."""
+"""The clients of node connect by the lines that are for them: to a real server, with the herd's CA and without."""
 
 import json
 import os
@@ -17,25 +17,78 @@ from tests.clusters import ANNA, Cluster, build, instance
 from tests.localshell import LocalShell
 
 NPM = shutil.which("npm")
+PACKAGES = ("pg@8", "knex@3.3.0", "@prisma/adapter-pg@7.10.1", "sequelize@6.37.8", "postgres@3.4.9")
+QUERY = "SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()"
+# How each client of node is given the line, and asked; the value that comes back is the query's only one.
+CLIENTS = {
+    "pg": """
+        const { Client } = require('pg');
+        const client = new Client({ connectionString: line });
+        await client.connect();
+        const value = (await client.query(query)).rows[0].ssl;
+        await client.end();
+        return value;
+    """,
+    "knex": """
+        const knex = require('knex')({ client: 'pg', connection: line });
+        try {
+          return (await knex.raw(query)).rows[0].ssl;
+        } finally {
+          await knex.destroy();
+        }
+    """,
+    "prisma": """
+        const { PrismaPg } = require('@prisma/adapter-pg');
+        const adapter = await new PrismaPg({ connectionString: line }).connect();
+        try {
+          return (await adapter.queryRaw({ sql: query, args: [], argTypes: [] })).rows[0][0];
+        } finally {
+          await adapter.dispose();
+        }
+    """,
+    "sequelize": """
+        const { Sequelize } = require('sequelize');
+        const sequelize = new Sequelize(line, { logging: false });
+        try {
+          return (await sequelize.query(query))[0][0].ssl;
+        } finally {
+          await sequelize.close();
+        }
+    """,
+    "postgres": """
+        const sql = require('postgres')(line);
+        try {
+          return (await sql.unsafe(query))[0].ssl;
+        } finally {
+          await sql.end();
+        }
+    """,
+}
+# All but one ask as node-postgres does, on which they are built.
+ON_NODE_POSTGRES = [kind for kind in CLIENTS if kind != "postgres"]
 SCRIPT = """
-const { Client } = require('pg');
-const client = new Client({ connectionString: process.argv[2], connectionTimeoutMillis: 10000 });
-client.connect()
-  .then(() => client.query('SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_catalog.pg_backend_pid()'))
-  .then((answer) => { console.log(JSON.stringify(answer.rows[0])); return client.end(); })
-  .catch((error) => { console.error(error.message); process.exit(1); });
+const [kind, line, query] = process.argv.slice(2);
+const clients = {
+%s
+};
+clients[kind]().then(
+  (value) => { console.log(JSON.stringify(value)); process.exit(0); },
+  (error) => { console.error(error.message || error.cause); process.exit(1); },
+);
 """
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with node-postgres in it."""
+    """A folder with the clients in it."""
     assert NPM, "npm is missing: bin/test installs it as root, others run: apt install npm"
     folder = tmp_path_factory.mktemp("node")
-    argv = [NPM, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", "--ignore-scripts", "pg@8"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, f"node-postgres can't be fetched: {done.stderr[-200:]}"
-    (folder / "connect.js").write_text(SCRIPT)
+    argv = [NPM, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", "--ignore-scripts"]
+    done = subprocess.run([*argv, *PACKAGES], capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, f"the clients of node can't be fetched: {done.stderr[-200:]}"
+    (folder / "connect.js").write_text(
+        SCRIPT % ",\n".join(f"{kind}: async () => {{{CLIENTS[kind]}}}" for kind in CLIENTS)
+    )
     return folder
 
 
@@ -52,35 +105,44 @@ def server() -> Iterator[Cluster]:
         shell.close()
 
 
-def connects(driver: Path, line: str) -> tuple[bool, str]:
+def connects(driver: Path, kind: str, line: str) -> tuple[bool, str]:
+    """Whether that client got in and encrypted, or what it said."""
     env = {"PATH": os.environ["PATH"], "HOME": str(driver)}
-    argv = ["node", str(driver / "connect.js"), line]
+    argv = ["node", str(driver / "connect.js"), kind, line, QUERY]
     done = subprocess.run(argv, cwd=driver, env=env, capture_output=True, text=True, check=False, timeout=60)
-    return (True, json.loads(done.stdout)["ssl"]) if not done.returncode else (False, done.stderr)
+    return (True, json.loads(done.stdout)) if not done.returncode else (False, done.stderr)
 
 
 def database(server: Cluster) -> Database:
     return Database(server.subject.bind, server.subject.port, "anna", "anna", ANNA)
 
 
-def test_it_connects_encrypted_without_any_file(driver: Path, server: Cluster) -> None:
-    assert connects(driver, connecting.node(database(server))) == (True, True)
+@pytest.mark.parametrize("kind", ON_NODE_POSTGRES)
+def test_it_connects_encrypted_without_any_file(driver: Path, server: Cluster, kind: str) -> None:
+    assert connects(driver, kind, connecting.node(database(server))) == (True, True)
 
 
-def test_the_server_proves_who_it_is_with_the_ca(driver: Path, server: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ON_NODE_POSTGRES)
+def test_the_server_proves_who_it_is_with_the_ca(driver: Path, server: Cluster, tmp_path: Path, kind: str) -> None:
     file = tmp_path / "herdsite-ca.pem"
     file.write_text(authority.ca().cert)
-    assert connects(driver, connecting.strings(database(server), str(file))["node"]) == (True, True)
+    assert connects(driver, kind, connecting.strings(database(server), str(file))["node"]) == (True, True)
 
 
-def test_another_ca_proves_nothing(driver: Path, server: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ON_NODE_POSTGRES)
+def test_another_ca_proves_nothing(driver: Path, server: Cluster, tmp_path: Path, kind: str) -> None:
     other = tmp_path / "other.pem"
     other.write_text(authority.ca("another herd").cert)
-    fine, why = connects(driver, connecting.strings(database(server), str(other))["node"])
-    assert not fine and "certificate" in why
+    fine, why = connects(driver, kind, connecting.strings(database(server), str(other))["node"])
+    assert not fine and ("certificate" in why or "TlsConnectionError" in why)
 
 
-def test_the_plain_url_is_what_it_refuses(driver: Path, server: Cluster) -> None:
+def test_the_plain_url_is_what_node_postgres_refuses(driver: Path, server: Cluster) -> None:
     """So there has to be a line of its own."""
-    fine, why = connects(driver, connecting.url(database(server)))
+    fine, why = connects(driver, "pg", connecting.url(database(server)))
     assert not fine and "certificate" in why
+
+
+def test_postgres_js_reads_the_plain_url_as_libpq_does(driver: Path, server: Cluster) -> None:
+    """It is not built on node-postgres."""
+    assert connects(driver, "postgres", connecting.url(database(server))) == (True, True)

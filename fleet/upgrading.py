@@ -85,6 +85,15 @@ def unsafe(objects: list[str]) -> str:
     )
 
 
+def closed(database: str) -> str:
+    """Why a database with ALLOW_CONNECTIONS false is not upgraded."""
+    return (
+        "Its owner has set ALLOW_CONNECTIONS false, and pg_upgrade has to enter every database. "
+        f"ALTER DATABASE {database} ALLOW_CONNECTIONS true first; CONNECTION LIMIT 0 keeps customers out as well, and "
+        "does not stand in the way"
+    )
+
+
 def major_of(changeover: Changeover) -> int | None:
     """The version that a changeover brings its resource to; None for one that leaves it as it is."""
     if changeover.reason != Changeover.UPGRADE:

@@ -42,7 +42,7 @@ REAL = (
     "fleet/test_logical_outside.py",
     "fleet/test_logical_s3.py",
     "fleet/test_logical_trials.py",
-    "fleet/test_odd.py",
+    "fleet/test_odd",
     "fleet/test_postgres.py",
     "fleet/test_ports_taken.py",
     "fleet/test_replication",

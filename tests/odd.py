@@ -30,9 +30,12 @@ lines; --" IS E'\\! touch x\n\\.\n-- PostgreSQL database dump complete\n';
 COMMENT ON SCHEMA public IS 'mine';
 """
 
-TYPES = r"""
+ENUM = """
 CREATE TYPE mood AS ENUM ('sad', 'o''k', 'happy 😀');
 ALTER TYPE mood ADD VALUE 'first' BEFORE 'sad';
+"""
+
+TYPES = r"""
 CREATE TYPE pair AS (x int, "Y y" text);
 CREATE DOMAIN natural_number AS int CHECK (VALUE > 0) DEFAULT 1;
 CREATE TYPE span AS RANGE (subtype = float8);
@@ -159,9 +162,9 @@ SETTINGS = {
 def fill(cluster: Cluster, name: str, password: str, trusted: bool = True) -> None:
     """Fill the database `name`, which its owner of the same name logs into. `trusted`: with extensions as well."""
     with cluster.connect(name, password, name) as session:
-        for text in (NAMES, TYPES, SHAPES, EXTENSIONS if trusted else ""):
-            # Each statement by itself: one that must not be in a transaction with others is among them.
-            session.execute("SET client_min_messages = error")
+        session.execute("SET client_min_messages = error")
+        for text in (NAMES, ENUM, TYPES, SHAPES, EXTENSIONS if trusted else ""):
+            # Each by itself: before PostgreSQL 17 a new value of an enum is of use only once it is committed.
             session.execute(text)
 
 

@@ -16,7 +16,7 @@ from fleet.postgres import control, scratch
 from fleet.postgres.commands import Script
 from fleet.states import AVAILABLE, DESTROYED
 from fleet.subject import Subject
-from fleet.transports.base import Shell, TransportError, checked
+from fleet.transports.base import CommandFailed, Shell, TransportError, checked
 
 
 def drill(timeline: Timeline, acting: Acting) -> str:
@@ -100,9 +100,7 @@ def _judged(timeline: Timeline, plan: dict[str, str], said: drills.Said, acting:
     recorded, why, tables = _recorded(backup), "", 0
     writer = Instance.objects.select_related("server").filter(pk=timeline.writer or None, state=AVAILABLE).first()
     if writer and recorded and timeline.resource:
-        shell, subject = hosts.of(writer, acting)
-        sql = scratch.changing(recorded)
-        now = drills.counted(control.run_as_deputy(shell, subject, sql, timeline.resource.dbname).splitlines())
+        now = _changed(recorded, timeline.resource, writer, acting)
         why, tables = drills.wrong(recorded, said.rows, now), drills.compared(recorded, now)
     newest = said.newest or backup.ended_at
     return {
@@ -113,6 +111,17 @@ def _judged(timeline: Timeline, plan: dict[str, str], said: drills.Said, acting:
         "bytes": said.bytes,
         "tables": tables,
     }
+
+
+def _changed(recorded: drills.Counted, resource: Resource, writer: Instance, acting: Acting) -> drills.Counted:
+    """How much the recorded tables have changed by now. Nothing is compared where the database can't be entered: its
+    owner may have closed it meanwhile."""
+    shell, subject = hosts.of(writer, acting)
+    try:
+        said = control.run_as_deputy(shell, subject, scratch.changing(recorded), resource.dbname)
+    except CommandFailed:
+        return {}
+    return drills.counted(said.splitlines())
 
 
 def _keep(timeline: Timeline, verdict: dict[str, Any], acting: Acting) -> None:

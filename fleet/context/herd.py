@@ -9,7 +9,19 @@ from uuid import UUID
 from django.db.models import Count, Exists, Max, Min, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
-from fleet import believing, certificates, changing, logical, policy, quorums, retiring, stopping, streams, tenants
+from fleet import (
+    believing,
+    certificates,
+    changing,
+    doors,
+    logical,
+    policy,
+    quorums,
+    retiring,
+    stopping,
+    streams,
+    tenants,
+)
 from fleet.facts import UNPROVEN
 from fleet.logical import trials
 from fleet.models import Changeover, Credential, Instance, Intent, Resource, Server
@@ -184,8 +196,7 @@ def resource(member: Any, now: Any, intent: Intent | None) -> Known:
     )
     if beneath:
         facts |= {"instance_state": beneath.state, "server_state": beneath.server.state}
-        doors = (word.partition(":") for word in (beneath.facts.get("closed") or "").split(" "))
-        facts["closed"] = next((why for name, _, why in doors if name == member.dbname), "")
+        facts["closed"] = doors.closed(beneath.facts, member.dbname)
         if not member.own_instance:
             facts["lock_pct"] = tenants.lock_pct(beneath.attrs, member.dbname, now.timestamp())
     return subject, facts, member.plan.beat_s

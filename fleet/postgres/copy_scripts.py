@@ -81,6 +81,7 @@ read_out() {
     "$bin/pg_ctl" start -D "$data" -w -t 600 -s -l "$stray.new/log" -o "-c listen_addresses='' -c archive_mode=off \\
         -c max_logical_replication_workers=0 -c synchronous_standby_names='' \\
         -c unix_socket_directories='$socket'" < /dev/null
+    open_all
     theirs > "$stray.new/names"
     while IFS= read -r name; do
         deputize "$name"

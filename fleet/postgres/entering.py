@@ -68,7 +68,7 @@ def _digest(text: str) -> str:
 
 
 _DEPUTY = f"""
-(SELECT datname, datconnlimit, rolconnlimit, rolname AS owner, {deputy_name("rolname")} AS name
+(SELECT datname, datallowconn, datconnlimit, rolconnlimit, rolname AS owner, {deputy_name("rolname")} AS name
    FROM pg_catalog.pg_database JOIN pg_catalog.pg_roles ON pg_roles.oid = datdba
   WHERE datname = :'database' AND NOT rolsuper) AS deputy
 """
@@ -98,6 +98,30 @@ SELECT pg_catalog.format('ALTER ROLE %I LOGIN INHERIT NOSUPERUSER NOCREATEDB NOC
 SELECT 'deputy=' || name FROM {_DEPUTY};
 """
 
+# Says which setting of its owner's keeps sessions out of the database :'database', and how that is undone; nothing
+# where it is none of these. The limit of its owner's role is herdsite's own, and leaves room for the deputy.
+SHUT = f"""\
+SELECT CASE
+    WHEN NOT datallowconn THEN
+        pg_catalog.format('The owner of %s has set ALLOW_CONNECTIONS false, so that herdsite can''t enter it. '
+                          'To undo that: ALTER DATABASE %I ALLOW_CONNECTIONS true', datname, datname)
+    WHEN datconnlimit >= 0 AND (rolconnlimit < 0 OR datconnlimit < rolconnlimit + {CONNECTIONS}) THEN
+        pg_catalog.format('The owner of %s has set CONNECTION LIMIT %s, which leaves herdsite no connection. '
+                          'To undo that: ALTER DATABASE %I CONNECTION LIMIT %s',
+                          datname, datconnlimit, datname,
+                          CASE WHEN rolconnlimit < 0 THEN -1 ELSE rolconnlimit + {CONNECTIONS} END)
+    END
+  FROM {_DEPUTY};
+"""
+
+# Opens every database of a customer's in a cluster that no customer can reach, and that is thrown away or copied anew:
+# there a setting of its owner's protects nothing, and hides what has to be read.
+OPEN_ALL = """\
+SELECT pg_catalog.format('ALTER DATABASE %I ALLOW_CONNECTIONS true CONNECTION LIMIT -1', datname)
+  FROM pg_catalog.pg_database JOIN pg_catalog.pg_roles ON pg_roles.oid = datdba
+ WHERE NOT rolsuper AND (datconnlimit >= 0 OR NOT datallowconn) \\gexec
+"""
+
 # Finds $bin, $data, $socket, $port, and $options, which is PGOPTIONS.
 ENTERING = f"""
 settled() {{
@@ -111,6 +135,27 @@ superuser() {{
 theirs() {{
     superuser -c "SELECT datname FROM pg_catalog.pg_database JOIN pg_catalog.pg_roles ON pg_roles.oid = datdba
                    WHERE datallowconn AND NOT rolsuper ORDER BY datname" < /dev/null
+}}
+# Open those that their owners have closed. Only where no customer can come in.
+open_all() {{
+    superuser <<'SQL'
+{OPEN_ALL}
+SQL
+}}
+# Which setting of its owner's keeps sessions out of the database $1; nothing where none does.
+setting() {{
+    superuser -v database="$1" <<'SQL'
+{SHUT}
+SQL
+}}
+# Why nobody comes into the database $1 now, whose answer to that was $2: the setting, or else the answer itself.
+shut() {{
+    why=
+    case $2 in
+    *'too many connections for database'* | *'not currently accepting connections'*) why=$(setting "$1") ;;
+    esac
+    [ -n "$why" ] || why=$(printf '%s\\n' "$2" | sed 's/^psql: //' | tail -n 1)
+    printf '%s\\n' "$why"
 }}
 # Who acts for the owner of the database $1, as $deputy, and can come in from now on.
 deputize() {{
@@ -132,8 +177,9 @@ SQL
     fi
     tries=50
     until said=$("$bin/psql" -X -q -h "$socket" -p "$port" -U "$deputy" -w -d "$1" -c '' 2>&1 < /dev/null); do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || {{ echo "$said" | sed 's/^psql: //' | tail -n 1 >&2; exit 1; }}
+        tries=$((tries - 1)) said=$(shut "$1" "$said")
+        case $said in *'ALLOW_CONNECTIONS false'* | *'CONNECTION LIMIT 0,'*) tries=0 ;; esac
+        [ "$tries" -gt 0 ] || {{ printf '%s\\n' "$said" >&2; exit 1; }}
         sleep 0.1
     done
 }}

@@ -132,11 +132,13 @@ def set_password(role: str, verifier: str) -> str:
 
 def set_limits(database: str, owner: str, limits: Limits) -> str:
     """The limit on the role is the one that holds: a database's own limit its owner could lift. The database has
-    room for the owner's deputy besides."""
+    room for the owner's deputy besides. A database's limit below its owner's is the customer's own, and stays."""
+    alter = literal(f"ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections + CONNECTIONS:d}")
     return f"""\
+SELECT {alter} FROM pg_catalog.pg_database JOIN pg_catalog.pg_roles ON pg_roles.oid = datdba
+ WHERE datname = {literal(database)} AND (datconnlimit < 0 OR datconnlimit >= rolconnlimit) \\gexec
 ALTER ROLE {ident(owner)} CONNECTION LIMIT {limits.connections:d};
 ALTER ROLE {ident(owner)} SET temp_file_limit = '{limits.temp_mb:d}MB';
-ALTER DATABASE {ident(database)} CONNECTION LIMIT {limits.connections + CONNECTIONS:d};
 """
 
 

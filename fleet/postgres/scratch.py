@@ -74,6 +74,7 @@ echo "restored_s=$((now - began))"
 newest=$(superuser -c 'SELECT extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp())' < /dev/null)
 echo "newest=$newest"
 far checking
+open_all
 if [ -x "$bin/pg_amcheck" ]; then
     theirs > "$data.theirs"
     stop 30

@@ -125,7 +125,8 @@ printf '%s\\n' "$control" | sed -n -e "s/^Latest checkpoint's TimeLineID: */time
 # Then SOCKET PORT OPTIONS. What pg_upgrade leaves to be done while it serves: extensions in their new versions, and
 # statistics, the coarse ones first. It is done for each database's owner with his rights: an expression of an index
 # that is analyzed, and the script of an extension that is updated, may call what he made. An extension that an
-# operator made for a customer is left to the operator.
+# operator made for a customer is left to the operator. A database that its owner has closed keeps none of the others
+# waiting, and is said in the end.
 AFTERWARDS = (
     ORDERED
     + ENTERING
@@ -133,6 +134,7 @@ AFTERWARDS = (
 unlock
 work=$data.upgrade socket=$3 port=$4 options=$5
 settled
+rm -rf "$work"
 mkdir -p "$work"
 renew() {
     "$bin/psql" -X -q -At -h "$socket" -p "$port" -U "$1" -w -d "$2" <<'SQL'
@@ -144,11 +146,14 @@ SQL
 }
 theirs > "$work/theirs"
 while IFS= read -r name; do
+    why=$(setting "$name")
+    case $why in *'CONNECTION LIMIT 0,'*) printf '%s\\n' "$why" >> "$work/closed" && continue ;; esac
     deputize "$name"
     renew "$deputy" "$name"
 done < "$work/theirs"
 renew postgres postgres
 renew postgres template1
+[ ! -e "$work/closed" ] || { tail -n 3 "$work/closed" >&2; rm -rf "$work"; exit 1; }
 rm -rf "$work"
 """
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from logical_world import World, built, on_disk, serving
+from logical_world import LIMITS, World, built, on_disk, serving
 
 from fleet import drills, jobs
 from fleet.archives.base import Wiring
@@ -133,9 +133,12 @@ def import_plain(world: World, _strange: Resource, folder: Path) -> None:
 
 
 def drill(world: World, _strange: Resource, _folder: Path) -> None:
+    drilled(world, counted(world, scratch.ROWS))
+
+
+def drilled(world: World, recorded: drills.Counted) -> None:
     """A base backup is restored, checked by amcheck, counted and taken away."""
     subject, job = world.cluster.subject, "drill-odd"
-    recorded = counted(world, scratch.ROWS)
     place = replace(subject, data=f"{subject.home}/drills/{job}/data", socket=f"{subject.socket}-drill")
     backup = Script(COPY, (subject.bin, subject.socket, str(subject.port), place.data))
     fetching = Wiring({"restore_command": "false"}, {})
@@ -145,6 +148,67 @@ def drill(world: World, _strange: Resource, _folder: Path) -> None:
     said = drills.said(Path(subject.home, "jobs", job, "log").read_text())
     assert {name: rows[2] for name, rows in said.rows.items()} == {name: rows[2] for name, rows in recorded.items()}
     assert drills.wrong(recorded, said.rows, recorded) == ""
+
+
+def drill_what_is_closed(world: World, _strange: Resource, _folder: Path) -> None:
+    """A copy that nobody can reach is opened, whatever its customer has set."""
+    recorded = counted(world, scratch.ROWS)
+    limit = world.cluster.sql(f"SELECT datconnlimit FROM pg_database WHERE datname = '{NAME}'")
+    world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} CONNECTION LIMIT 0 ALLOW_CONNECTIONS false")
+    drilled(world, recorded)
+    world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} CONNECTION LIMIT {limit} ALLOW_CONNECTIONS true")
+
+
+# What a customer may set that keeps the deputy out, and in which words that is told.
+OUT = {
+    "CONNECTION LIMIT 0": "which leaves herdsite no connection. To undo that: "
+    f"ALTER DATABASE {NAME} CONNECTION LIMIT 7",
+    "ALLOW_CONNECTIONS false": "so that herdsite can't enter it. To undo that: "
+    f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS true",
+}
+
+
+def dump_what_is_closed(world: World, strange: Resource, _folder: Path) -> None:
+    """Which setting it is, whose, and what undoes it; and that does."""
+    for setting, told in OUT.items():
+        world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} {setting}")
+        look = ended(world.cluster.shell, f"{world.begin(strange).name}-take")
+        assert (look.job, look.why.strip()) == (jobs.FAILED, f"The owner of {NAME} has set {setting}, {told}")
+        world.cluster.sql(f"SET ROLE {NAME}; {told.partition('To undo that: ')[2]}")
+        world.forget()
+    world.taken(strange)
+
+
+def dump_what_is_full(world: World, strange: Resource, _folder: Path) -> None:
+    """Its customer has left itself one connection, and uses it."""
+    world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} CONNECTION LIMIT 1")
+    with world.cluster.connect(NAME, SECRET, NAME):
+        look = ended(world.cluster.shell, f"{world.begin(strange).name}-take")
+    assert look.job == jobs.FAILED and f"The owner of {NAME} has set CONNECTION LIMIT 1" in look.why
+    world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} CONNECTION LIMIT 7")
+
+
+def dump_what_lets_nobody_in(world: World, strange: Resource, _folder: Path) -> None:
+    """The deputy is a role of herdsite's: whatever its owner may not any more, it does."""
+    world.cluster.sql(f"REVOKE CONNECT ON DATABASE {NAME} FROM {NAME}; ALTER ROLE {NAME} NOLOGIN CONNECTION LIMIT 0")
+    world.taken(strange)
+    world.cluster.sql(f"GRANT CONNECT ON DATABASE {NAME} TO {NAME}; ALTER ROLE {NAME} LOGIN CONNECTION LIMIT 4")
+
+
+def resize(world: World, _strange: Resource, _folder: Path) -> None:
+    """The limit of the database is its customer's, if it is lower than the plan's; the role's is herdsite's."""
+    held = (
+        f"SELECT datconnlimit, (SELECT rolconnlimit FROM pg_roles WHERE rolname = '{NAME}') FROM pg_database "
+        f"WHERE datname = '{NAME}'"
+    )
+    for limit, kept in ((0, 0), (2, 2), (-1, 12), (50, 12)):
+        world.cluster.sql(f"SET ROLE {NAME}; ALTER DATABASE {NAME} CONNECTION LIMIT {limit}")
+        for _again in range(2):
+            control.set_limits(world.cluster.shell, world.cluster.subject, NAME, NAME, replace(LIMITS, connections=9))
+            assert world.cluster.sql(held) == f"{kept}|9"
+        world.cluster.sql(f"ALTER ROLE {NAME} CONNECTION LIMIT {LIMITS.connections}")
+    control.set_limits(world.cluster.shell, world.cluster.subject, NAME, NAME, LIMITS)
+    assert world.cluster.sql(held) == "7|4"
 
 
 def rotate(world: World, _strange: Resource, _folder: Path) -> None:
@@ -191,7 +255,8 @@ def test_a_neighbour_that_granted_it_something_does_not_keep_it(world: World) ->
 
 OPERATIONS = (
     *(look_at, count, put_back, load_what_is_closed, load_elsewhere, import_plain, drill, rotate, follow_an_upgrade),
-    *(restart, give_up_a_load),
+    *(restart, give_up_a_load, drill_what_is_closed, dump_what_is_closed, dump_what_is_full, dump_what_lets_nobody_in),
+    resize,
 )
 
 

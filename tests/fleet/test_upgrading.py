@@ -1,6 +1,8 @@
 """A database gets another major version of PostgreSQL: on a server that has both, while the old leader waits untouched;
 or all is as it was."""
 
+from typing import Any
+
 import pytest
 
 from fleet import intents, policy, upgrading
@@ -9,7 +11,7 @@ from fleet.models import Changeover, Instance, Intent, Timeline
 from fleet.postgres import scripts
 from fleet.postgres.statements import statement
 from fleet.states import CANCELLED, DESTROYED, DONE
-from fleet.transports.base import Result
+from fleet.transports.base import Result, Row
 from herdsite.turns import Turn
 from tests import factories
 from tests.fakeherd import FakeHerd
@@ -19,9 +21,18 @@ from tests.premiumworld import Premium, premium
 pytestmark = pytest.mark.django_db
 
 
+class Herd(FakeHerd):
+    """Where the owner of a database has closed it, as doors.sql says it."""
+
+    closed = ""
+
+    def fetch(self, *args: Any, **more: Any) -> list[list[Row]]:
+        return [[row | {"closed": self.closed} for row in rows] for rows in super().fetch(*args, **more)]
+
+
 @pytest.fixture
 def world() -> Premium:
-    herd = FakeHerd()
+    herd = Herd()
     world = premium(herd)
     both = herd.machine(zone="c")
     change(both, pg=both.pg | {"18": "/eighteen/bin"})
@@ -102,6 +113,20 @@ def test_what_would_run_with_our_rights_is_refused_before_anybody_is_stopped(wor
     world.settle(lambda: again(intent).state == Intent.REFUSED)
     assert "as the superuser: column g of table public.t, index public.i. Drop these" in again(intent).answer
     assert "halt" not in [verb for verb, _data in world.herd.did]
+
+
+@pytest.mark.parametrize(("setting", "refused"), [("CONNECTION_LIMIT", False), ("ALLOW_CONNECTIONS", True)])
+def test_what_its_owner_has_closed_is_upgraded_unless_pg_upgrade_can_not_enter_it(
+    world: Premium, setting: str, refused: bool
+) -> None:
+    """Its deputy can't come in before it is stopped; the host asks the same once it is."""
+    world.herd.world.on(lambda ran: scripts.AS_DEPUTY in ran.argv, Result(1, "", "The owner of shop has set that", 0.0))
+    world.herd.closed = f"{world.resource.dbname}:{setting}"
+    intent = intents.ask(world.resource, "upgrade", actor="anna")
+    assert over(world).state == (CANCELLED if refused else DONE)
+    world.settle(lambda: again(intent).state == (Intent.REFUSED if refused else Intent.DONE))
+    assert ("ALLOW_CONNECTIONS true first" in again(intent).answer) is refused
+    assert ("halt" in [verb for verb, _data in world.herd.did]) is not refused
 
 
 def test_one_that_fails_leaves_all_as_it_was(world: Premium) -> None:

@@ -3,7 +3,7 @@ meanwhile: to roll back is to start it again."""
 
 from dataclasses import replace
 
-from fleet import certificates, intake, ledger, upgrading
+from fleet import certificates, doors, intake, ledger, upgrading
 from fleet.actions import hosts
 from fleet.actions.base import Acting, ActionError
 from fleet.models import Changeover, Instance
@@ -20,9 +20,16 @@ def runs(changeover: Changeover, acting: Acting) -> str:
     stopped, since the customer may have made more until then."""
     if changeover.source is None or upgrading.major_of(changeover) is None:
         return ""
+    database = changeover.resource.dbname
+    closed = doors.closed(changeover.source.facts, database)
+    if closed == doors.NO_CONNECTIONS:
+        return upgrading.closed(database)
+    if closed:
+        # Nobody but a superuser gets in, and none of ours enters while customers could: the host alone asks.
+        return ""
     shell, subject = hosts.of(changeover.source, acting)
     sql = f"{statement('upgrade_runs', subject.major)};\n"
-    objects = control.run_as_deputy(shell, subject, sql, changeover.resource.dbname).splitlines()
+    objects = control.run_as_deputy(shell, subject, sql, database).splitlines()
     return upgrading.unsafe(objects) if objects else ""
 
 

@@ -1,7 +1,6 @@
 """What `manage.py check` holds against the settings: turns end before django-q ends them, every queue has workers, and
 nothing goes into production that only a developer's machine may have."""
 
-import os
 import pwd
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from fleet.providers.base import ProviderError
 from fleet.providers.local import spawn
 from fleet.states import AVAILABLE
 from fleet.subject import KINDS
-from herdsite import wiring
+from herdsite import access, wiring
 
 # With a slash and its pid, a worker's vantage must find room in 80 characters (Member.vantage, Observation.vantage).
 VANTAGE_LENGTH = 70
@@ -79,40 +78,62 @@ def adopted(**_kwargs: Any) -> list[CheckMessage]:
 
 
 @register
-def archive_of_adopted(**_kwargs: Any) -> list[CheckMessage]:
-    """herdsite.E019: the hosts that herdsite looks after could not write into the directory of the archive."""
-    if settings.ROLE == "web" or settings.ARCHIVE != "directory":
+def shared_folders(**_kwargs: Any) -> list[CheckMessage]:
+    """herdsite.E019: whom hosts' commands run as could not get to the directory of the archive, or to that of the
+    logical backups, or not write there."""
+    if settings.ROLE == "web":
         return []
+    folders = {"HERDSITE_ARCHIVE_ROOT": Path(settings.ARCHIVE_ROOT)} if settings.ARCHIVE == "directory" else {}
+    if settings.STORAGES["backups"]["BACKEND"].endswith("FileSystemStorage"):
+        folders["HERDSITE_BACKUPS"] = Path(settings.STORAGES["backups"]["OPTIONS"]["location"])
+    others = {
+        "HERDSITE_ARCHIVE_ROOT": ", or HERDSITE_ARCHIVE=pgbackrest",
+        "HERDSITE_BACKUPS": ", or to s3://BUCKET/PREFIX",
+    }
+    return [
+        Error(
+            f"Commands on hosts run as {user} and could not write to {folder}: {why}.",
+            hint="Let this user enter every folder above it and write into the last one (chown, chmod o+x), or set "
+            f"{setting} to a directory of the user's that all hosts see{others[setting]}.",
+            id="herdsite.E019",
+        )
+        for user in sorted(_users())
+        for setting, folder in folders.items()
+        if (why := _why_not(user, folder, must_exist=setting == "HERDSITE_ARCHIVE_ROOT"))
+    ]
+
+
+def _why_not(user: str, folder: Path, must_exist: bool) -> str:
+    """What is in its way. What is not there yet herdsite makes for the account of local hosts, and for nobody else;
+    what a user that this machine does not know may do is the other machines' business."""
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return f"{folder} is not there" if must_exist and not folder.exists() else ""
+    if folder.exists() or not must_exist:
+        return access.obstacle(account, folder)
+    return access.blocked(account, folder) or ("" if user == _local_user() else f"{folder} is not there")
+
+
+def _users() -> set[str]:
+    """Whom commands run as on the hosts there may be: the users of adopted hosts, and the account of local hosts where
+    these lie on this machine. Root may do everything."""
     try:
         users = {str(about.get("user", "")) for about in wiring.ssh_hosts().values()}
     except (OSError, ValueError, AttributeError):
         # That is E018's to say.
-        return []
-    root = settings.ARCHIVE_ROOT
-    hint = (
-        "Give that directory to this user, or set HERDSITE_ARCHIVE_ROOT to one of the user's that all hosts see, or "
-        "HERDSITE_ARCHIVE=pgbackrest."
-    )
-    return [
-        Error(f"WAL of adopted hosts can't go to {root}: {user} may not write there.", hint=hint, id="herdsite.E019")
-        for user in sorted(users - {"", "root"})
-        if not _may_write(user, root)
-    ]
+        users = set()
+    if settings.HOSTS_ROOT.exists():
+        users.add(_local_user())
+    return users - {"", "root"}
 
 
-def _may_write(user: str, root: Path) -> bool:
-    """Whether the user of that name may write there, as far as this machine can tell: a user whom it does not know is
-    the other machines' business. What is not there yet will be the account's of local hosts."""
+def _local_user() -> str:
+    """The account of local hosts, "" where there is none yet."""
     try:
-        account = pwd.getpwnam(user)
-        if not root.exists():
-            return account.pw_uid == spawn.owner().pw_uid
+        return spawn.owner().pw_name
     except KeyError:
-        return root.exists()
-    has = root.stat()
-    groups = os.getgrouplist(user, account.pw_gid)
-    bits = 0o300 if has.st_uid == account.pw_uid else 0o030 if has.st_gid in groups else 0o003
-    return has.st_mode & bits == bits
+        return ""
 
 
 def _wrong(cluster: dict[str, Any], longest: float) -> Iterator[str]:

@@ -24,6 +24,7 @@ from fleet.providers.ssh import SshProvider
 from fleet.transports.base import Host, Shell
 from fleet.transports.sql import PsycopgSql
 from fleet.transports.ssh import Connections, SshShell, scan
+from herdsite import access
 from incidents import work
 from incidents.hooks import round as hooks
 from incidents.notices import desk as notices
@@ -90,11 +91,11 @@ def send_lines(_ports: Ports, _vantage: str) -> tuple[int, int]:
 
 
 def directory_archive() -> Directory:
-    """A directory that all hosts see. One that is somebody else's is left as it is; where there is none, the account of
-    local hosts gets it."""
+    """A directory that all hosts see. One that is somebody else's is left as it is, as is one that the account of local
+    hosts can use already; where there is none, that account gets it."""
     root = settings.ARCHIVE_ROOT
-    others = root.exists() and root.stat().st_uid not in _our_uids()
-    return Directory(str(root if others else spawn.give(root)))
+    usable = root.exists() and (root.stat().st_uid not in _our_uids() or not access.obstacle(spawn.owner(), root))
+    return Directory(str(root if usable else spawn.give(root)))
 
 
 def _our_uids() -> set[int]:

@@ -1,6 +1,10 @@
 """`manage.py check` finds what is wrong before a beat does; each check fires, and says what to do."""
 
+import os
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,7 +19,7 @@ from fleet.conditions import always, yes
 from fleet.providers.local import spawn
 from fleet.rules import Rule, do
 from fleet.think import LIFE
-from herdsite import wiring
+from herdsite import storages, wiring
 from observations.probes.table import PROBES
 
 
@@ -197,19 +201,91 @@ def test_where_nobody_named_a_list_of_hosts_there_are_none(settings, tmp_path) -
 @pytest.mark.parametrize(
     ("mode", "right"), [(0o777, True), (0o703, True), (0o755, False), (0o700, False), (None, False)]
 )
-def test_an_archive_that_adopted_hosts_can_not_write(settings, tmp_path, mode, right) -> None:
+def test_an_archive_that_adopted_hosts_can_not_write(settings, way, mode, right) -> None:
     spawn.ensure_owner()
-    settings.ROLE, settings.ARCHIVE, settings.ARCHIVE_ROOT = "worker", "directory", tmp_path / "archive"
-    settings.SSH_HOSTS = tmp_path / "hosts.json"
+    settings.ROLE, settings.ARCHIVE, settings.ARCHIVE_ROOT = "worker", "directory", way / "archive"
+    settings.HOSTS_ROOT = way / "hosts"
+    settings.SSH_HOSTS = way / "hosts.json"
     settings.SSH_HOSTS.write_text('{"rack-1": {"address": "127.0.0.1", "user": "daemon"}}')
     if mode is not None:
         settings.ARCHIVE_ROOT.mkdir()
         settings.ARCHIVE_ROOT.chmod(mode)
-    found = herdsite.checks.archive_of_adopted()
+    settings.STORAGES = settings.STORAGES | {"backups": storages.backups("s3://bucket/prefix")}
+    found = herdsite.checks.shared_folders()
     assert told(found) == (set() if right else {"herdsite.E019"})
-    assert right or "daemon may not write there" in words(found)
+    assert right or "daemon" in words(found) and str(settings.ARCHIVE_ROOT) in words(found)
     settings.ARCHIVE = "pgbackrest"
-    assert herdsite.checks.archive_of_adopted() == []
+    assert herdsite.checks.shared_folders() == []
+
+
+FOLDERS = ("HERDSITE_ARCHIVE_ROOT", "HERDSITE_BACKUPS")
+
+
+@pytest.mark.parametrize("setting", FOLDERS)
+@pytest.mark.parametrize("closed", range(4))
+def test_every_folder_above_where_hosts_write_has_to_let_them_pass(settings, way, setting: str, closed: int) -> None:
+    """The last of the four is the folder itself. The user of an adopted host, and the account of local hosts."""
+    folder = way / "a/b/c/last"
+    folder.mkdir(parents=True)
+    for part in (folder, *folder.parents[:3]):
+        part.chmod(0o777)
+    where(settings, way, setting, folder)
+    assert herdsite.checks.shared_folders() == []
+    barred = (*reversed(folder.parents[:3]), folder)[closed]
+    barred.chmod(0o700)
+    found = herdsite.checks.shared_folders()
+    assert len(found) == len(users()) and told(found) == {"herdsite.E019"}
+    for message, user in zip(found, users(), strict=True):
+        assert user in message.msg and f"{barred} " in message.msg and setting in (message.hint or "")
+    settings.ROLE = "web"
+    assert herdsite.checks.shared_folders() == []
+
+
+@pytest.mark.parametrize("setting", FOLDERS)
+def test_a_folder_that_is_not_there_yet_is_looked_for_from_above(settings, way, setting: str) -> None:
+    (way / "above").mkdir(mode=0o700)
+    where(settings, way, setting, way / "above/below/last")
+    found = herdsite.checks.shared_folders()
+    assert [message.msg.split()[5] for message in found if "above does not let" in message.msg] == users()
+
+
+def users() -> list[str]:
+    """Who can't enter what only the account of the tests may."""
+    return sorted({"daemon", spawn.owner().pw_name if os.geteuid() == 0 else "daemon"})
+
+
+def where(settings, way: Path, setting: str, folder: Path) -> None:
+    """Hosts of both kinds write there, and else nowhere."""
+    spawn.ensure_owner()
+    settings.ROLE, settings.ARCHIVE, settings.HOSTS_ROOT = "worker", "", way
+    settings.SSH_HOSTS = way / "hosts.json"
+    settings.SSH_HOSTS.write_text(
+        '{"rack-1": {"address": "127.0.0.1", "user": "daemon"}, "rack-2": {"user": "abroad"}}'
+    )
+    place = "s3://bucket/prefix"
+    if setting == "HERDSITE_ARCHIVE_ROOT":
+        settings.ARCHIVE, settings.ARCHIVE_ROOT = "directory", folder
+    else:
+        place = str(folder)
+    settings.STORAGES = settings.STORAGES | {"backups": storages.backups(place)}
+
+
+@pytest.fixture
+def way() -> Iterator[Path]:
+    """A folder that everybody can get to: what pytest gives has folders above that only its own account enters."""
+    with TemporaryDirectory(prefix="herdsite-way-") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+def test_an_archive_that_hosts_can_use_is_left_as_it_is(settings, way) -> None:
+    """Also where it is root's: who made it so has hosts of other accounts write there, too."""
+    spawn.ensure_owner()
+    settings.ARCHIVE_ROOT = way / "archive"
+    settings.ARCHIVE_ROOT.mkdir()
+    settings.ARCHIVE_ROOT.chmod(0o777)
+    assert wiring.directory_archive().root == str(settings.ARCHIVE_ROOT)
+    assert settings.ARCHIVE_ROOT.stat().st_mode & 0o777 == 0o777
 
 
 def test_an_archive_that_is_somebody_elses_is_left_as_it_is(settings, tmp_path, monkeypatch) -> None:

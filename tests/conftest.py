@@ -32,6 +32,7 @@ REAL = (
     "api/test_generated_clients.py",
     "contracts/",
     "fleet/test_archives_real",
+    "fleet/test_connecting_node.py",
     "fleet/test_hostile",
     "fleet/test_jobs.py",
     "fleet/test_local_",

@@ -28,7 +28,7 @@ ODD: dict[str, tuple[str, dict[str, Any]]] = {
     "a key exchange every 64 kB": ("ed25519", {"more": "RekeyLimit 64K"}),
     "IPv6": ("ed25519", {"address": "::1"}),
     "a banner": ("ed25519", {"more": "Banner {folder}/banner\nPrintMotd yes"}),
-    "the least PATH": ("ed25519", {"more": "SetEnv PATH=/usr/bin:/bin HOME={folder}"}),
+    "the least PATH": ("ed25519", {"login": "export PATH=/usr/bin:/bin; exec sh -c"}),
 }
 LARGE = b"".join(b"%d a line with a \\ and a ' in it\n" % n for n in range(30_000))
 
@@ -87,12 +87,22 @@ def test_many_at_once_all_come_back(odd: Sshd, tmp_path: Path) -> None:
             pool.close()
 
 
-def test_a_host_that_runs_nothing_for_us_is_refused_with_what_it_says(tmp_path: Path, pool: Connections) -> None:
+@pytest.mark.parametrize(
+    ("login", "why"),
+    [
+        ("echo This account is not available.; exit 1;", "This account is not available"),
+        ("export PATH=/opt/app; exec /bin/sh -c", "not found"),
+    ],
+    ids=["no login", "a PATH without sh"],
+)
+def test_a_host_that_runs_nothing_for_us_is_refused_with_what_it_says(
+    tmp_path: Path, pool: Connections, login: str, why: str
+) -> None:
     assert PROGRAM, "OpenSSH's server is missing: apt install openssh-server, which bin/test does as root"
-    server = Sshd(tmp_path, "ed25519", login="echo This account is not available.; exit 1;")
+    server = Sshd(tmp_path, "ed25519", login=login)
     server.start()
     try:
-        with pytest.raises(Refused, match="This account is not available"):
+        with pytest.raises(Refused, match=why):
             server.shell(pool).log_in()
     finally:
         server.stop()

@@ -63,7 +63,8 @@ def stalled(share: float = 1.0) -> _Evidence:
     has told of itself lately, as one does between actions, and none holds a lease, as one does during them."""
     told = set(Worker.objects.filter(seen_at__gt=Now() - timedelta(seconds=SILENT_S)).values_list("queue", flat=True))
     waiting = _waiting(WAITED_S)
-    late = _waiting(LATE_S * share)
+    # Workers that get no processor are late with everything: that is one incident, and it is not this one.
+    late = {} if starved(share) or _open("starved").exists() else _waiting(LATE_S * share)
     silent = sorted(waiting.keys() - told)
     silent = [queue for queue in silent if queue not in _leased()] if silent else []
     if not late and not silent:

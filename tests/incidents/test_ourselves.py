@@ -77,6 +77,35 @@ def test_a_herd_that_is_well_looked_after_has_nothing_to_report(herd) -> None:
     assert open_now() == []
 
 
+def starving(seconds: float) -> None:
+    """Every worker gets the processor so late."""
+    Worker.objects.update(late_s=seconds)
+
+
+def test_a_starved_control_plane_is_one_incident_and_one_page_however_late_its_beats_are(herd) -> None:
+    starving(0.9)
+    late(61)
+    watch = looks(ourselves.IN_A_ROW + 5)
+    assert open_now() == ["starved"] and Page.objects.count() == 1
+    # It may take a breath: its incident is open, and what is late is late by that.
+    starving(0.3)
+    looks(ourselves.IN_A_ROW + 1, watch)
+    assert open_now() == ["starved"]
+    # What stays late when the workers run on time has another cause.
+    starving(0.0)
+    assert Scene().beat(Incident.objects.get()).state == "resolved"
+    looks(ourselves.IN_A_ROW * 3, watch)
+    assert open_now() == ["ring_stalled"]
+
+
+def test_a_starved_control_plane_still_misses_the_queue_whose_workers_are_dead(herd) -> None:
+    starving(0.9)
+    late(ourselves.WAITED_S + 1)
+    silent("feel")
+    looks(ourselves.IN_A_ROW)
+    assert set(open_now()) == {"starved", "ring_stalled"}
+
+
 def test_dead_workers_are_one_incident_and_one_page_which_the_clock_sends_itself(herd) -> None:
     late(61)
     silent("feel", "suspect", "work", "slow")

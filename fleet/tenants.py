@@ -1,7 +1,8 @@
 """Tenants of one shared instance compete for the locks of its lock table, which PostgreSQL limits for all together and
 for nobody alone. herdsite suspends a tenant that takes them again and again.
 
-The reading lies on the instance's row, as text: "EPOCH NAME:PERCENT NAME:PERCENT", of the tenants over their share.
+The reading lies on the instance's row, as text: "EPOCH NAME:PERCENT NAME:PERCENT", of the tenants over their
+share, or, where the lock table is full and none is, of the one that holds most.
 """
 
 from collections.abc import Mapping
@@ -17,8 +18,8 @@ READING, UNTIL, ENDED = "lock_holders", "suspended_until", "locks_ended"
 
 
 def note(instance: UUID, shares: Mapping[str, float], ago_s: float = 0.0) -> None:
-    """Keep a reading that was made so long ago: the share (%) of each tenant that is over policy.LOCK_SHARE_PCT, by the
-    name of its database."""
+    """Keep a reading that was made so long ago: the share (%) of each tenant that is to make room, by the name of its
+    database."""
     said = "".join(f" {name}:{share:.1f}" for name, share in sorted(shares.items()))
     with connection.cursor() as cursor:
         cursor.execute(

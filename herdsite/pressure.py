@@ -55,8 +55,9 @@ class Line:
 
 
 def read(line: Line, hold: Callable[[Database, float], Held] = Held) -> Shares | None:
-    """The share (%) of the lock table that each database over its share holds; None where that can't be read now. Where
-    the table is full and the session is not prepared for that, it makes room for another by ending."""
+    """The share (%) of the lock table that each database over its share holds, or, on a full table where none is over
+    it, the one that holds most; None where that can't be read now. Where the table is full and the session is not
+    prepared for that, it makes room for another by ending."""
     for _ in range(2):
         try:
             return _ask(line, hold)
@@ -84,17 +85,27 @@ def _ask(line: Line, hold: Callable[[Database, float], Held]) -> Shares | None:
             # Whose databases those are was known a moment ago, unless this is the first look.
             if error.code != NO_LOCKS or not line.tenants:
                 raise
+            return _over(line, holders) or _largest(line, holders)
     return _over(line, holders)
 
 
 def _over(line: Line, holders: list[Row]) -> Shares:
+    return {name: share for name, share in _shares(line, holders).items() if share > policy.LOCK_SHARE_PCT}
+
+
+def _largest(line: Line, holders: list[Row]) -> Shares:
+    """The one that holds most: on a full table somebody has to make room, and least is lost if that is one alone."""
+    shares = _shares(line, holders)
+    return {name: shares[name] for name in sorted(shares, key=lambda name: (-shares[name], name))[:1]}
+
+
+def _shares(line: Line, holders: list[Row]) -> Shares:
     """By name. What herdsite's own roles hold, to dump a database say, is not the tenant's."""
     shares: Shares = {}
     for row in holders:
         name, owner = line.tenants.get(row["database"], ("", 0))
-        share = 100.0 * row["locks"] / row["slots"]
-        if name and row["role"] == owner and share > policy.LOCK_SHARE_PCT:
-            shares[name] = share
+        if name and row["role"] == owner:
+            shares[name] = 100.0 * row["locks"] / row["slots"]
     return shares
 
 

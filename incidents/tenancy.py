@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fleet import policy
 from fleet.conditions import Condition, named, over, yes
 from fleet.think.resource import NO_LOCKS
 
@@ -32,3 +33,7 @@ no_locks = Condition(
 )
 # With how long it still lasts among its facts.
 suspended = named("herdsite has suspended the database", yes("suspended") & over("suspension_s", -1))
+# The reading names only these (herdsite/pressure.py).
+takes_locks = named(
+    f"the database holds over {policy.LOCK_SHARE_PCT:g} % of the lock table, or most of a full one", over("lock_pct", 0)
+)

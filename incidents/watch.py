@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fleet import policy
 from fleet.conditions import Condition, heard, is_, named, no, over, reached, said, under, yes
 from fleet.facts import FACTS
 from fleet.states import (
@@ -30,7 +29,7 @@ from fleet.states import (
 from fleet.strays import unread
 from fleet.think.instance import host_knows_more
 from fleet.think.resource import NO_CONNECTIONS, NO_LOCKS, no_room, own_doing, takes_no_writes
-from incidents.tenancy import no_locks, own_limit, suspended
+from incidents.tenancy import no_locks, own_limit, suspended, takes_locks
 
 SERVER, INSTANCE, RESOURCE, TIMELINE, BACKUP, ADDRESS, CHANGEOVER = KINDS = (
     *("server", "instance", "resource"),
@@ -278,7 +277,7 @@ ALARMS: tuple[Alarm, ...] = (
           2, 2, WARN, ("ask_customer",),
           "The customer's own setting keeps herdsite out"),
 
-    Alarm("lock_table_taken",    RESOURCE, no("own_instance") & over("lock_pct", policy.LOCK_SHARE_PCT),
+    Alarm("lock_table_taken",    RESOURCE, no("own_instance") & takes_locks,
           1, 1, WARN, ("end_lock_holder",),
           "The customer's sessions hold so many locks that other customers are refused, or soon will be"),
     Alarm("suspended",           RESOURCE, suspended,

@@ -1,6 +1,7 @@
 """A database takes the lock table of the PostgreSQL that it shares with others: end its sessions, then suspend it.
 
-Symptom: the sessions of one database hold a large part of all locks, advisory locks of a session say. When the lock
+Symptom: the sessions of one database hold a large part of all locks, advisory locks of a session say, or, where no
+database holds so many and the lock table is full all the same, the most. When the lock
 table is full, statements and logins of every database on the instance fail with "out of shared memory" (53200), and so
 do herdsite's own. PostgreSQL is alive, and a restart would only cut everybody off.
 Look first: what do the sessions run? On the host, the titles of PostgreSQL's processes name role and database.
@@ -16,6 +17,7 @@ from fleet.models import Credential, Instance, Resource
 from fleet.postgres import control
 from fleet.subject import Subject
 from incidents.outcomes import CantAct, Case, Outcome, again, fixed, give_up
+from incidents.tenancy import takes_locks
 
 # Within this a reading follows that knows of the end of the sessions (s).
 SEEN_S, LOOK_S = 8.0, 2.0
@@ -36,7 +38,7 @@ def settle(case: Case) -> Outcome:
     if tenants.repeats(_tenant(case), case.key, case.subject.now.timestamp()):
         return fixed("the sessions have taken the locks repeatedly")
     share = case.facts["lock_pct"]
-    if case.step_s < SEEN_S or (share is not None and share <= policy.LOCK_SHARE_PCT):
+    if case.step_s < SEEN_S or takes_locks(case.facts) is False:
         return again(LOOK_S, "waiting for the next reading of the lock table")
     if share is None:
         return give_up("the lock table is not being read: see whether the clock runs, and whether it can log in")

@@ -90,6 +90,24 @@ def test_a_full_table_names_its_holder_by_what_was_known_before() -> None:
     assert not any("datname" in statement for statement in held.asked)
 
 
+@pytest.mark.parametrize(
+    ("holders", "named"),
+    [
+        ([holding(240), holding(200, BERT)], {"anna": 24.0}),
+        ([holding(200), holding(240, BERT)], {"bert": 24.0}),
+        ([holding(240, BERT), holding(240)], {"anna": 24.0}),
+        ([holding(300), holding(240, BERT)], {"anna": 30.0}),
+        ([holding(900, {"database": 7, "role": 99}), holding(10, BERT)], {"bert": 1.0}),
+        ([holding(900, {"database": 7, "role": 99})], {}),
+    ],
+)
+def test_on_a_full_table_that_nobody_holds_alone_who_holds_most_is_named(holders, named) -> None:
+    """One alone, and no role of herdsite's own; on a table with room nobody is."""
+    assert pressure.read(line(Held(holders, full=True)), never) == named
+    over = {name: share for name, share in named.items() if share > policy.LOCK_SHARE_PCT}
+    assert pressure.read(line(Held(holders)), never) == over
+
+
 pytest_db = pytest.mark.django_db
 
 

@@ -158,6 +158,18 @@ def test_who_takes_them_again_while_the_incident_is_open_is_suspended(herd: Herd
     assert herd.tenants == [("end_sessions", "anna"), ("suspend", "anna")]
 
 
+def test_who_holds_most_of_a_full_table_makes_room_and_is_suspended_on_repetition(herd: Herd, anna: Resource) -> None:
+    """By the same rows, however small its share; what it did before is in the records, whichever worker looks."""
+    reads(herd, anna, anna=9.0)
+    incident = works(herd, is_open("lock_table_taken"))
+    reads(herd, anna)
+    assert works(herd, incident).state == "resolved" and herd.tenants == [("end_sessions", "anna")]
+    reads(herd, anna, anna=9.0)
+    works(herd, is_open("lock_table_taken"))
+    assert herd.tenants == [("end_sessions", "anna"), ("suspend", "anna")]
+    assert not Notice.objects.filter(purpose=Notice.PAGE).exists()
+
+
 def test_an_operator_ends_a_suspension_before_its_time(herd: Herd, anna: Resource) -> None:
     with pytest.raises(intents.AskError, match="not suspended"):
         intents.ask(anna, "lift", actor="ops")

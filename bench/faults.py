@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psutil
 from django.conf import settings
 from django.db.models import Min, Q
 from django.utils import timezone
@@ -23,9 +24,9 @@ from bench import premium
 from bench.setup import say
 from bench.strikes import CATALOGUE, CHEAP, PREMIUM, STANDARD, Fault, Scene, reached
 from fleet import intents
-from fleet.models import Customer, Event, Resource, Server
+from fleet.models import Changeover, Customer, Event, Resource, Server
 from fleet.providers.local import spawn
-from fleet.states import AVAILABLE, DESTROYED, NEEDS_HUMAN, RESOLVED, UNCERTAIN, WAITING
+from fleet.states import AVAILABLE, DESTROYED, DOWN, NEEDS_HUMAN, RESOLVED, UNCERTAIN, WAITING
 from herdsite import wiring
 from incidents import desk
 from incidents.models import Incident, Journal, Page
@@ -48,7 +49,7 @@ GROWN_S, WHOLE_S = 240, 420
 class Told:
     """What became of one fault. Times in seconds since it struck, None for never; `playbook` is what mended it, or
     those that gave up; `without` names the machine that was still away when it counted as mended; `left` says what was
-    not well in the end."""
+    not well in the end; `false_verdicts` are what was decided about a herd that had nothing."""
 
     kind: str
     outcome: str
@@ -58,6 +59,7 @@ class Told:
     pages: int
     without: str = ""
     left: str = ""
+    false_verdicts: Sequence[str] = ()
 
 
 def suffer(fault: Fault, scene: Scene) -> Told:
@@ -83,9 +85,13 @@ def suffer(fault: Fault, scene: Scene) -> Told:
         outcome, resolved, left = PAGED_ONCE, _passed(began), ""
     elif not healed:
         _retry(scene)
+    false = false_verdicts(began, fault.own) if fault.own else []
+    if false:
+        outcome, left = UNRESOLVED, "; ".join(false)
     return Told(
-        fault.kind, outcome, _seen(scene, began), resolved, _playbooks(began), len(pages), without, left or _left(scene)
-    )
+        fault.kind, outcome, _seen(scene, began), resolved, _playbooks(began), len(pages), without,
+        left or _left(scene), false,
+    )  # fmt: skip
 
 
 def _retry(scene: Scene) -> None:
@@ -93,6 +99,19 @@ def _retry(scene: Scene) -> None:
     for incident in Incident.objects.filter(state=NEEDS_HUMAN):
         desk.retry(incident, "bench")
     reached(lambda: not _left(scene), HEALED_S)
+
+
+def false_verdicts(began: datetime, own: str) -> list[str]:
+    """What was decided since, while nothing was wrong but the control plane itself: what counted as down, which
+    changeovers began, and every incident but those of the type `own`."""
+    down = Event.objects.filter(at__gte=began, target=DOWN)
+    begun = Changeover.objects.filter(created_at__gte=began)
+    opened = _since(began).exclude(type=own)
+    return [
+        *(f"{event.name} counted as down" for event in down),
+        *(f"{changeover.name} began" for changeover in begun),
+        *(f"{incident.name} was opened" for incident in opened),
+    ]
 
 
 def _since(began: datetime) -> Any:
@@ -191,11 +210,12 @@ def measure(quick: bool, only: str = "") -> dict[str, Any]:
                 target = ha.resource
             else:
                 target = standard[n % len(standard)]
-            told = suffer(fault, Scene(wiring.local_provider(), target, herdsite.kill_menders))
+            told = suffer(fault, herdsite.scene(target))
             table.append(told)
             say(_line(told))
     count = {name: sum(told.outcome == name for told in table) for name in (MENDED, PAGED_ONCE, UNRESOLVED)}
-    return {"kinds": len(table), **count, "table": [vars(told) for told in table]}
+    false = sum(len(told.false_verdicts) for told in table)
+    return {"kinds": len(table), **count, "false_verdicts": false, "table": [vars(told) for told in table]}
 
 
 def chosen(faults: Sequence[Fault], only: str) -> list[Fault]:
@@ -257,6 +277,15 @@ class Herdsite:
             process.wait(30)
         wiring.local_provider().power_off()
         self.log.close()
+
+    def scene(self, target: Resource) -> Scene:
+        """Where a fault can strike that database, or this herdsite."""
+        return Scene(wiring.local_provider(), target, self.kill_menders, self.processes)
+
+    def processes(self) -> list[psutil.Process]:
+        """All that run now."""
+        own = [psutil.Process(process.pid) for process in self.running.values()]
+        return [*own, *(child for process in own for child in process.children(recursive=True))]
 
     def kill_menders(self) -> None:
         """Kill those who take the steps of playbooks, all at once, and start others, as a supervisor would."""

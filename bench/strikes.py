@@ -1,12 +1,13 @@
 """What goes wrong, one kind at a time: how each is done to a database of a live herd, and how it is undone."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from django.conf import settings
 from django.utils import timezone
@@ -29,6 +30,8 @@ BOUND_S, FROZEN_S, SILENT_S, ARCHIVE_S = 120, 180, 420, 420
 # is a disk.
 SKEWED_S, SKEW_S, FULL_S = 180, 120.0, 240
 MOST_SESSIONS = 500
+# A starved control plane runs for this share of each period, for so long (s).
+STARVED_S, STARVED_SHARE, PERIOD_S = 120.0, 0.1, 1.0
 
 
 def reached(true: Callable[[], object], seconds: float) -> bool:
@@ -41,12 +44,13 @@ def reached(true: Callable[[], object], seconds: float) -> bool:
 
 @dataclass
 class Scene:
-    """Where a fault happens: a production database with the instance that leads when it strikes, and whatever has to be
-    undone afterwards."""
+    """Where a fault happens: a production database with the instance that leads when it strikes, the processes of the
+    control plane, and whatever has to be undone afterwards."""
 
     provider: LocalProvider
     resource: Resource
     kill_menders: Callable[[], None]
+    processes: Callable[[], Sequence[psutil.Process]] = tuple
     undo: ExitStack = field(default_factory=ExitStack)
 
     @property
@@ -169,14 +173,34 @@ def kill_worker(scene: Scene) -> None:
         raise RuntimeError("no playbook was caught at work")
 
 
+def starve(scene: Scene) -> None:
+    """Let the control plane run for a tenth of the time, for two minutes: all of its processes stand still for nine
+    tenths of each second, which a quota of its CPU does too, on whatever machine and without any privilege."""
+    end = time.monotonic() + STARVED_S
+    while time.monotonic() < end:
+        stopped = scene.processes()
+        try:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.suspend()
+            time.sleep(PERIOD_S * (1 - STARVED_SHARE))
+        finally:
+            for process in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
+        time.sleep(PERIOD_S * STARVED_SHARE)
+
+
 @dataclass(frozen=True)
 class Fault:
-    """`strike` does it to a database of that plan; within `bound_s` it has to be mended, or a person called."""
+    """`strike` does it to a database of that plan; within `bound_s` it has to be mended, or a person called. One that
+    is the control plane's `own` may open an incident of that type, and decide nothing about the herd."""
 
     kind: str
     strike: Callable[[Scene], None]
     bound_s: float = BOUND_S
     plan: str = STANDARD
+    own: str = ""
 
 
 CHEAP = (
@@ -197,4 +221,5 @@ CATALOGUE = (
     Fault("network cut both ways", cut_both, SILENT_S, PREMIUM),
     Fault("network cut, inward", cut_in, SILENT_S, PREMIUM),
     Fault("network cut, outward", cut_out, SILENT_S, PREMIUM),
+    Fault("starved control plane", starve, BOUND_S, PREMIUM, "starved"),
 )

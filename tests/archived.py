@@ -234,12 +234,12 @@ def restored(leader: Leader, name: str, label: str = "first", moment: datetime |
     return Leader(leader.rig, subject, leader.line)
 
 
-def drilled(leader: Leader, name: str, label: str, rows: str) -> jobs.Look:
+def drilled(leader: Leader, name: str, label: str, rows: str, database: str = "postgres") -> jobs.Look:
     """What a drill came to."""
     rig, subject = leader.rig, leader.rig.subject(name, data=f"{leader.rig.shell.home}/drills/{name}/data")
     fetching = rig.archive.fetching([leader.line], subject)
     backup = rig.archive.restore(leader.line, subject, label, subject.data)
-    job(rig, name, scratch.drill(subject, backup, fetching, 1, "postgres", rows))
+    job(rig, name, scratch.drill(subject, backup, fetching, 1, database, rows))
     return job_ended(rig, name)
 
 

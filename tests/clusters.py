@@ -89,9 +89,9 @@ class Cluster:
 
 
 @contextmanager
-def serving(major: int, limits: Limits = LIMITS, **tenants: str) -> Iterator[Cluster]:
+def serving(major: int, limits: Limits = LIMITS, shell: LocalShell | None = None, **tenants: str) -> Iterator[Cluster]:
     """One that is built, and gone in the end; `tenants` are the databases in it, each with its owner's password."""
-    shell = LocalShell()
+    shell = shell or LocalShell()
     subject = instance(shell, major)
     assert build(shell, subject) == Look(DONE)
     made = Cluster(shell, subject)

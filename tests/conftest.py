@@ -63,6 +63,7 @@ REAL = (
 def pytest_addoption(parser):
     parser.addoption("--part", choices=parts.PARTS, help="only the tests of this part of bin/test")
     parser.addoption("--write-parts", type=Path, help="write which file has tests of which parts (see tests/parts.py)")
+    parser.addoption("--write-sessions", action="store_true", help="note who comes to which (see tests/sessions.py)")
 
 
 def pytest_configure(config):

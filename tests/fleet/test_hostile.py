@@ -19,18 +19,28 @@ from observations.probes.table import PROBES
 from tests.authority import shown
 from tests.clusters import LIMITS, MAJORS, SIZING, WITHOUT_TLS, Cluster, build, instance
 from tests.hostile import Hostile, harmless, spoil
-from tests.localshell import LocalShell, ended
+from tests.localshell import ended
+from tests.sessions import NotingShell, check
 
 EVE = "eve-secret"
 
 
 @pytest.fixture(scope="module", params=MAJORS)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    shell = LocalShell()
+    shell = NotingShell()
     subject = instance(shell, request.param)
     assert build(shell, subject) == jobs.Look(jobs.DONE)
     yield Cluster(shell, subject)
     shell.close()
+
+
+@pytest.fixture(autouse=True)
+def sessions(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[None]:
+    """It comes to the sessions that it is said to come to (tests/golden/sessions.txt)."""
+    assert isinstance(cluster.shell, NotingShell)
+    cluster.shell.forget()
+    yield
+    check(cluster.shell, request)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from fleet.postgres.statements import statement
 from tests.clusters import MAJORS, PROGRAMS, SIZING, Cluster, serving
 from tests.hostile import CONTENT, GENERATED, STRIKE, harmless, spoil
 from tests.localshell import ended
+from tests.sessions import NotingShell, check
 
 EVE = "eve-secret"
 PAIRS = list(zip(MAJORS, MAJORS[1:], strict=False))
@@ -115,8 +116,10 @@ def upgraded(cluster: Cluster, major: int, job: str) -> tuple[Cluster, Look]:
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    with serving(request.param) as made:
+    shell = NotingShell()
+    with serving(request.param, shell=shell) as made:
         yield made
+        check(shell, request)
 
 
 @pytest.mark.parametrize(("cluster", "major"), PAIRS, indirect=["cluster"])

@@ -7,6 +7,7 @@ accepted again, and the epoch by a wide margin, because a host that is well is n
 
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Q
 
 from fleet import archiving, epochs, leading, lifecycle, locking, quorums, ring
@@ -52,48 +53,50 @@ def _number(instance: Instance, fact: str) -> int:
 
 
 def record(resource: Resource, intent: Intent, because: Because) -> str:
-    """Write who leads, as the hosts show it; returns what was written, or why nothing was. In one transaction, which
-    nobody's changeover of this database goes on beside: those that the records know are over."""
-    fresh = locking.lock_one(Resource, resource.pk)
-    _end(fresh, because)
-    hers = Q(pk=fresh.instance_id) | Q(standby_for=fresh) | Q(upstream=fresh.instance_id)
-    locked = {one.pk: one for one in locking.lock(Instance.objects.filter(hers))}
-    found = belief(fresh, intent)
-    if found.says != believing.LEADS:
-        return _answer(intent, Intent.REFUSED, found.why or "The instances have not been looked at since the request")
-    leader = next(one for one in locked.values() if one.name == found.leader)
-    source: Instance = locked[fresh.instance_id]
-    generation = 1 + max(
-        fresh.generation, *(max(one.generation, _number(one, "generation")) for one in locked.values())
-    )
-    seen = max(fresh.epoch, *(max(one.epoch, _number(one, "host_epoch")) for one in locked.values()))
-    line = _line(fresh, source, leader, generation)
+    """Write who leads, as the hosts show it; returns what was written, or why nothing was. In one transaction, beside
+    which no changeover of this database goes on: those that the records know are over."""
+    with transaction.atomic():
+        fresh = locking.lock_one(Resource, resource.pk)
+        open_ = locking.lock(Changeover.objects.filter(resource=fresh).exclude(state__in=(DONE, CANCELLED)))
+        hers = Q(pk=fresh.instance_id) | Q(standby_for=fresh) | Q(upstream=fresh.instance_id)
+        locked = {one.name: one for one in locking.lock(Instance.objects.filter(hers))}
+        found = belief(fresh, intent)
+        if found.says != believing.LEADS:
+            why = found.why or "The instances have not been looked at since the request"
+            return _answer(intent, Intent.REFUSED, why)
+        for changeover in open_:
+            _end(changeover, because)
+        return _answer(intent, Intent.DONE, _lead(fresh, locked[found.leader], list(locked.values())))
+
+
+def _lead(resource: Resource, leader: Instance, theirs: list[Instance]) -> str:
+    source = next(one for one in theirs if one.pk == resource.instance_id)
+    generation = 1 + max(resource.generation, *(max(one.generation, _number(one, "generation")) for one in theirs))
+    seen = max(resource.epoch, *(max(one.epoch, _number(one, "host_epoch")) for one in theirs))
+    line = _line(resource, source, leader, generation)
     if leader == source:
         Instance.objects.filter(Q(pk=leader.pk) | Q(upstream=leader)).update(generation=generation, timeline=line)
     else:
         leader.timeline = line
-        leading.take_over(fresh, source, leader, generation)
-    fresh.instance, fresh.generation = leader, generation
+        leading.take_over(resource, source, leader, generation)
+    resource.instance, resource.generation = leader, generation
     # What its commits wait for is not known before it was asked.
-    fresh.quorum = quorums.kept(quorum.promoted(quorums.record(fresh.quorum)))
-    fresh.save(update_fields=["instance", "generation", "quorum"])
-    epoch = epochs.draw(fresh.pk, above=seen + MARGIN)
+    resource.quorum = quorums.kept(quorum.promoted(quorums.record(resource.quorum)))
+    resource.save(update_fields=["instance", "generation", "quorum"])
+    epoch = epochs.draw(resource.pk, above=seen + MARGIN)
     # A mark of a changeover that the records don't know lies there for nobody: its instance's table removes it.
     stray = None if leader.facts.get("service_available") == "true" else epoch
     Instance.objects.filter(pk=leader.pk).update(fenced_by=stray)
-    ring.nudge(Instance.KIND, list(locked))
-    begun = "" if line == source.timeline else f"; WAL is archived under {line.name} from now on"
-    return _answer(
-        intent, Intent.DONE, f"{leader.name} is recorded as the leader, from generation {generation} on{begun}"
-    )
+    ring.nudge(Instance.KIND, [one.pk for one in theirs])
+    archived = "" if line == source.timeline else f"; WAL is archived under {line.name} from now on"
+    return f"{leader.name} is recorded as the leader, from generation {generation} on{archived}"
 
 
-def _end(resource: Resource, because: Because) -> None:
+def _end(changeover: Changeover, because: Because) -> None:
     """What the older records take for under way ended long ago, one way or another."""
-    for one in locking.lock(Changeover.objects.filter(resource=resource).exclude(state__in=(DONE, CANCELLED))):
-        lifecycle.move(one, "finish" if one.state == REPOINTING else "cancel", because)
-        asked = Intent.objects.filter(pk=one.marks.get("intent"))
-        lifecycle.answer(asked, Intent.REFUSED, "herdsite's records were older than the hosts: ask again")
+    lifecycle.move(changeover, "finish" if changeover.state == REPOINTING else "cancel", because)
+    asked = Intent.objects.filter(pk=changeover.marks.get("intent"))
+    lifecycle.answer(asked, Intent.REFUSED, "herdsite's records were older than the hosts: ask again")
 
 
 def _line(resource: Resource, source: Instance, leader: Instance, generation: int) -> Timeline:

@@ -7,14 +7,16 @@ import pytest
 from django.db import transaction
 from django.db.models import F
 
-from fleet import intents, planes
+from fleet import changing, intents, planes
 from fleet.choices import AskError
-from fleet.models import ControlPlane, Instance, Intent, Timeline
+from fleet.lifecycle import Because
+from fleet.models import Changeover, ControlPlane, Instance, Intent, Timeline
+from fleet.states import CANCELLED
 from fleet.succession.believing import LEADS, REFUSED, WAITS, Word, judge
 from incidents.models import Incident
 from tests import factories
 from tests.fakeherd import FakeHerd
-from tests.herd import again
+from tests.herd import again, offer
 from tests.premiumworld import Premium, premium
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +30,7 @@ class _Restored(Exception):
 
 @pytest.fixture
 def world() -> Iterator[Premium]:
+    offer()
     planes.start()
     world = premium(FakeHerd())
     world.by_hand()
@@ -67,6 +70,7 @@ def asked(world: Premium, **params: object) -> Intent:
     return again(intent)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_after_a_switchover_that_the_records_forgot_the_hosts_are_believed(world: Premium) -> None:
     forgotten(world, moved(world))
     lines = Timeline.objects.count()
@@ -81,6 +85,15 @@ def test_after_a_switchover_that_the_records_forgot_the_hosts_are_believed(world
     assert again(world.resource).instance == world.standby
     assert world.leads_to() == served == world.standby.server.name
     assert Timeline.objects.count() == lines + 1
+
+
+def test_what_the_older_records_take_for_under_way_is_ended(world: Premium) -> None:
+    forgotten(world, moved(world))
+    changeover = changing.begin(again(world.resource), Changeover.FAILOVER, Because(None, "it hangs", "ada"))
+    assert asked(world).state == Intent.DONE
+    assert again(changeover).state == CANCELLED
+    world.settle(world.whole)
+    assert again(world.resource).instance == world.standby
 
 
 def test_there_and_back_and_records_that_name_the_right_leader_are_brought_up_to_date(world: Premium) -> None:

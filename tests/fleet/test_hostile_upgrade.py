@@ -119,7 +119,9 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     shell = NotingShell()
     with serving(request.param, shell=shell) as made:
         yield made
-        check(shell, request)
+        # An upgrade of the others is refused before pg_upgrade is come to.
+        if request.param == PAIRS[-1][0]:
+            check(shell, request)
 
 
 @pytest.mark.parametrize(("cluster", "major"), PAIRS, indirect=["cluster"])

@@ -83,9 +83,13 @@ def shared_folders(**_kwargs: Any) -> list[CheckMessage]:
     logical backups, or not write there."""
     if settings.ROLE == "web":
         return []
-    folders = {"HERDSITE_ARCHIVE_ROOT": Path(settings.ARCHIVE_ROOT)} if settings.ARCHIVE == "directory" else {}
+    archive = Path(settings.ARCHIVE_ROOT)
+    folders = {"HERDSITE_ARCHIVE_ROOT": archive} if settings.ARCHIVE == "directory" else {}
     if settings.STORAGES["backups"]["BACKEND"].endswith("FileSystemStorage"):
-        folders["HERDSITE_BACKUPS"] = Path(settings.STORAGES["backups"]["OPTIONS"]["location"])
+        backups = Path(settings.STORAGES["backups"]["OPTIONS"]["location"])
+        # Below an archive that is made at its first use whoever may write to that may write here.
+        if not (folders and not archive.exists() and backups.is_relative_to(archive)):
+            folders["HERDSITE_BACKUPS"] = backups
     others = {
         "HERDSITE_ARCHIVE_ROOT": ", or HERDSITE_ARCHIVE=pgbackrest",
         "HERDSITE_BACKUPS": ", or to s3://BUCKET/PREFIX",

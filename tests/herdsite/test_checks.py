@@ -249,6 +249,19 @@ def test_a_folder_that_is_not_there_yet_is_looked_for_from_above(settings, way, 
     assert [message.msg.split()[5] for message in found if "above does not let" in message.msg] == users()
 
 
+@pytest.mark.parametrize("adopted", [False, True])
+def test_what_is_made_at_its_first_use_bars_nobody_for_whom_it_is_made(settings, way, adopted: bool) -> None:
+    """As `bin/up` finds it: neither the archive nor the logical backups below it are there, and root owns the rest."""
+    way.chmod(0o755)
+    where(settings, way, "HERDSITE_BACKUPS", way / "archive/logical-backups")
+    settings.ARCHIVE, settings.ARCHIVE_ROOT = "directory", way / "archive"
+    if not adopted:
+        settings.SSH_HOSTS.unlink()
+    found = herdsite.checks.shared_folders()
+    assert [message.msg.split()[5] for message in found] == (["abroad", "daemon"] if adopted else [])
+    assert all("HERDSITE_ARCHIVE_ROOT" in (message.hint or "") for message in found)
+
+
 def users() -> list[str]:
     """Who can't enter what only the account of the tests may."""
     return sorted({"daemon", spawn.owner().pw_name if os.geteuid() == 0 else "daemon"})

@@ -22,13 +22,13 @@ MARGIN = 1_000
 
 
 def members(resource: Resource) -> list[Instance]:
-    """Its leader by the records and the standbys for it, as far as there is something of them to lead."""
+    """The leader by the records and the standbys of a database, except those that are destroyed."""
     mine = Instance.objects.filter(Q(pk=resource.instance_id) | Q(standby_for=resource))
     return list(mine.exclude(state__in=(DESTROYING, DESTROYED)).order_by("name"))
 
 
 def belief(resource: Resource, intent: Intent) -> Belief:
-    """Whom the looks since the request show as the leader."""
+    """The leader that the looks since the request show."""
     words = [_word(one, intent.asked_at) for one in members(resource)]
     return believing.judge(words, intent.params.get("leader", ""), bool(intent.params.get("force")))
 
@@ -93,7 +93,7 @@ def _lead(resource: Resource, leader: Instance, theirs: list[Instance]) -> str:
 
 
 def _end(changeover: Changeover, because: Because) -> None:
-    """What the older records take for under way ended long ago, one way or another."""
+    """A changeover that the older records take for under way ended long ago, one way or another."""
     lifecycle.move(changeover, "finish" if changeover.state == REPOINTING else "cancel", because)
     asked = Intent.objects.filter(pk=changeover.marks.get("intent"))
     lifecycle.answer(asked, Intent.REFUSED, "herdsite's records were older than the hosts: ask again")

@@ -10,6 +10,6 @@ NO_CONNECTIONS = "ALLOW_CONNECTIONS"
 
 
 def closed(facts: Mapping[str, str | None], database: str) -> str:
-    """What keeps everybody out of it, "" where nothing does."""
+    """The setting that keeps everybody out of the database, "" where none does."""
     doors = (word.partition(":") for word in (facts.get("closed") or "").split(" "))
     return next((why for name, _, why in doors if name == database), "")

@@ -1,4 +1,4 @@
-"""What our own records of the instances say once another one leads. Whoever changes them holds their rows, and that of
+"""The records of the instances once another one leads. Whoever changes them holds their rows, and that of
 their resource."""
 
 from fleet.models import Instance, Resource

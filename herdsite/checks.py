@@ -108,8 +108,8 @@ def shared_folders(**_kwargs: Any) -> list[CheckMessage]:
 
 
 def _why_not(user: str, folder: Path, must_exist: bool) -> str:
-    """What is in its way. What is not there yet herdsite makes for the account of local hosts, and for nobody else;
-    what a user that this machine does not know may do is the other machines' business."""
+    """The obstacle in the way of `user`. What is not there yet herdsite makes for the account of local hosts, and for
+    nobody else; what a user that this machine does not know may do is the other machines' business."""
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -120,7 +120,7 @@ def _why_not(user: str, folder: Path, must_exist: bool) -> str:
 
 
 def _users() -> set[str]:
-    """Whom commands run as on the hosts there may be: the users of adopted hosts, and the account of local hosts where
+    """The accounts that commands run as on hosts: the users of adopted hosts, and the account of local hosts where
     these lie on this machine. Root may do everything."""
     try:
         users = {str(about.get("user", "")) for about in wiring.ssh_hosts().values()}

@@ -1,4 +1,4 @@
-"""Whom the hosts of a database show as its leader, where herdsite's own records are older: an earlier state of its
+"""The leader that the hosts of a database show, where herdsite's own records are older: an earlier state of its
 database was restored, and only the hosts know what changeovers have done since. Pure."""
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ WAITS, LEADS, REFUSED = "waits", "leads", "refused"
 
 @dataclass(frozen=True)
 class Word:
-    """What an instance's last look says: `young`, that it is younger than the request; `writes`, that it answered and
+    """The last look at an instance: `young`, that it is younger than the request; `writes`, that it answered and
     is not in recovery (None: it did not answer); `newer`, that its host has taken an order which the records don't
     know."""
 
@@ -29,8 +29,8 @@ class Belief:
 
 
 def judge(words: Sequence[Word], named: str = "", force: bool = False) -> Belief:
-    """Whom to record. `named` is whom a person names, who knows of instances that don't answer; with `force` that one
-    leads although another accepts writes, or although it accepts none itself."""
+    """The leader to record. `named` is named by a person, who knows of instances that don't answer; with `force` that
+    one leads although another accepts writes, or although it accepts none itself."""
     if not all(word.young for word in words):
         return Belief(WAITS)
     if not any(word.newer for word in words):
